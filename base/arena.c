@@ -1,0 +1,113 @@
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALIGN      16u
+#define BLOCK_SIZE (16u * 1024 - 64)
+
+struct arena_block {
+    struct arena_block *next;
+    size_t size, used;
+    _Alignas(ALIGN) unsigned char data[];
+};
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    struct arena_block *b = a->head;
+    void *p;
+
+    if (size > SIZE_MAX / 2)
+        return NULL;
+    size = size ? (size + ALIGN - 1) & ~(size_t)(ALIGN - 1) : ALIGN;
+    if (a->limit && (size > a->limit || a->used > a->limit - size))
+        return NULL;
+    if (!b || b->size - b->used < size) {
+        size_t want = size > BLOCK_SIZE / 4 ? size : BLOCK_SIZE;
+
+        b = calloc(1, sizeof(*b) + want);
+        if (!b)
+            return NULL;
+        b->size = want;
+        /* A large block goes behind the head, so that the room left in the head stays in use. */
+        if (a->head && want == size) {
+            b->next = a->head->next;
+            a->head->next = b;
+        } else {
+            b->next = a->head;
+            a->head = b;
+        }
+    }
+    p = b->data + b->used;
+    b->used += size;
+    a->used += size;
+    return p;
+}
+
+void *arena_array(struct arena *a, size_t count, size_t size)
+{
+    size_t bytes;
+
+    if (__builtin_mul_overflow(count, size, &bytes))
+        return NULL;
+    return arena_alloc(a, bytes);
+}
+
+void *arena_memdup(struct arena *a, const void *p, size_t n)
+{
+    void *to = arena_alloc(a, n);
+
+    if (to && n)
+        memcpy(to, p, n);
+    return to;
+}
+
+char *arena_strndup(struct arena *a, const char *s, size_t n)
+{
+    char *to;
+
+    n = strnlen(s, n);
+    to = arena_alloc(a, n + 1);
+    if (to)
+        memcpy(to, s, n);
+    return to;
+}
+
+char *arena_strdup(struct arena *a, const char *s)
+{
+    return arena_strndup(a, s, strlen(s));
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+    va_list ap, again;
+    char *to;
+    int n;
+
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    to = n < 0 ? NULL : arena_alloc(a, (size_t)n + 1);
+    if (to)
+        vsnprintf(to, (size_t)n + 1, fmt, again);
+    va_end(again);
+    return to;
+}
+
+void arena_free(struct arena *a)
+{
+    struct arena_block *b = a->head;
+
+    while (b) {
+        struct arena_block *next = b->next;
+
+        free(b);
+        b = next;
+    }
+    a->head = NULL;
+    a->used = 0;
+}

@@ -1,0 +1,83 @@
+/*
+ * The helper table, made from helpers.def, and the prototypes that a host gives its own helpers in. Checked execution
+ * tests arguments by these kinds before a body runs, and the verifier will prove them; bodies test nothing that the row
+ * already says.
+ */
+#ifndef VM_ABI_HELPERS_H
+#define VM_ABI_HELPERS_H
+
+#include <skep/types.h>
+#include <stdbool.h>
+
+/* Kinds of arguments. MEM kinds are followed by the SIZE argument that bounds them, as in Linux. */
+enum arg_kind {
+    ARG_NONE,               /* no such argument */
+    ARG_ANYTHING,           /* any value */
+    ARG_CTX,                /* the program's context */
+    ARG_MAP,                /* a map */
+    ARG_MAP_KEY,            /* readable, key_size of the map argument */
+    ARG_MAP_VALUE,          /* readable, value_size of the map argument */
+    ARG_MAP_VALUE_UNINIT,   /* writable, value_size of the map argument */
+    ARG_MEM,                /* readable; the next argument is its size */
+    ARG_MEM_OR_NULL,        /* the same, or NULL with size 0 */
+    ARG_MEM_UNINIT,         /* writable; the next argument is its size */
+    ARG_MEM_RDWR,           /* readable and writable; the next argument is its size */
+    ARG_SIZE,               /* size of the memory before it, at least 1 */
+    ARG_SIZE_OR_ZERO,       /* size of the memory before it */
+    ARG_CONST_SIZE_OR_ZERO, /* a size that must be a constant: bounds what the helper returns */
+    ARG_CONST_STR,          /* a NUL-terminated string in read-only memory */
+    ARG_STR,                /* the same, any memory (host helpers) */
+    ARG_INT_PTR,            /* 4 bytes, writable */
+    ARG_LONG_PTR,           /* 8 bytes, writable */
+    ARG_RINGBUF_MEM,        /* a record from ringbuf_reserve */
+    ARG_SPIN_LOCK,          /* a struct bpf_spin_lock inside a map value */
+    ARG_FUNC,               /* a function of the program */
+    ARG_STACK_OR_NULL,      /* stack memory or NULL */
+    ARG_BTF_ID,             /* a kernel pointer (tasks and the like) */
+    ARG_SOCK,               /* a socket */
+};
+
+enum ret_kind {
+    RET_INT,
+    RET_VOID,
+    RET_MAP_VALUE_OR_NULL, /* value_size of the map argument (for map-in-map: an inner map) */
+    RET_MEM_OR_NULL,       /* as long as the CONST_SIZE argument says */
+    RET_BTF_ID,
+    RET_SOCK_OR_NULL,
+};
+
+enum helper_effect {
+    EFFECT_CHANGES_PACKET = 1, /* pointers into the packet are void afterwards */
+    EFFECT_ACQUIRES = 2,       /* the result must be released */
+    EFFECT_RELEASES = 4,       /* argument 1 is released */
+    EFFECT_SLEEPS = 8,         /* only in sleepable programs */
+    EFFECT_GPL = 16,           /* only in programs with a GPL-compatible license */
+    EFFECT_CALLS_BACK = 32,    /* calls a function of the program through env */
+    EFFECT_ENGINE = 64,        /* done by the engines themselves, there is no body */
+};
+
+struct helper {
+    uint32_t id;
+    const char *name;    /* without "bpf_" */
+    skep_helper_fn body; /* NULL: missing, or done by the engine (EFFECT_ENGINE) */
+    uint8_t ret;         /* enum ret_kind */
+    uint8_t arg[5];      /* enum arg_kind */
+    uint16_t effects;
+};
+
+/** Linux's helper with this number, also when its body is missing. @return NULL: Linux 6.18 has no such number. */
+const struct helper *helper_find(uint32_t id);
+/** The helper of this name, without "bpf_". */
+const struct helper *helper_by_name(const char *name);
+
+/* A host's own helpers stand before the table's. Immutable once programs were lowered with it. */
+struct helper_set {
+    const struct helper *own;
+    uint32_t n_own;
+    bool own_only; /* the table is not consulted: a sandbox that offers nothing but the host's functions */
+};
+
+/** What a program calls by this number under this set (NULL: the table alone). @return NULL when there is none. */
+const struct helper *helper_set_find(const struct helper_set *set, uint32_t id);
+
+#endif

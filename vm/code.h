@@ -1,0 +1,90 @@
+/*
+ * Code: a program (and its facts, if there are any) made executable for one instance: maps, helpers and context fields
+ * resolved to addresses. Immutable after lowering; run by any number of threads; freed an epoch after its last reference
+ * goes. Level 0 keeps one operation a slot, registers as themselves and the stack in memory. Above it each optimisation
+ * is a pass that rewrites ops and can be switched off by itself (enum code_opt).
+ */
+#ifndef VM_CODE_H
+#define VM_CODE_H
+
+#include "vm/facts.h"
+#include "vm/maps/map.h"
+#include "vm/prog.h"
+
+struct skep_env;
+struct code;
+
+enum code_opt {
+    CODE_OPT_FUSE = 1 << 0,   /* several instructions into one operation */
+    CODE_OPT_FACTS = 1 << 1,  /* use facts */
+    CODE_OPT_INLINE = 1 << 2, /* frequent helpers as operations (array lookup, clock, cpu) */
+    CODE_OPT_ALL = 7,
+};
+
+struct code_opts {
+    bool checked;        /* every access is looked up before it is made; implies no fusing of memory operations */
+    uint32_t opts;       /* CODE_OPT_* */
+    bool count_insns;    /* honour env's instruction budget also when unchecked */
+    const char *engine;  /* "interp" or NULL for the default */
+};
+
+/* An engine makes code runnable and runs it. */
+struct engine {
+    const char *name;
+    /* Prepares code->engine_data; called once at the end of lowering. 0 or a negative errno. */
+    int (*prepare)(struct code *code, const struct log *log);
+    void (*release)(struct code *code);
+    /* Runs from function func (0: the entry) with arguments in r1..r5. @return r0; env->trap says whether it is one. */
+    uint64_t (*run)(const struct code *code, uint32_t func, struct skep_env *env, const uint64_t args[5]);
+};
+
+/* One operation. What kinds there are beyond enum isa_op is vm/ops.def's business. */
+struct op {
+    uint16_t kind;
+    uint16_t dst, src, aux;
+    int32_t off;
+    uint32_t target; /* jumps: index of an op */
+    uint64_t imm;    /* resolved: a map's address, a value's address, a helper's body ... */
+};
+
+/* What a function pointer is at run time: the address of one of these in code->funcs. */
+struct code_func {
+    const struct code *code;
+    uint32_t op;          /* where it begins */
+    uint32_t stack_depth; /* bytes of its frame that it may touch, a multiple of 8, at most 512 */
+};
+
+struct code {
+    uint32_t refs; /* atomic */
+    struct prog *prog;
+    struct map **maps;         /* the instance's maps in prog->maps order, with references; NULL entries where unused */
+    struct op *ops;
+    uint32_t *slot;            /* the slot that each op came from */
+    uint32_t n_ops;
+    struct code_func *funcs;   /* in prog->funcs order */
+    uint32_t n_funcs;
+    const struct engine *engine;
+    void *engine_data;
+    struct code_opts opts;
+};
+
+/**
+ * Lowers a program for an instance.
+ *
+ * @param prog   takes a reference.
+ * @param facts  read during the call only; NULL: nothing was proved.
+ * @param maps   prog->n_maps maps; takes references.
+ * @return 0 and *out with one reference; -ENOMEM, -EINVAL.
+ */
+int code_lower(struct prog *prog, const struct facts *facts, struct map *const *maps, const struct code_opts *opts,
+               const struct engine *engine, const struct log *log, struct code **out);
+
+/** Takes a reference. @return NULL when code is being freed. */
+struct code *code_get(struct code *code);
+/** Gives a reference back; the last one frees it after an epoch. */
+void code_put(struct code *code);
+
+/** How a PROG_ARRAY holds code: takes and gives references, refuses what is dying. */
+extern const struct map_elem_ops code_elem_ops;
+
+#endif

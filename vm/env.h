@@ -1,0 +1,177 @@
+/*
+ * The environment of a run: everything that a running program may ask of the world, and everything that the run holds.
+ * One environment serves one run at a time, on one thread, as one virtual CPU; its owner prepares it once and may run it
+ * many times. Helpers get it as their first argument. Nothing of a run lives anywhere else.
+ *
+ * What the world says (clock, random, task, output) is set by the owner before a run and read by helpers; what the run
+ * holds (references, locks, frames) is empty before and after each run.
+ */
+#ifndef VM_ENV_H
+#define VM_ENV_H
+
+#include "base/buf.h"
+#include "vm/abi/trap.h"
+#include "vm/code.h"
+#include "vm/epoch.h"
+
+/* A range of memory. `guest` is the address that programs use; it equals the host's address except for memory that the
+ * owner placed at a recorded address. */
+struct env_mem {
+    uint64_t guest;
+    unsigned char *host;
+    uint64_t size;
+    uint8_t access;  /* ENV_READ | ENV_WRITE */
+    uint8_t kind;    /* enum env_mem_kind */
+    const char *name;
+};
+
+enum { ENV_READ = 1, ENV_WRITE = 2, ENV_DIRECT = 4 /* programs may load it themselves, not only through probe_read */ };
+
+enum env_mem_kind {
+    ENV_MEM_NONE, ENV_MEM_STACK, ENV_MEM_CTX, ENV_MEM_PACKET, ENV_MEM_MAP, ENV_MEM_RECORD, ENV_MEM_RAW, ENV_MEM_KERNEL,
+    ENV_MEM_USER,
+};
+
+/* What a run acquired and must release. */
+struct env_ref {
+    uint64_t addr;
+    uint64_t size;      /* of memory that comes with it, 0 for none */
+    void *owner;        /* the map, ... */
+    void (*release)(struct skep_env *env, struct env_ref *ref); /* what a trap does */
+};
+
+enum { ENV_MAX_REFS = 32, ENV_MEM_CACHE = 4, ENV_MAX_MEMS = 64 };
+
+/* The packet of a run: a buffer with head and tail room. data and data_end move inside [buf, buf + cap). */
+struct env_packet {
+    unsigned char *buf;
+    uint32_t cap;
+    unsigned char *data, *data_end, *data_meta;
+};
+
+/* Where what a program says goes. Called on the run's thread. */
+struct env_output {
+    void *ctx;
+    void (*printk)(void *ctx, const char *text, size_t len); /* bpf_trace_printk: one line, without newline added */
+    /* bpf_perf_event_output when the map has no reader for this CPU: NULL gives -ENOENT as Linux does. */
+};
+
+struct env_task {
+    uint32_t pid, tgid, uid, gid;
+    char comm[16];
+    uint64_t addr; /* what get_current_task returns */
+};
+
+/* Time as programs see it. */
+struct env_clock {
+    bool fixed;       /* false: the host's clocks */
+    uint64_t now;     /* ns since boot, when fixed */
+    uint64_t step;    /* ns added by each reading, when fixed */
+    int64_t realtime_off; /* added for wall-clock helpers, when fixed */
+};
+
+struct skep_env {
+    /* The run. */
+    const struct code *code;      /* what runs now; changes with tail calls */
+    struct trap trap;
+    bool checked;
+    uint32_t cpu;
+    uint32_t tail_calls;
+    uint32_t frame;               /* local call depth, 0 in the entry */
+    uint64_t insn_budget;         /* instructions left when they are counted; UINT64_MAX: no limit */
+    uint64_t insns_run;
+    volatile uint32_t *stop;      /* another thread sets it to end the run; NULL: none */
+    struct epoch_slot *epoch;
+
+    /* The context: what r1 points to. ctx_layout NULL: raw. */
+    void *ctx;
+    uint32_t ctx_size;            /* what the program may see of it */
+    const struct ctx_layout *ctx_layout;
+    struct env_packet packet;
+    void *skb;                    /* what only the skb helpers know (vm/ctx/skb.c) */
+
+    /* What it holds. */
+    struct env_ref refs[ENV_MAX_REFS];
+    uint32_t n_refs;
+    void *spin_lock;              /* held, or NULL */
+
+    /* Memory besides stack, context, packet and maps: raw memory, records, kernel and user memory. */
+    struct env_mem mems[ENV_MAX_MEMS];
+    uint32_t n_mems;
+    struct env_mem cache[ENV_MEM_CACHE]; /* regions seen last by env_find_mem; emptied when the packet moves */
+    uint32_t cache_next;
+    const struct env_mem *world_mems; /* more of them, sorted by guest, borrowed */
+    uint32_t n_world_mems;
+
+    /* The world. */
+    struct env_clock clock;
+    uint64_t random;              /* state of the generator */
+    bool random_fixed;            /* seeded: the sequence repeats */
+    struct env_task task;
+    uint32_t n_cpus;
+    struct env_output out;
+    uint64_t attach_cookie, func_ip;
+    void *user;                   /* the host's, for its own helpers */
+    struct buf scratch;           /* for formatting */
+
+    /* Redirects and the like, read by whoever ran it. */
+    struct { uint32_t ifindex; uint64_t flags; void *map; uint64_t key; } redirect;
+
+    /* The stack: PROG_MAX_FRAMES frames, the entry's on top. */
+    _Alignas(16) unsigned char stack[PROG_MAX_FRAMES * PROG_STACK_FRAME];
+};
+
+/** An environment with the host's clocks and random, CPU 0 of 1, pid and comm of this process. NULL: out of memory. */
+struct skep_env *env_new(void);
+void env_free(struct skep_env *env);
+
+/**
+ * Runs code's entry once with r1 = arg1 and r2 = arg2. Enters the epoch, zeroes what must be, runs, and whatever the
+ * outcome releases what the run holds.
+ * @return 0 and *retval; -EFAULT when env->trap says why it ended.
+ */
+int env_run(struct skep_env *env, const struct code *code, uint64_t arg1, uint64_t arg2, uint64_t *retval);
+
+/** Calls back into the running program: func is what a function pointer argument held. Its trap is env->trap; a helper
+ *  that calls back looks at it after each call and returns at once when one is set. */
+uint64_t env_call(struct skep_env *env, uint64_t func, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+
+/** Notes a trap, unless one stands already. The engine fills in the instruction. @return 0, for helpers to return. */
+uint64_t env_trap(struct skep_env *env, enum trap_kind kind, uint64_t addr, uint32_t size, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/**
+ * Where this memory stands, if the program may touch all of it in this way.
+ * @param access ENV_READ or ENV_WRITE or both.
+ * @return the host's address; NULL when it may not (env_trap_mem() then says why).
+ */
+void *env_find_mem(struct skep_env *env, uint64_t addr, uint64_t size, unsigned access);
+
+/** Notes the trap that fits a refused access: out of bounds, read-only, null pointer, with what lies near. */
+uint64_t env_trap_mem(struct skep_env *env, uint64_t addr, uint64_t size, unsigned access);
+
+/** Memory that probe_read and the like may copy from: kernel or user memory of the world, and whatever the program itself
+ *  may touch. NULL: -EFAULT for the helper. */
+const void *env_probe(struct skep_env *env, uint64_t addr, uint64_t size, enum env_mem_kind kind);
+
+/** Tests the arguments of a helper by its row in checked mode. @return false with a trap noted. */
+bool env_check_args(struct skep_env *env, const struct helper *helper, const uint64_t args[5]);
+
+/** Is this the address of a map that the program may name (its own maps, and maps inside its maps)? */
+struct map *env_find_map(struct skep_env *env, uint64_t addr);
+
+/** Notes that a resource was acquired. @return false when there are too many (the helper then fails as for no memory). */
+bool env_ref_add(struct skep_env *env, struct env_ref ref);
+/** The reference with this address, or NULL. */
+struct env_ref *env_ref_find(struct skep_env *env, uint64_t addr);
+void env_ref_drop(struct skep_env *env, struct env_ref *ref);
+
+/** Empties the cache of regions; whoever moves the packet or frees memory calls it. */
+void env_forget_mem(struct skep_env *env);
+
+/* The world's clocks (ns), and 64 random bits. */
+uint64_t env_ktime(struct skep_env *env);
+uint64_t env_realtime(struct skep_env *env);
+uint64_t env_random(struct skep_env *env);
+
+#endif

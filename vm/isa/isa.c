@@ -1,0 +1,179 @@
+#include "vm/isa/isa.h"
+
+#define ALU64 0x07
+#define ALU32 0x04
+#define JMP64 0x05
+#define JMP32 0x06
+#define SRC_X 0x08
+
+#define QUAD(n, t, op, c64, c32, fk, fx, keyed, v)                                                                     \
+    [ISA_##n##64_K] = {#n "64_K", t, (op) | (c64), fk, keyed, 64, v},                                                  \
+    [ISA_##n##64_X] = {#n "64_X", t, (op) | (c64) | SRC_X, fx, keyed, 64, v},                                          \
+    [ISA_##n##32_K] = {#n "32_K", t, (op) | (c32), fk, keyed, 32, v},                                                  \
+    [ISA_##n##32_X] = {#n "32_X", t, (op) | (c32) | SRC_X, fx, keyed, 32, v},
+
+const struct isa_row isa_rows[ISA_OP_COUNT] = {
+    [ISA_INVALID] = {"INVALID", "", 0, ISA_FORM_NONE, ISA_KEY_NONE, 0, 0},
+#define ISA_ALU(n, op, off, t, expr) QUAD(n, t, op, ALU64, ALU32, ISA_FORM_ALU_K, ISA_FORM_ALU_X, ISA_KEY_OFF, off)
+#define ISA_MOVSX(n, w, bits)                                                                                          \
+    [ISA_##n] = {#n, "s" #bits, (w) == 64 ? 0xbf : 0xbc, ISA_FORM_MOVSX, ISA_KEY_OFF, w, bits},
+#define ISA_NEG(n, w) [ISA_##n] = {#n, "-", (w) == 64 ? 0x87 : 0x84, ISA_FORM_NEG, ISA_KEY_NONE, w, 0},
+#define ISA_END(n, c, bits, t, expr) [ISA_##n] = {#n, t, c, ISA_FORM_END, ISA_KEY_IMM, bits, bits},
+#define ISA_JMP(n, op, t, expr) QUAD(n, t, op, JMP64, JMP32, ISA_FORM_JMP_K, ISA_FORM_JMP_X, ISA_KEY_NONE, 0)
+#define ISA_MEM(n, c, form, type, t) [ISA_##n] = {#n, t, c, ISA_FORM_##form, ISA_KEY_NONE, 8 * sizeof(type), 0},
+#define ISA_ATOMIC(n, v, t, expr)                                                                                      \
+    [ISA_ATOMIC_##n##64] = {"ATOMIC_" #n "64", t, 0xdb, ISA_FORM_ATOMIC, ISA_KEY_IMM, 64, v},                          \
+    [ISA_ATOMIC_##n##32] = {"ATOMIC_" #n "32", t, 0xc3, ISA_FORM_ATOMIC, ISA_KEY_IMM, 32, v},
+#define ISA_ORDERED(n, c, v, type, t)                                                                                  \
+    [ISA_##n] = {#n, t, c, (v) == 0x100 ? ISA_FORM_LOAD_ACQ : ISA_FORM_STORE_REL, ISA_KEY_IMM, 8 * sizeof(type), v},
+#define ISA_LD_PKT(n, c, mode, type, t) [ISA_##n] = {#n, t, c, ISA_FORM_LD_##mode, ISA_KEY_NONE, 8 * sizeof(type), 0},
+#define ISA_LDIMM(n, s, t) [ISA_##n] = {#n, t, 0x18, ISA_FORM_LDIMM, ISA_KEY_SRC, 64, s},
+#define ISA_CONTROL(n, c, k, v, form) [ISA_##n] = {#n, "", c, ISA_FORM_##form, ISA_KEY_##k, 64, v},
+#include "vm/isa/isa.def"
+};
+
+/* first[code] is the lowest operation with that code byte, next[op] the following one; both made at compile time would
+ * need a row order by code, so the search below walks candidates through a 256-entry index instead. */
+#define C(op) (isa_rows[op].code)
+
+static bool selects(const struct isa_row *row, const struct skep_insn *insn)
+{
+    switch (row->key) {
+    case ISA_KEY_OFF: return insn->off == row->value;
+    case ISA_KEY_IMM: return insn->imm == row->value;
+    case ISA_KEY_SRC: return insn->src_reg == row->value;
+    default: return true;
+    }
+}
+
+static enum isa_op decode_keyed(const struct skep_insn *insn)
+{
+    for (unsigned op = ISA_INVALID + 1; op < ISA_OP_COUNT; op++)
+        if (isa_rows[op].code == insn->code && selects(&isa_rows[op], insn))
+            return (enum isa_op)op;
+    return ISA_INVALID;
+}
+
+enum isa_op isa_decode(const struct skep_insn *insn)
+{
+    return decode_keyed(insn);
+}
+
+/* Which of dst, src, off, imm a form leaves unused; Linux calls those fields reserved and wants them zero. */
+enum { DST = 1, SRC = 2, OFF = 4, IMM = 8 };
+
+static const uint8_t reserved[] = {
+    [ISA_FORM_NONE] = 0,
+    [ISA_FORM_ALU_K] = SRC,
+    [ISA_FORM_ALU_X] = IMM,
+    [ISA_FORM_MOVSX] = IMM,
+    [ISA_FORM_NEG] = SRC | OFF | IMM,
+    [ISA_FORM_END] = SRC | OFF,
+    [ISA_FORM_JMP_K] = SRC,
+    [ISA_FORM_JMP_X] = IMM,
+    [ISA_FORM_LDX] = IMM,
+    [ISA_FORM_ST] = SRC,
+    [ISA_FORM_STX] = IMM,
+    [ISA_FORM_ATOMIC] = 0,
+    [ISA_FORM_LOAD_ACQ] = 0,
+    [ISA_FORM_STORE_REL] = 0,
+    [ISA_FORM_LD_ABS] = DST | SRC | OFF,
+    [ISA_FORM_LD_IND] = DST | OFF,
+    [ISA_FORM_LDIMM] = OFF,
+    [ISA_FORM_GOTO_OFF] = DST | SRC | IMM,
+    [ISA_FORM_GOTO_IMM] = DST | SRC | OFF,
+    [ISA_FORM_MAY_GOTO] = DST | IMM,
+    [ISA_FORM_CALL] = DST,
+    [ISA_FORM_CALL_REG] = SRC | OFF | IMM,
+    [ISA_FORM_NO_OPERANDS] = DST | SRC | OFF | IMM,
+    [ISA_FORM_CAST] = 0,
+};
+
+bool isa_fields_ok(const struct skep_insn *insn, enum isa_op op)
+{
+    uint8_t zero = reserved[isa_rows[op].form];
+
+    if (op == ISA_INVALID)
+        return false;
+    if ((zero & DST && insn->dst_reg) || (zero & SRC && insn->src_reg) || (zero & OFF && insn->off) ||
+        (zero & IMM && insn->imm))
+        return false;
+    if (op == ISA_CALL_HELPER || op == ISA_CALL_LOCAL)
+        if (insn->off)
+            return false;
+    if (op == ISA_ADDR_SPACE_CAST && insn->imm != 1 && insn->imm != 1 << 16)
+        return false;
+    return insn->dst_reg <= 10 && (insn->src_reg <= 10 || isa_rows[op].form == ISA_FORM_LDIMM);
+}
+
+#define HOST_LE(bits, a) (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? (uint##bits##_t)(a) : __builtin_bswap##bits((uint##bits##_t)(a)))
+#define HOST_BE(bits, a) (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? (uint##bits##_t)(a) : __builtin_bswap##bits((uint##bits##_t)(a)))
+#define HOST_LE16(a) HOST_LE(16, a)
+#define HOST_LE32(a) HOST_LE(32, a)
+#define HOST_LE64(a) HOST_LE(64, a)
+#define HOST_BE16(a) HOST_BE(16, a)
+#define HOST_BE32(a) HOST_BE(32, a)
+#define HOST_BE64(a) HOST_BE(64, a)
+
+/* One function a row and width: the only place where a row's expression meets its types. */
+#define EVAL(name, bits, result, expr)                                                                                 \
+    static inline result eval_##name##bits(uint64_t va, uint64_t vb)                                                   \
+    {                                                                                                                  \
+        typedef uint##bits##_t U;                                                                                      \
+        typedef int##bits##_t S;                                                                                       \
+        enum { W = bits };                                                                                             \
+        U a = (U)va, b = (U)vb;                                                                                        \
+        (void)a, (void)b, (void)sizeof(S), (void)W;                                                                    \
+        return (result)(expr);                                                                                         \
+    }
+
+#define ISA_ALU(name, code, off, text, expr) EVAL(name, 64, uint64_t, expr) EVAL(name, 32, uint32_t, expr)
+#define ISA_JMP(name, code, text, expr) EVAL(name, 64, bool, expr) EVAL(name, 32, bool, expr)
+#include "vm/isa/isa.def"
+
+uint64_t isa_eval_alu(enum isa_op op, uint64_t a, uint64_t b)
+{
+    switch (op) {
+#define ISA_ALU(name, code, off, text, expr)                                                                           \
+    case ISA_##name##64_K:                                                                                             \
+    case ISA_##name##64_X: return eval_##name##64(a, b);                                                               \
+    case ISA_##name##32_K:                                                                                             \
+    case ISA_##name##32_X: return eval_##name##32(a, b);
+#define ISA_MOVSX(name, width, bits)                                                                                   \
+    case ISA_##name: return (uint##width##_t)(int##bits##_t)b;
+#define ISA_NEG(name, width)                                                                                           \
+    case ISA_##name: return (uint##width##_t)(0 - a);
+#define ISA_END(name, code, bits, text, expr)                                                                          \
+    case ISA_##name: return expr;
+#include "vm/isa/isa.def"
+    default: return 0;
+    }
+}
+
+bool isa_eval_jmp(enum isa_op op, uint64_t a, uint64_t b)
+{
+    switch (op) {
+#define ISA_JMP(name, code, text, expr)                                                                                \
+    case ISA_##name##64_K:                                                                                             \
+    case ISA_##name##64_X: return eval_##name##64(a, b);                                                               \
+    case ISA_##name##32_K:                                                                                             \
+    case ISA_##name##32_X: return eval_##name##32(a, b);
+#include "vm/isa/isa.def"
+    default: return false;
+    }
+}
+
+unsigned isa_access_size(enum isa_op op)
+{
+    switch (isa_rows[op].form) {
+    case ISA_FORM_LDX:
+    case ISA_FORM_ST:
+    case ISA_FORM_STX:
+    case ISA_FORM_ATOMIC:
+    case ISA_FORM_LOAD_ACQ:
+    case ISA_FORM_STORE_REL:
+    case ISA_FORM_LD_ABS:
+    case ISA_FORM_LD_IND: return isa_rows[op].width / 8;
+    default: return 0;
+    }
+}

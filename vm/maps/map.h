@@ -1,0 +1,134 @@
+/*
+ * Maps. A `struct map` is created once, shared by reference count, and safe for any number of threads: programs look up
+ * without locks while programs and hosts update. A pointer that a lookup returned stays readable until the run (or the
+ * host's epoch section) that got it ends, though a preallocated element may by then hold another key's value, as in
+ * Linux. Sizes and flags are checked at creation and hold for ever.
+ *
+ * A program's view and a host's view differ for per-CPU maps: a program sees the slot of its virtual CPU, a host reads
+ * and writes all of them, each rounded up to 8 bytes, as bpf(2) does.
+ */
+#ifndef VM_MAPS_MAP_H
+#define VM_MAPS_MAP_H
+
+#include "base/log.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { MAP_NAME_LEN = 16 };
+
+/* BPF_ANY, BPF_NOEXIST, BPF_EXIST, BPF_F_LOCK have Linux's values; ours because old headers lack some. */
+enum { MAP_ANY = 0, MAP_NOEXIST = 1, MAP_EXIST = 2, MAP_LOCK = 4 };
+
+/* BPF_F_* of map_create. */
+enum {
+    MAP_F_NO_PREALLOC = 1u << 0,
+    MAP_F_NO_COMMON_LRU = 1u << 1,
+    MAP_F_NUMA_NODE = 1u << 2,
+    MAP_F_RDONLY = 1u << 3, /* for the host */
+    MAP_F_WRONLY = 1u << 4,
+    MAP_F_STACK_BUILD_ID = 1u << 5,
+    MAP_F_ZERO_SEED = 1u << 6,
+    MAP_F_RDONLY_PROG = 1u << 7, /* for programs */
+    MAP_F_WRONLY_PROG = 1u << 8,
+    MAP_F_CLONE = 1u << 9,
+    MAP_F_MMAPABLE = 1u << 10,
+    MAP_F_PRESERVE_ELEMS = 1u << 11,
+    MAP_F_INNER_MAP = 1u << 12,
+};
+
+/* What a map is. Immutable; loader, verifier and creation share it. */
+struct map_def {
+    char name[64];       /* as in the object; longer than Linux's 15 characters, so that .rodata.str1.1 stays itself */
+    uint32_t type;       /* BPF_MAP_TYPE_* */
+    uint32_t key_size, value_size, max_entries, flags;
+    uint64_t extra;      /* map_extra */
+    const struct map_def *inner; /* for map-in-map: what every inner map must look like; NULL otherwise */
+    uint32_t btf_key_id, btf_value_id; /* in the object's BTF; 0: none */
+    uint32_t pinning;
+    int32_t spin_lock_off; /* of a struct bpf_spin_lock in the value; -1: none */
+};
+
+/* Memory that belongs to a map and that a program may touch: elements of `stride` bytes from base, of which each
+ * `elem_off` .. `elem_off + elem_size` may be touched. */
+struct map_region {
+    uintptr_t base;
+    uint64_t size;
+    uint32_t stride, elem_off, elem_size;
+    bool read_only;
+};
+
+struct map;
+
+struct map_ops {
+    /* Fills in map->priv. def is checked by the table already. */
+    int (*create)(struct map *map, const struct log *log);
+    void (*destroy)(struct map *map);
+    /* The program's view. Pointer to the value of the virtual CPU, to be used under an epoch; NULL: no such key. */
+    void *(*lookup)(struct map *map, const void *key, uint32_t cpu);
+    int (*update)(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu);
+    int (*remove)(struct map *map, const void *key);
+    /* key NULL: the first. -ENOENT at the end. */
+    int (*next_key)(struct map *map, const void *key, void *next);
+    /* The host's view; NULL: made from the program's. */
+    int (*host_lookup)(struct map *map, const void *key, void *value, uint64_t flags);
+    int (*host_update)(struct map *map, const void *key, const void *value, uint64_t flags);
+    /* Finds the region that holds addr. @return false when the map has none there. */
+    bool (*find_region)(struct map *map, uintptr_t addr, struct map_region *out);
+    /* Address of the one value of an array-like map (BPF_PSEUDO_MAP_VALUE); NULL: not such a map. */
+    void *(*direct)(struct map *map);
+};
+
+struct map {
+    struct map_def def;
+    const struct map_ops *ops;
+    uint32_t refs;        /* atomic */
+    uint32_t id;          /* unique in the process's run as far as the creator gives them; 0: none */
+    uint32_t n_cpus;      /* virtual CPUs */
+    bool frozen;          /* the host may not write (atomic) */
+    const struct map_elem_ops *elem_ops; /* for maps whose values are things: programs, inner maps; else NULL */
+    void *priv;
+};
+
+/* How a map holds things it does not know (PROG_ARRAY: code). Set before the first update. */
+struct map_elem_ops {
+    void *(*get)(void *thing);  /* takes a reference; NULL refuses (dying) */
+    void (*put)(void *thing);   /* gives it back, possibly from an epoch */
+    uint32_t (*id)(void *thing); /* what a host's lookup reads */
+};
+
+/**
+ * Creates a map with Linux's checks and error codes (map_alloc_check of each type).
+ *
+ * @param def     copied; inner is copied too.
+ * @param n_cpus  virtual CPUs, at least 1.
+ * @return 0 and *out with one reference; -EINVAL, -E2BIG, -ENOMEM, -ENOTSUPP (a type that is missing here).
+ */
+int map_create(const struct map_def *def, uint32_t n_cpus, const struct log *log, struct map **out);
+
+/** The checks of map_create() alone. */
+int map_def_check(const struct map_def *def, const struct log *log);
+
+struct map *map_get(struct map *map);
+/** Gives back a reference; the last one destroys the map. NULL is fine. */
+void map_put(struct map *map);
+
+/* The host's view: whole values (all CPUs of a per-CPU map, see map_host_value_size). Errors are bpf(2)'s: -ENOENT,
+ * -EEXIST, -E2BIG, -EINVAL, -EPERM (frozen, or RDONLY/WRONLY), -ENOTSUPP. Any thread, no epoch needed. */
+int map_host_lookup(struct map *map, const void *key, void *value, uint64_t flags);
+int map_host_update(struct map *map, const void *key, const void *value, uint64_t flags);
+int map_host_delete(struct map *map, const void *key);
+int map_host_lookup_and_delete(struct map *map, const void *key, void *value, uint64_t flags);
+int map_host_next_key(struct map *map, const void *key, void *next);
+int map_freeze(struct map *map);
+/** Bytes of a value in the host's view: value_size, or round_up(value_size, 8) * n_cpus. */
+uint32_t map_host_value_size(const struct map *map);
+
+/** Puts a thing (code, an inner map) into a map of things; the map takes its own reference. NULL thing deletes. */
+int map_set_thing(struct map *map, const void *key, void *thing, uint64_t flags);
+/** The thing at this index of a PROG_ARRAY, to be used under the run's epoch; NULL: none. Inline speed matters. */
+void *map_prog_array_at(struct map *map, uint32_t index);
+
+/** Do two definitions agree as an inner map must with its template (map_meta_equal)? */
+bool map_def_meta_equal(const struct map_def *a, const struct map_def *b);
+
+#endif
