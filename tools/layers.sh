@@ -9,7 +9,7 @@ BEGIN {
     may["base"] = "base include"
     may["include"] = "include"
     may["vm/isa"] = "base include vm/isa"
-    may["vm/abi"] = "base include vm/isa vm/abi vm/helpers"
+    may["vm/abi"] = "base include vm/isa vm/abi"
     may["vm/btf"] = "base include vm/btf"
     may["vm"] = may["vm/maps"] = may["vm/helpers"] = may["vm/ctx"] = vm
     may["vm/interp"] = vm " vm/interp"
