@@ -1,0 +1,54 @@
+#!/bin/bash
+# Runs every suite, shows a line for each and the output of those that failed, and adds up. A suite is any command that
+# ends with `N passed, N failed, N skipped`, or a cmocka program. A suite that prints no count, or exits non-zero without
+# a failure counted, counts as one failure. SUITES="isa api": only suites whose name has one of these words.
+cd "$(dirname "$0")/.." || exit 2
+B=${B:-build}
+out=$B/check
+mkdir -p "$out"
+passed=0 failed=0 skipped=0
+
+suite() { # name command...
+    local name=$1 log rc p f s start=$SECONDS
+    shift
+    if [ -n "${SUITES:-}" ]; then
+        local hit= w
+        for w in $SUITES; do case $name in *$w*) hit=1 ;; esac; done
+        [ -n "$hit" ] || return 0
+    fi
+    log=$out/$(echo "$name" | tr ' /' '__').log
+    timeout --foreground "${SUITE_TIMEOUT:-1200}" "$@" >"$log" 2>&1 </dev/null
+    rc=$?
+    read -r p f s < <(awk '
+        /^([A-Za-z0-9_.-]+: )?[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$/ {
+            plain = 1
+            for (i = 1; i <= NF; i++) { if ($i ~ /^passed/) p = $(i-1); if ($i ~ /^failed/) f = $(i-1); if ($i ~ /^skipped/) s = $(i-1) }
+        }
+        /^\[  PASSED  \] [0-9]+ test/ { cp += $4 }
+        /^\[  FAILED  \] [0-9]+ test/ { cf += $4 }
+        /^\[  SKIPPED \] [0-9]+ test/ { cs += $4 }
+        END { if (!plain) { p = cp; f = cf; s = cs } printf "%d %d %d\n", p, f, s }' "$log")
+    if [ $((p + f + s)) -eq 0 ] || { [ "$rc" -ne 0 ] && [ "$f" -eq 0 ]; }; then f=$((f + 1)); fi
+    printf '%-28s %6d passed %4d failed %4d skipped  %4ds\n' "$name" "$p" "$f" "$s" $((SECONDS - start))
+    if [ "$f" -ne 0 ]; then tail -n 40 "$log" | sed 's/^/    | /'; else grep -iE '^(skip|skipped)[: ]' "$log" | sort | uniq -c | head -5 | sed 's/^/    /'; fi
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+suite layers bash -c 'tools/layers.sh && echo "1 passed, 0 failed, 0 skipped"'
+for t in "$B"/unit/*; do
+    case $t in *.d) continue ;; esac
+    [ -x "$t" ] && suite "unit/$(basename "$t")" "$t"
+done
+[ -x "$B/bpftest" ] && suite isa "$B/bpftest" tests/isa
+[ -x "$B/bpftest" ] && suite isa/kernel "$B/bpftest" --kernel tests/isa
+for s in loader cli api run examples; do
+    [ -x tests/$s/run.sh ] && B=$B suite "$s" tests/$s/run.sh
+done
+if [ -z "${NO_SAN:-}" ]; then
+    suite sanitized tests/sanitized.sh
+fi
+[ -n "${WITH_LINUX:-}" ] && suite linux make --no-print-directory B="$B" check-linux
+
+echo
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
