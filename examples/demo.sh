@@ -1,0 +1,40 @@
+#!/bin/bash
+# The demo: our firewall over a capture, our scheduler trace over recorded contexts, and somebody else's object over the
+# same capture. Every command is shown as you would type it. B: the build directory.
+set -e
+cd "$(dirname "$0")/.."
+B=${B:-build}
+D=$B/demo
+mkdir -p "$D"
+include=/usr/include/$(gcc -print-multiarch)
+clang=$(command -v clang-19 || command -v clang)
+
+show() {
+    printf '\n$ %s\n' "$*"
+    "$@"
+}
+
+${CC:-gcc} -O2 -o "$D/mkdata" examples/mkdata.c -lpcap
+"$D/mkdata" pcap "$D/demo.pcap"
+"$D/mkdata" sched "$D/sched.bin"
+for x in xdp_firewall sched_slices; do
+    show "$clang" -O2 -g -target bpf -mcpu=v3 "-I$include" -c examples/$x.bpf.c -o "$D/$x.bpf.o"
+done
+
+printf '\n== An XDP firewall over a capture ==\n'
+show "$B/skep" show "$D/xdp_firewall.bpf.o"
+show "$B/skep" run "$D/xdp_firewall.bpf.o" firewall pcap_in "$D/demo.pcap" pcap_out "$D/passed.pcap" \
+    --set blocked_port=23 --map blocked=examples/blocked.json --time pcap --dump-maps >"$D/firewall.txt"
+awk 'NR <= 40; NR == 41 { print "..." }' "$D/firewall.txt"
+
+printf '\n== A tracing program over recorded contexts ==\n'
+show "$B/skep" run "$D/sched_slices.bpf.o" on_switch ctx_in "$D/sched.bin" ctx_size 64 \
+    --time 1000000000 --time-step 250000 --dump-maps
+
+xdpfilter=$(ls /usr/lib/*/bpf/xdpfilt_dny_all.o 2>/dev/null | head -n 1)
+if [ -n "$xdpfilter" ]; then
+    printf "\n== An object that nobody here wrote: xdp-filter, from Debian's libxdp1 ==\n"
+    show "$B/skep" run "$xdpfilter" pcap_in "$D/demo.pcap" --dump-maps
+else
+    printf '\nlibxdp1 is not installed; its xdp-filter is left out.\n'
+fi
