@@ -55,7 +55,7 @@ struct json {
 
 /** Reads text; the whole must be one value. @return 0 and *out in the arena; -EINVAL with line and column, -ENOMEM. */
 int json_parse(struct arena *arena, const char *text, size_t size, const struct log *log, const struct json **out);
-/** The member of an object, NULL when it has none or is no object. */
+/** The member of an object (the last one of that name), NULL when it has none or is no object. */
 const struct json *json_get(const struct json *object, const char *name);
 /** An integer, given as a number or as a string in C's notation ("0x1f", "-3"). */
 bool json_as_u64(const struct json *value, uint64_t *out);
