@@ -44,12 +44,29 @@ static inline bool btf_kflag(const struct btf_type *t) { return t->info >> 31; }
 int btf_parse(const void *data, size_t size, const struct btf *base, bool borrow, const struct log *log, struct btf **out);
 void btf_free(struct btf *btf);
 
+/**
+ * Fills in what compilers leave to the linker: the size of a DATASEC and the offsets of its variables. Only between
+ * btf_parse() and the first other use.
+ *
+ * @param offsets  one a variable, in the order of btf_secinfos().
+ * @return 0; -EINVAL when a variable does not fit, with the store unchanged.
+ */
+int btf_set_datasec(struct btf *btf, uint32_t id, uint32_t size, const uint32_t *offsets, const struct log *log);
+
+/**
+ * Reads a file of raw BTF, such as /sys/kernel/btf/vmlinux; maps it where that works. (ELF files with a .BTF section:
+ * loader/btf_file.h.) @return 0; the errno of the system; what btf_parse() returns.
+ */
+int btf_load_raw(const char *path, const struct btf *base, const struct log *log, struct btf **out);
+
 /** Number of types, void (0) included, base included. Ids are below it. */
 uint32_t btf_count(const struct btf *btf);
 /** The type of an id below btf_count(); NULL otherwise. */
 const struct btf_type *btf_type_at(const struct btf *btf, uint32_t id);
 /** A name; "" for none. Never NULL. */
 const char *btf_str(const struct btf *btf, uint32_t off);
+/** Is there a string at this offset? For offsets that come from elsewhere than a type (.BTF.ext). */
+bool btf_str_ok(const struct btf *btf, uint32_t off);
 const char *btf_name(const struct btf *btf, uint32_t id);
 
 /** The first id of this kind and name (kind BTF_VOID: any), 0 for none. The index is made on first use, by one thread at
