@@ -21,6 +21,7 @@ enum arg_kind {
     ARG_MEM,                /* readable; the next argument is its size */
     ARG_MEM_OR_NULL,        /* the same, or NULL with size 0 */
     ARG_MEM_UNINIT,         /* writable; the next argument is its size */
+    ARG_MEM_UNINIT_OR_NULL, /* the same, or NULL with size 0 */
     ARG_MEM_RDWR,           /* readable and writable; the next argument is its size */
     ARG_SIZE,               /* size of the memory before it, at least 1 */
     ARG_SIZE_OR_ZERO,       /* size of the memory before it */
@@ -41,7 +42,7 @@ enum ret_kind {
     RET_INT,
     RET_VOID,
     RET_MAP_VALUE_OR_NULL, /* value_size of the map argument (for map-in-map: an inner map) */
-    RET_MEM_OR_NULL,       /* as long as the CONST_SIZE argument says */
+    RET_RINGBUF_MEM_OR_NULL, /* a record, as long as the CONST_SIZE argument says */
     RET_BTF_ID,
     RET_SOCK_OR_NULL,
 };
@@ -63,11 +64,12 @@ struct helper {
     uint8_t ret;         /* enum ret_kind */
     uint8_t arg[5];      /* enum arg_kind */
     uint16_t effects;
+    uint8_t map_type;    /* what the map argument must be, 0: any type that has the operation */
 };
 
 /** Linux's helper with this number, also when its body is missing. @return NULL: Linux 6.18 has no such number. */
 const struct helper *helper_find(uint32_t id);
-/** The helper of this name, without "bpf_". */
+/** The helper of this name, without "bpf_"; NULL: Linux 6.18 has none. */
 const struct helper *helper_by_name(const char *name);
 
 /* A host's own helpers stand before the table's. Immutable once programs were lowered with it. */

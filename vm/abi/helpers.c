@@ -1,0 +1,74 @@
+/*
+ * The helper table, indexed by Linux's number. Rows stand in helpers.def in rising order without gaps, from 1; the
+ * assertions below hold the table to it.
+ */
+#include "vm/abi/helpers.h"
+#include "vm/abi/helper_bodies.h"
+#include "vm/abi/map_types.h"
+#include <string.h>
+
+/* ON(type) rides above the effects of a row and is split off into its own field. */
+#define ON(type)       (MAP_TYPE_##type << 16)
+#define CHANGES_PACKET EFFECT_CHANGES_PACKET
+#define ACQUIRES       EFFECT_ACQUIRES
+#define RELEASES       EFFECT_RELEASES
+#define SLEEPS         EFFECT_SLEEPS
+#define GPL            EFFECT_GPL
+#define CALLS_BACK     EFFECT_CALLS_BACK
+
+#define ARGS(...)                      ARGS_5(__VA_ARGS__, NONE, NONE, NONE, NONE, NONE)
+#define ARGS_5(a1, a2, a3, a4, a5, ...) {ARG_##a1, ARG_##a2, ARG_##a3, ARG_##a4, ARG_##a5}
+
+#define BODY(name)    helper_##name
+#define MISSING(name) NULL
+#define ENGINE(name)  NULL
+
+#define ENGINE_EFFECT_BODY    0
+#define ENGINE_EFFECT_MISSING 0
+#define ENGINE_EFFECT_ENGINE  EFFECT_ENGINE
+
+static const struct helper table[] = {
+#define HELPER(number, called, state, returns, args, does)                                                             \
+    [number] = {.id = number,                                                                                          \
+                .name = #called,                                                                                       \
+                .body = state(called),                                                                                 \
+                .ret = RET_##returns,                                                                                  \
+                .arg = args,                                                                                           \
+                .effects = ((does)&0xffff) | ENGINE_EFFECT_##state,                                                    \
+                .map_type = (does) >> 16},
+#include "vm/abi/helpers.def"
+};
+
+enum {
+#define HELPER(id, name, state, ret, args, effects) POSITION_##name,
+#include "vm/abi/helpers.def"
+    N_HELPERS
+};
+#define HELPER(id, name, state, ret, args, effects)                                                                    \
+    _Static_assert(POSITION_##name + 1 == id, "helpers.def: numbers rise by one, from 1");
+#include "vm/abi/helpers.def"
+
+const struct helper *helper_find(uint32_t id)
+{
+    return id >= 1 && id <= N_HELPERS ? &table[id] : NULL;
+}
+
+const struct helper *helper_by_name(const char *name)
+{
+    for (uint32_t id = 1; id <= N_HELPERS; id++)
+        if (!strcmp(table[id].name, name))
+            return &table[id];
+    return NULL;
+}
+
+const struct helper *helper_set_find(const struct helper_set *set, uint32_t id)
+{
+    if (set) {
+        for (uint32_t i = 0; i < set->n_own; i++)
+            if (set->own[i].id == id)
+                return &set->own[i];
+        if (set->own_only)
+            return NULL;
+    }
+    return helper_find(id);
+}
