@@ -17,5 +17,7 @@ int perf_array_output(struct map *map, uint64_t flags, uint32_t cpu, const void 
 int64_t perf_array_consume(struct map *map, uint32_t index, int (*fn)(void *ctx, uint32_t cpu, void *data, uint32_t size),
                            void (*lost)(void *ctx, uint32_t cpu, uint64_t count), void *ctx);
 int perf_array_fd(struct map *map, uint32_t index);
+/** Closes entry index: output to it is -ENOENT again. */
+void perf_array_close(struct map *map, uint32_t index);
 
 #endif

@@ -1,0 +1,88 @@
+/*
+ * What stands behind the opaque types of the public API. A map or a program is either the host's own (made by
+ * skep_map_create(), skep_prog_load(); `object` is NULL) or part of an object, which then owns the wrapper; `map` and
+ * `code` are NULL until the object is loaded. Every wrapper holds a reference to its vm.
+ */
+#ifndef API_CORE_CORE_H
+#define API_CORE_CORE_H
+
+#include "base/log.h"
+#include "vm/code.h"
+#include "vm/env.h"
+#include "vm/maps/map.h"
+#include "vm/prog.h"
+#include <pthread.h>
+#include <skep/program.h>
+#include <stdatomic.h>
+#include <string.h>
+
+struct skep_object;
+
+/* One virtual CPU. Whoever sets `busy` from 0 to 1 owns it and its environment, which is made on first use. */
+struct vm_cpu {
+    _Alignas(64) atomic_uint busy;
+    struct skep_env *env;
+};
+
+struct skep_vm {
+    atomic_uint refs;
+    uint32_t n_cpus;
+    struct vm_cpu *cpus;
+    struct helper_set helpers; /* the host's; names and rows live in `arena` */
+    struct arena arena;
+    struct log log;
+    /* Runs that wait for a CPU: they count themselves, look once more, and sleep. */
+    atomic_uint waiters;
+    pthread_mutex_t lock;
+    pthread_cond_t freed;
+};
+
+struct skep_vm *vm_get(struct skep_vm *vm);
+
+/** Owns a virtual CPU: this one, or UINT32_MAX for any that is free. @return NULL and *err: -EBUSY (nowait), -ENOMEM.
+ */
+struct skep_env *vm_take_cpu(struct skep_vm *vm, uint32_t cpu, bool nowait, int *err);
+void vm_give_cpu(struct skep_vm *vm, struct skep_env *env);
+
+struct skep_map {
+    struct skep_vm *vm;
+    struct map *map;            /* NULL: not created yet */
+    struct map_def *def;        /* what it is or is to be: the map's own, or the object's until it is loaded */
+    struct skep_object *object; /* NULL: the host's own */
+    uint32_t index;             /* in the object */
+    /* PROG_ARRAY: all its users share one program type and engine, that of the first; guarded by the vm's lock. */
+    const struct engine *engine;
+    uint32_t prog_type;
+    bool claimed;
+};
+
+struct skep_program {
+    struct skep_vm *vm;
+    struct code *code;          /* NULL: not loaded */
+    struct skep_object *object; /* NULL: the host's own */
+    uint32_t index;
+};
+
+/** Notes that a program of this type and engine uses or enters a PROG_ARRAY; fine for any other map. -EINVAL: the map
+ *  serves another type or engine already, as in Linux. */
+int map_claim(struct skep_map *map, const struct prog *prog, const struct engine *engine);
+
+/** The engine of this name; NULL name: the default. @return NULL: none. */
+const struct engine *engine_find(const char *name);
+
+/** Makes code for a program: exec's choices become code_opts. exec may be NULL. */
+int program_lower(struct skep_vm *vm, struct prog *prog, struct map *const *maps, const struct skep_exec_opts *exec,
+                  const struct log *log, struct code **out);
+
+/**
+ * Options structs. opts_read() copies what the caller has of a struct into a full one, whose further members are zero.
+ * @return false: sz is too small to be one, or the caller set something that this library does not know.
+ */
+bool opts_read(void *known, size_t known_sz, const void *opts);
+/** Copies results back, as far as the caller has the members. `sz` itself stays. */
+void opts_write(void *opts, const void *known, size_t known_sz);
+
+/* Sets errno from a negative error. @return NULL */
+void *fail_null(int err);
+
+#endif

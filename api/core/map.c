@@ -1,0 +1,234 @@
+/*
+ * The public view of a map: sizes are compared with the definition before anything is touched, then the host's view of
+ * vm/maps does the work. A wrapper of an object's map has no `map` until the object is loaded; every operation on
+ * elements then says -EINVAL.
+ */
+#include "api/core/core.h"
+#include "vm/abi/map_types.h"
+#include <errno.h>
+#include <skep/map.h>
+#include <stdlib.h>
+
+#define SAME(name) _Static_assert((int)SKEP_MAP_TYPE_##name == (int)MAP_TYPE_##name, "map type " #name)
+SAME(HASH);
+SAME(ARRAY);
+SAME(PROG_ARRAY);
+SAME(PERF_EVENT_ARRAY);
+SAME(PERCPU_HASH);
+SAME(PERCPU_ARRAY);
+SAME(LRU_HASH);
+SAME(LPM_TRIE);
+SAME(ARRAY_OF_MAPS);
+SAME(HASH_OF_MAPS);
+SAME(RINGBUF);
+#undef SAME
+
+struct skep_map *skep_map_create(struct skep_vm *vm, uint32_t type, const char *name, uint32_t key_size,
+                                 uint32_t value_size, uint32_t max_entries, const struct skep_map_create_opts *user)
+{
+    struct skep_map_create_opts opts;
+    if (!vm || !opts_read(&opts, sizeof(opts), user))
+        return fail_null(-EINVAL);
+    struct map_def def = {.type = type,
+                          .key_size = key_size,
+                          .value_size = value_size,
+                          .max_entries = max_entries,
+                          .flags = opts.map_flags,
+                          .extra = opts.map_extra,
+                          .spin_lock_off = -1};
+    if (name)
+        strncpy(def.name, name, sizeof(def.name) - 1);
+    if (opts.inner_map)
+        def.inner = opts.inner_map->def;
+
+    struct skep_map *map = calloc(1, sizeof(*map));
+    if (!map)
+        return fail_null(-ENOMEM);
+    int err = map_create(&def, vm->n_cpus, &vm->log, &map->map);
+    if (err) {
+        free(map);
+        return fail_null(err == -ENOTSUP || err == -524 ? -EOPNOTSUPP : err);
+    }
+    if (type == MAP_TYPE_PROG_ARRAY)
+        map->map->elem_ops = &code_elem_ops;
+    map->def = &map->map->def;
+    map->vm = vm_get(vm);
+    return map;
+}
+
+void skep_map__free(struct skep_map *map)
+{
+    if (!map || map->object)
+        return;
+    struct skep_vm *vm = map->vm;
+    map_put(map->map);
+    free(map);
+    skep_vm__free(vm);
+}
+
+/* ---- Elements ---- */
+
+/* Linux says ENOTSUPP (524), which no libc has a name for. */
+static int public_err(int err)
+{
+    return err == -524 ? -EOPNOTSUPP : err;
+}
+
+static bool key_fits(const struct skep_map *map, const void *key, size_t key_sz)
+{
+    return map && map->map && key_sz == map->def->key_size && (key || !key_sz);
+}
+
+static bool value_fits(const struct skep_map *map, const void *value, size_t value_sz)
+{
+    return value_sz == map_host_value_size(map->map) && (value || !value_sz);
+}
+
+int skep_map__lookup_elem(const struct skep_map *map, const void *key, size_t key_sz, void *value, size_t value_sz,
+                          uint64_t flags)
+{
+    if (!key_fits(map, key, key_sz) || !value_fits(map, value, value_sz))
+        return -EINVAL;
+    return public_err(map_host_lookup(map->map, key, value, flags));
+}
+
+int skep_map__update_elem(const struct skep_map *map, const void *key, size_t key_sz, const void *value,
+                          size_t value_sz, uint64_t flags)
+{
+    if (!key_fits(map, key, key_sz) || !value_fits(map, value, value_sz))
+        return -EINVAL;
+    return public_err(map_host_update(map->map, key, value, flags));
+}
+
+int skep_map__delete_elem(const struct skep_map *map, const void *key, size_t key_sz, uint64_t flags)
+{
+    if (!key_fits(map, key, key_sz) || flags)
+        return -EINVAL;
+    return public_err(map_host_delete(map->map, key));
+}
+
+int skep_map__lookup_and_delete_elem(const struct skep_map *map, const void *key, size_t key_sz, void *value,
+                                     size_t value_sz, uint64_t flags)
+{
+    if (!key_fits(map, key, key_sz) || !value_fits(map, value, value_sz))
+        return -EINVAL;
+    return public_err(map_host_lookup_and_delete(map->map, key, value, flags));
+}
+
+int skep_map__get_next_key(const struct skep_map *map, const void *cur_key, void *next_key, size_t key_sz)
+{
+    if (!key_fits(map, next_key, key_sz))
+        return -EINVAL;
+    return public_err(map_host_next_key(map->map, cur_key, next_key));
+}
+
+int skep_map__freeze(struct skep_map *map)
+{
+    return map && map->map ? public_err(map_freeze(map->map)) : -EINVAL;
+}
+
+/* ---- Maps that hold things ---- */
+
+int map_claim(struct skep_map *map, const struct prog *prog, const struct engine *engine)
+{
+    if (map->def->type != MAP_TYPE_PROG_ARRAY)
+        return 0;
+    uint32_t type = prog->type ? prog->type->id : 0;
+    int err = 0;
+    pthread_mutex_lock(&map->vm->lock);
+    if (!map->claimed) {
+        map->claimed = true;
+        map->engine = engine;
+        map->prog_type = type;
+    } else if (map->engine != engine || map->prog_type != type) {
+        err = -EINVAL;
+    }
+    pthread_mutex_unlock(&map->vm->lock);
+    return err ? log_fail(&map->vm->log, err,
+                          "program '%s' does not fit map '%s', whose programs are of another type or engine",
+                          prog->name, map->def->name)
+               : 0;
+}
+
+int skep_map__set_program(struct skep_map *map, uint32_t index, struct skep_program *prog)
+{
+    if (!map || !map->map || map->def->type != MAP_TYPE_PROG_ARRAY)
+        return -EINVAL;
+    if (!prog)
+        return public_err(map_set_thing(map->map, &index, NULL, 0));
+    if (!prog->code || prog->vm != map->vm)
+        return -EINVAL;
+    int err = map_claim(map, prog->code->prog, prog->code->engine);
+    return err ? err : public_err(map_set_thing(map->map, &index, prog->code, 0));
+}
+
+int skep_map__set_inner_map(struct skep_map *map, const void *key, size_t key_sz, struct skep_map *inner,
+                            uint64_t flags)
+{
+    if (!key_fits(map, key, key_sz) ||
+        (map->def->type != MAP_TYPE_ARRAY_OF_MAPS && map->def->type != MAP_TYPE_HASH_OF_MAPS))
+        return -EINVAL;
+    if (inner && (!inner->map || inner->vm != map->vm))
+        return -EINVAL;
+    return public_err(map_set_thing(map->map, key, inner ? inner->map : NULL, flags));
+}
+
+/* ---- What it is ---- */
+
+const char *skep_map__name(const struct skep_map *map)
+{
+    return map->def->name;
+}
+
+uint32_t skep_map__type(const struct skep_map *map)
+{
+    return map->def->type;
+}
+
+const char *skep_map_type_str(uint32_t type)
+{
+    return map_type_name(type);
+}
+
+uint32_t skep_map__key_size(const struct skep_map *map)
+{
+    return map->def->key_size;
+}
+
+uint32_t skep_map__value_size(const struct skep_map *map)
+{
+    return map->def->value_size;
+}
+
+uint32_t skep_map__max_entries(const struct skep_map *map)
+{
+    return map->def->max_entries;
+}
+
+uint32_t skep_map__map_flags(const struct skep_map *map)
+{
+    return map->def->flags;
+}
+
+uint64_t skep_map__map_extra(const struct skep_map *map)
+{
+    return map->def->extra;
+}
+
+bool skep_map__is_percpu(const struct skep_map *map)
+{
+    switch (map->def->type) {
+    case MAP_TYPE_PERCPU_HASH:
+    case MAP_TYPE_PERCPU_ARRAY:
+    case MAP_TYPE_LRU_PERCPU_HASH:
+    case MAP_TYPE_PERCPU_CGROUP_STORAGE: return true;
+    default: return false;
+    }
+}
+
+uint32_t skep_map__host_value_size(const struct skep_map *map)
+{
+    if (map->map)
+        return map_host_value_size(map->map);
+    return skep_map__is_percpu(map) ? (map->def->value_size + 7) / 8 * 8 * map->vm->n_cpus : map->def->value_size;
+}

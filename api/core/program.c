@@ -1,0 +1,159 @@
+/*
+ * Raw programs and what all programs tell about themselves. Lowering is the same for raw programs and those of objects:
+ * program_lower() turns the public choices of execution into those of vm/code. A program holds one reference to its
+ * code, and its code holds the maps, so that a program outlives the wrappers of the maps it was loaded with.
+ */
+#include "api/core/core.h"
+#include "vm/abi/map_types.h"
+#include "vm/abi/prog_types.h"
+#include <errno.h>
+#include <skep/program.h>
+#include <stdlib.h>
+
+_Static_assert((int)SKEP_OPT_FUSE == (int)CODE_OPT_FUSE && (int)SKEP_OPT_FACTS == (int)CODE_OPT_FACTS &&
+                   (int)SKEP_OPT_INLINE == (int)CODE_OPT_INLINE,
+               "public and internal names of optimisations differ");
+
+int program_lower(struct skep_vm *vm, struct prog *prog, struct map *const *maps, const struct skep_exec_opts *user,
+                  const struct log *log, struct code **out)
+{
+    struct skep_exec_opts exec;
+    (void)vm;
+    if (!opts_read(&exec, sizeof(exec), user))
+        return log_fail(log, -EINVAL, "options of execution that this library does not know");
+    if (exec.no_opts & ~CODE_OPT_ALL)
+        return log_fail(log, -EINVAL, "unknown optimisations 0x%x", exec.no_opts & ~CODE_OPT_ALL);
+    const struct engine *engine = engine_find(exec.engine);
+    if (!engine)
+        return log_fail(log, -EINVAL, "there is no engine '%s'", exec.engine);
+    struct code_opts opts = {.checked = !exec.unchecked,
+                             .opts = CODE_OPT_ALL & ~exec.no_opts,
+                             .count_insns = exec.count_insns || !exec.unchecked,
+                             .engine = engine->name};
+    return code_lower(prog, NULL, maps, &opts, engine, log, out);
+}
+
+/* ---- Loading ---- */
+
+struct load {
+    struct skep_vm *vm;
+    const struct map_def **defs;
+    struct map **maps;
+    struct prog *prog;
+    struct skep_program *out;
+};
+
+static int take_maps(struct load *l, const struct skep_prog_load_opts *opts)
+{
+    if (opts->map_cnt && !opts->maps)
+        return -EINVAL;
+    l->defs = calloc((size_t)opts->map_cnt + 1, sizeof(*l->defs));
+    l->maps = calloc((size_t)opts->map_cnt + 1, sizeof(*l->maps));
+    if (!l->defs || !l->maps)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < opts->map_cnt; i++) {
+        struct skep_map *map = opts->maps[i];
+        if (!map || !map->map)
+            return log_fail(&l->vm->log, -EINVAL, "map %u of the program does not exist yet", i);
+        if (map->vm != l->vm)
+            return log_fail(&l->vm->log, -EINVAL, "map '%s' belongs to another vm", map->def->name);
+        l->defs[i] = map->def;
+        l->maps[i] = map->map;
+    }
+    return 0;
+}
+
+static int load(struct load *l, const struct prog_spec *spec, const struct skep_prog_load_opts *opts)
+{
+    struct skep_exec_opts exec;
+    if (!opts_read(&exec, sizeof(exec), opts->exec))
+        return -EINVAL;
+    struct prog_spec with_maps = *spec;
+    with_maps.maps = l->defs;
+    with_maps.n_maps = opts->map_cnt;
+    int err = prog_new(&with_maps, exec.lenient, &l->vm->log, &l->prog);
+    if (err)
+        return err;
+    l->out = calloc(1, sizeof(*l->out));
+    if (!l->out)
+        return -ENOMEM;
+    err = program_lower(l->vm, l->prog, l->maps, opts->exec, &l->vm->log, &l->out->code);
+    for (uint32_t i = 0; !err && i < opts->map_cnt; i++)
+        err = map_claim(opts->maps[i], l->prog, l->out->code->engine);
+    return err;
+}
+
+struct skep_program *skep_prog_load(struct skep_vm *vm, uint32_t type, const char *name, const char *license,
+                                    const struct skep_insn *insns, size_t insn_cnt,
+                                    const struct skep_prog_load_opts *user)
+{
+    struct skep_prog_load_opts opts;
+    if (!vm || !insns || !insn_cnt || !opts_read(&opts, sizeof(opts), user))
+        return fail_null(-EINVAL);
+    if (insn_cnt > PROG_MAX_INSNS)
+        return fail_null(log_fail(&vm->log, -E2BIG, "%zu instructions are more than %d", insn_cnt, PROG_MAX_INSNS));
+    struct prog_spec spec = {.name = name ? name : "prog",
+                             .section = "",
+                             .file = "",
+                             .license = license ? license : "",
+                             .attach_target = "",
+                             .type = type ? prog_type_find(type) : NULL,
+                             .insns = insns,
+                             .n_insns = insn_cnt,
+                             .helpers = &vm->helpers};
+    if (type && !spec.type)
+        return fail_null(log_fail(&vm->log, -EINVAL, "there is no program type %u", type));
+
+    struct load l = {.vm = vm};
+    int err = take_maps(&l, &opts);
+    if (!err)
+        err = load(&l, &spec, &opts);
+    prog_put(l.prog);
+    free(l.defs);
+    free(l.maps);
+    if (err) {
+        if (l.out && l.out->code)
+            code_put(l.out->code);
+        free(l.out);
+        return fail_null(err);
+    }
+    l.out->vm = vm_get(vm);
+    return l.out;
+}
+
+void skep_program__free(struct skep_program *prog)
+{
+    if (!prog || prog->object)
+        return;
+    struct skep_vm *vm = prog->vm;
+    code_put(prog->code);
+    free(prog);
+    skep_vm__free(vm);
+}
+
+/* ---- Types ---- */
+
+const char *skep_prog_type_str(uint32_t type)
+{
+    const struct prog_type *row = type ? prog_type_find(type) : NULL;
+    return type ? row ? row->name : NULL : "raw";
+}
+
+int skep_prog_type_by_name(const char *name)
+{
+    if (!strcmp(name, "raw"))
+        return SKEP_PROG_TYPE_RAW;
+    const struct prog_type *row = prog_type_by_name(name);
+    return row ? (int)row->id : -EINVAL;
+}
+
+const char *skep_prog_type_verdict(uint32_t type, uint32_t retval)
+{
+    const struct prog_type *row = type ? prog_type_find(type) : NULL;
+    if (!row || !row->verdicts)
+        return NULL;
+    for (uint32_t i = 0; row->verdicts[i]; i++)
+        if (i == retval)
+            return row->verdicts[i];
+    return NULL;
+}

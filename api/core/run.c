@@ -1,0 +1,211 @@
+/*
+ * A run: take a virtual CPU with its environment, tell the environment what the world says, open the context, run, read
+ * the results, give the CPU back. Between two runs an environment keeps nothing of the one before but its buffers.
+ */
+#include "api/core/core.h"
+#include "vm/ctx/ctx.h"
+#include "vm/epoch.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+_Static_assert((int)SKEP_READ == (int)ENV_READ && (int)SKEP_WRITE == (int)ENV_WRITE, "access bits differ");
+
+enum { RUN_FLAGS = SKEP_RUN_CPU | SKEP_RUN_NOWAIT | SKEP_RUN_IN_PLACE };
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* ---- The world ---- */
+
+static void set_own_task(struct env_task *task)
+{
+    task->pid = gettid();
+    task->tgid = getpid();
+    task->uid = getuid();
+    task->gid = getgid();
+}
+
+static int set_world(struct skep_env *env, const struct skep_world *user)
+{
+    struct skep_world world;
+    if (!opts_read(&world, sizeof(world), user))
+        return -EINVAL;
+    env->clock = (struct env_clock){
+        .fixed = world.fix_time, .now = world.time, .step = world.time_step, .realtime_off = world.realtime_off};
+    env->random_fixed = world.fix_seed;
+    if (world.fix_seed)
+        env->random = world.seed;
+    if (world.fix_task) {
+        env->task = (struct env_task){.pid = world.pid, .tgid = world.tgid, .uid = world.uid, .gid = world.gid};
+        memcpy(env->task.comm, world.comm, sizeof(env->task.comm));
+        env->task.comm[sizeof(env->task.comm) - 1] = 0;
+    } else if (user || env->task.pid != (uint32_t)gettid()) {
+        set_own_task(&env->task);
+    }
+    env->out = (struct env_output){.ctx = world.print_ctx, .printk = world.print};
+    env->attach_cookie = world.attach_cookie;
+    env->func_ip = world.func_ip;
+    return 0;
+}
+
+static int lend_memory(struct skep_env *env, const struct skep_mem *mems, uint32_t n)
+{
+    if (n > ENV_MAX_MEMS / 2 || (n && !mems))
+        return -EINVAL;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct skep_mem *m = &mems[i];
+        uint64_t addr = m->addr ? m->addr : (uintptr_t)m->host;
+        if ((m->size && !m->host) || addr + m->size < addr || m->access & ~(SKEP_READ | SKEP_WRITE))
+            return -EINVAL;
+        env->mems[env->n_mems++] = (struct env_mem){.guest = addr,
+                                                    .host = m->host,
+                                                    .size = m->size,
+                                                    .access = m->access | ENV_DIRECT,
+                                                    .kind = ENV_MEM_RAW,
+                                                    .name = m->name ? m->name : "memory of the host"};
+    }
+    return 0;
+}
+
+/* ---- Context ---- */
+
+static struct ctx_io io_of(const struct skep_run_opts *o)
+{
+    return (struct ctx_io){.data_in = o->data_in,
+                           .data_size_in = o->data_size_in,
+                           .ctx_in = o->ctx_in,
+                           .ctx_size_in = o->ctx_size_in,
+                           .data_out = o->data_out,
+                           .data_size_out = o->data_size_out,
+                           .ctx_out = o->ctx_out,
+                           .ctx_size_out = o->ctx_size_out};
+}
+
+/* A raw program that works on the caller's own memory needs no buffers. */
+static void open_in_place(struct skep_env *env, const struct skep_run_opts *o)
+{
+    env->ctx = (void *)o->data_in;
+    env->ctx_size = o->data_size_in;
+    env->ctx_layout = NULL;
+    memset(&env->packet, 0, sizeof(env->packet));
+    env_forget_mem(env);
+}
+
+/* ---- The report of a trap ---- */
+
+static void copy_text(char *to, size_t room, const char *text)
+{
+    snprintf(to, room, "%s", text ? text : "");
+}
+
+static void report(const struct skep_env *env, struct skep_trap *user)
+{
+    struct skep_trap t = {0};
+    const struct trap *trap = &env->trap;
+    const struct prog *prog = env->code->prog;
+    t.kind = trap_name(trap->kind);
+    t.text = trap_text(trap->kind);
+    t.insn = trap->insn;
+    t.addr = trap->addr;
+    t.size = trap->size;
+    copy_text(t.detail, sizeof(t.detail), trap->text);
+    copy_text(t.prog, sizeof(t.prog), prog->name);
+    const struct prog_func *func = prog_func_at(prog, trap->insn);
+    copy_text(t.func, sizeof(t.func), func ? func->name : NULL);
+    const struct prog_line *line = prog_line_at(prog, trap->insn);
+    if (line) {
+        copy_text(t.file, sizeof(t.file), line->file);
+        copy_text(t.source, sizeof(t.source), line->text);
+        t.line = line->line;
+        t.col = line->col;
+    }
+    opts_write(user, &t, sizeof(t));
+}
+
+/* ---- Running ---- */
+
+static int run(struct skep_env *env, const struct code *code, struct skep_run_opts *o)
+{
+    uint64_t repeat = o->repeat > 1 ? o->repeat : 1;
+    uint64_t insns = 0, start = now_ns();
+    uint64_t arg1 = (uintptr_t)env->ctx, arg2 = code->prog->type ? 0 : env->ctx_size;
+    int err = 0;
+    for (uint64_t i = 0; i < repeat && !err; i++) {
+        env->insn_budget = o->max_insns ? o->max_insns : UINT64_MAX;
+        err = env_run(env, code, arg1, arg2, &o->r0);
+        insns += env->insns_run;
+    }
+    uint64_t each = (now_ns() - start) / repeat;
+    o->duration = each > UINT32_MAX ? UINT32_MAX : (uint32_t)each;
+    o->insns_run = insns;
+    o->retval = (uint32_t)o->r0;
+    o->redirect_ifindex = env->redirect.ifindex;
+    return err;
+}
+
+static int run_in_ctx(struct skep_env *env, const struct skep_program *prog, struct skep_run_opts *o)
+{
+    const struct code *code = prog->code;
+    const struct prog_type *type = code->prog->type;
+    struct ctx_io io = io_of(o);
+    bool in_place = o->flags & SKEP_RUN_IN_PLACE;
+    if (in_place && type)
+        return -EINVAL;
+    if (in_place)
+        open_in_place(env, o);
+    int err = in_place ? 0 : ctx_open(env, type, &io, &prog->vm->log);
+    if (err)
+        return err;
+    err = lend_memory(env, o->mems, o->mem_cnt);
+
+    /* The code that the trap names stays while this section is open, even when a tail call left it. */
+    struct epoch_slot *slot = NULL;
+    if (!err && o->trap && !(slot = epoch_enter()))
+        err = -ENOMEM;
+    if (!err) {
+        err = run(env, code, o);
+        if (err == -EFAULT && o->trap)
+            report(env, o->trap);
+    }
+    if (slot)
+        epoch_exit(slot);
+    int closed = in_place ? 0 : ctx_close(env, type, &io, o->r0);
+    o->data_size_out = in_place ? o->data_size_in : io.data_size_out;
+    o->ctx_size_out = io.ctx_size_out;
+    return err ? err : closed;
+}
+
+int skep_program__run(const struct skep_program *prog, struct skep_run_opts *user)
+{
+    struct skep_run_opts o;
+    if (!prog || !opts_read(&o, sizeof(o), user) || (o.flags & ~RUN_FLAGS) || o.repeat < 0)
+        return -EINVAL;
+    if (!prog->code)
+        return -ENOENT;
+    uint32_t cpu = o.flags & SKEP_RUN_CPU ? o.cpu : UINT32_MAX;
+    if (cpu != UINT32_MAX && cpu >= prog->vm->n_cpus)
+        return -EINVAL;
+    int err = 0;
+    struct skep_env *env = vm_take_cpu(prog->vm, cpu, o.flags & SKEP_RUN_NOWAIT, &err);
+    if (!env)
+        return err;
+    env->n_mems = 0;
+    env->stop = o.stop;
+    env->user = o.user;
+    env->redirect.ifindex = 0;
+    env->trap.kind = TRAP_none;
+    err = set_world(env, o.world);
+    if (!err)
+        err = run_in_ctx(env, prog, &o);
+    vm_give_cpu(prog->vm, env);
+    if (!err || err == -EFAULT || err == -ENOSPC)
+        opts_write(user, &o, sizeof(o));
+    return err;
+}

@@ -1,0 +1,188 @@
+/*
+ * Programs: loading them from instructions, and running them.
+ *
+ * A loaded program is immutable and may be run by any number of threads at once. Execution is checked unless asked
+ * otherwise: each access is looked up before it is made, and a bad one ends the run with a trap that says where and
+ * why. Unchecked execution is for programs that were proved elsewhere: a wrong one may do anything to the process.
+ */
+#ifndef SKEP_PROGRAM_H
+#define SKEP_PROGRAM_H
+
+#include <skep/map.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Linux's numbers (BPF_PROG_TYPE_*). RAW is ours: r1 = memory, r2 = its length. */
+enum skep_prog_type {
+    SKEP_PROG_TYPE_RAW,
+    SKEP_PROG_TYPE_SOCKET_FILTER,
+    SKEP_PROG_TYPE_KPROBE,
+    SKEP_PROG_TYPE_SCHED_CLS,
+    SKEP_PROG_TYPE_SCHED_ACT,
+    SKEP_PROG_TYPE_TRACEPOINT,
+    SKEP_PROG_TYPE_XDP,
+    SKEP_PROG_TYPE_PERF_EVENT,
+    SKEP_PROG_TYPE_CGROUP_SKB,
+    SKEP_PROG_TYPE_RAW_TRACEPOINT = 17,
+    SKEP_PROG_TYPE_TRACING = 26,
+    SKEP_PROG_TYPE_SYSCALL = 31,
+};
+
+/* ---- How programs are executed --------------------------------------------------------------------------------- */
+
+/* Optimisations that can be switched off, each by itself. */
+enum skep_opt {
+    SKEP_OPT_FUSE = 1,   /* several instructions in one operation */
+    SKEP_OPT_FACTS = 2,  /* use what the verifier proved */
+    SKEP_OPT_INLINE = 4, /* frequent helpers as operations */
+};
+
+struct skep_exec_opts {
+    size_t sz;
+    const char *engine; /* "interp"; NULL: the best one there is */
+    bool unchecked;     /* no checks at run time */
+    bool count_insns;   /* honour skep_run_opts.max_insns also when unchecked; checked execution always does */
+    bool lenient;       /* malformed instructions do not refuse the program but trap when they are executed */
+    uint32_t no_opts;   /* enum skep_opt, or-ed: optimisations that are off */
+};
+
+/* ---- Raw programs ---------------------------------------------------------------------------------------------- */
+
+struct skep_prog_load_opts {
+    size_t sz;
+    struct skep_map *const *maps; /* what `r1 = map_idx[i]` refers to (src_reg 5, imm i; src_reg 6: its value) */
+    uint32_t map_cnt;
+    const struct skep_exec_opts *exec; /* NULL: checked, default engine */
+};
+
+/**
+ * Loads a program from instructions.
+ *
+ * @param vm        where it runs; every map must be of the same vm. The program keeps a reference.
+ * @param type      enum skep_prog_type.
+ * @param name      for messages; NULL: "prog". Copied.
+ * @param license   "GPL" where helpers ask for it; NULL: none. Copied.
+ * @param insns     copied.
+ * @return the program, to be given back with skep_program__free(). NULL with errno EINVAL (malformed: the vm's log
+ * names the instruction; unknown type or engine; a map of another vm), E2BIG, ENOMEM.
+ */
+SKEP_API struct skep_program *skep_prog_load(struct skep_vm *vm, uint32_t type, const char *name, const char *license,
+                                             const struct skep_insn *insns, size_t insn_cnt,
+                                             const struct skep_prog_load_opts *opts);
+
+/** Gives up a program of skep_prog_load(); nobody may be running it. NULL is fine. For a program of an object it does
+ *  nothing. */
+SKEP_API void skep_program__free(struct skep_program *prog);
+
+/* ---- Running --------------------------------------------------------------------------------------------------- */
+
+/** What the world says during a run. NULL in skep_run_opts: the host's clocks, random numbers and process. */
+struct skep_world {
+    size_t sz;
+    bool fix_time;        /* clocks start at `time` and move by `time_step` with each reading */
+    bool fix_seed;        /* random numbers are a sequence that `seed` determines, anew for each run */
+    bool fix_task;        /* pid ... comm below instead of those of this process */
+    uint64_t time;        /* ns since boot */
+    uint64_t time_step;   /* ns */
+    int64_t realtime_off; /* ns added for wall-clock time, when fix_time */
+    uint64_t seed;
+    uint32_t pid, tgid, uid, gid; /* pid: of the thread; tgid: of the process */
+    char comm[16];
+    uint64_t attach_cookie, func_ip; /* for bpf_get_attach_cookie(), bpf_get_func_ip() */
+    /* bpf_trace_printk() and the like: one line without its newline, on the thread of the run. NULL: dropped. */
+    void (*print)(void *print_ctx, const char *text, size_t len);
+    void *print_ctx;
+};
+
+/** Memory that the host lends to a run. */
+struct skep_mem {
+    void *host;    /* where it is */
+    uint64_t addr; /* where programs find it; 0: at its own address */
+    uint64_t size;
+    unsigned access;  /* enum skep_access, or-ed */
+    const char *name; /* for trap reports; borrowed during the run; NULL: "memory of the host" */
+};
+
+/** Why a run ended before its exit. All strings are NUL-terminated. */
+struct skep_trap {
+    size_t sz;
+    const char *kind;   /* "mem_out_of_bounds": a name of vm/abi/traps.def; static */
+    const char *text;   /* what that means; static */
+    char detail[232];   /* what was needed and what lies near; may be empty */
+    char prog[64];      /* the program that ran: another one than was started, after tail calls */
+    char func[128];     /* the function of the program */
+    char file[256];     /* source file; empty when there is no line information */
+    char source[256];   /* the source line */
+    uint32_t line, col; /* of the source; 0: unknown */
+    uint32_t insn;      /* index of the instruction in 8-byte slots */
+    uint64_t addr;      /* memory traps: the address ... */
+    uint32_t size;      /* ... and how many bytes of it */
+};
+
+enum {
+    SKEP_RUN_CPU = 1,      /* run on virtual CPU opts->cpu (waits until it is free); else on any free one */
+    SKEP_RUN_NOWAIT = 2,   /* -EBUSY instead of waiting for a CPU */
+    SKEP_RUN_IN_PLACE = 4, /* raw programs: r1 is data_in itself, which must be writable, not a copy */
+};
+
+/** How to run a program, and what came of it; the shape of libbpf's bpf_test_run_opts. */
+struct skep_run_opts {
+    size_t sz;
+    const void *data_in; /* packet bytes, or a raw program's memory; copied (see SKEP_RUN_IN_PLACE) */
+    void *data_out;      /* NULL: not wanted */
+    uint32_t data_size_in;
+    uint32_t data_size_out; /* in: room at data_out; out: length of the data, also when it did not fit */
+    const void
+        *ctx_in;   /* context: struct xdp_md, __sk_buff, pt_regs, raw record ...; NULL: all zero, or made from data */
+    void *ctx_out; /* NULL: not wanted */
+    uint32_t ctx_size_in;
+    uint32_t ctx_size_out;   /* like data_size_out */
+    uint32_t retval;         /* out: r0, 32 bits, as bpf(2) gives it */
+    int repeat;              /* runs; 0 counts as 1. The packet stays as the run before left it, as in Linux */
+    uint32_t duration;       /* out: ns a run */
+    uint32_t flags;          /* SKEP_RUN_* */
+    uint32_t cpu;            /* with SKEP_RUN_CPU */
+    uint64_t r0;             /* out: all of r0 */
+    uint64_t max_insns;      /* instructions that a run may execute (see skep_exec_opts.count_insns); 0: no limit */
+    uint64_t insns_run;      /* out: instructions executed, all repetitions; 0 where they are not counted */
+    volatile uint32_t *stop; /* set non-zero by another thread to end the run with the trap `stopped`; NULL: none */
+    const struct skep_world *world; /* NULL: the host's */
+    const struct skep_mem *mems;    /* further memory that the program may touch */
+    uint32_t mem_cnt;
+    void *user;                /* for the host's helpers: skep_env__user() */
+    struct skep_trap *trap;    /* out, when -EFAULT is returned; NULL: not wanted */
+    uint32_t redirect_ifindex; /* out: where bpf_redirect() sends the packet, 0: nowhere or through a map */
+};
+
+/**
+ * Runs a program, with the meaning of BPF_PROG_TEST_RUN.
+ *
+ * @param opts  in and out; NULL: no data, no context.
+ * @return 0; -EFAULT: the run trapped (opts->trap says why); -EINVAL: data or context do not fit the program type,
+ * unknown flags, a CPU that the vm does not have; -ENOSPC: data_out or ctx_out were too short and hold what fits;
+ *         -EBUSY; -ENOMEM; -ENOENT: the program is not loaded.
+ *
+ * A helper may run further programs; each run takes a CPU of its own.
+ */
+SKEP_API int skep_program__run(const struct skep_program *prog, struct skep_run_opts *opts);
+
+/* ---- What a program is ----------------------------------------------------------------------------------------- */
+
+SKEP_API const char *skep_program__name(const struct skep_program *prog); /* never NULL */
+SKEP_API uint32_t skep_program__type(const struct skep_program *prog);    /* enum skep_prog_type */
+/** Instructions in 8-byte slots, subprograms included. */
+SKEP_API size_t skep_program__insn_cnt(const struct skep_program *prog);
+/** "xdp", as bpftool writes it; "raw" for 0; NULL for a number that Linux does not have. */
+SKEP_API const char *skep_prog_type_str(uint32_t type);
+/** The inverse. @return the type, or -EINVAL. */
+SKEP_API int skep_prog_type_by_name(const char *name);
+/** "XDP_PASS": what a return value means to this type; NULL: nothing in particular. */
+SKEP_API const char *skep_prog_type_verdict(uint32_t type, uint32_t retval);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
