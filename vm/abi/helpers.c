@@ -16,8 +16,11 @@
 #define GPL            EFFECT_GPL
 #define CALLS_BACK     EFFECT_CALLS_BACK
 
-#define ARGS(...)                      ARGS_5(__VA_ARGS__, NONE, NONE, NONE, NONE, NONE)
-#define ARGS_5(a1, a2, a3, a4, a5, ...) {ARG_##a1, ARG_##a2, ARG_##a3, ARG_##a4, ARG_##a5}
+#define ARGS(...) ARGS_5(__VA_ARGS__, NONE, NONE, NONE, NONE, NONE)
+#define ARGS_5(a1, a2, a3, a4, a5, ...)                                                                                \
+    {                                                                                                                  \
+        ARG_##a1, ARG_##a2, ARG_##a3, ARG_##a4, ARG_##a5                                                               \
+    }
 
 #define BODY(name)    helper_##name
 #define MISSING(name) NULL

@@ -1,0 +1,123 @@
+/*
+ * Context layouts, made from ctx.def. Fields of a layout stand in rising order and do not overlap, so that one search
+ * finds the field that an offset lies in.
+ */
+#include "vm/abi/ctx.h"
+#include <stddef.h>
+
+enum {
+#if defined(__aarch64__)
+    PT_REGS_SIZE = 34 * 8, /* struct user_pt_regs: 31 registers, sp, pc, pstate */
+#else
+    PT_REGS_SIZE = 21 * 8, /* x86_64's struct pt_regs */
+#endif
+    MAX_ARGS = 12, /* MAX_BPF_FUNC_ARGS */
+};
+
+#define ACCESS__ 0
+#define ACCESS_R CTX_READ
+#define ACCESS_W (CTX_READ | CTX_WRITE)
+
+#define NARROW_WHOLE  false
+#define NARROW_PARTS  true
+#define NARROW_WPARTS true
+#define NARROW_WORDS  true
+
+#define UNIT_WHOLE(size)  size
+#define UNIT_PARTS(size)  size
+#define UNIT_WPARTS(size) 1
+#define UNIT_WORDS(size)  4
+
+#define FIELD_OF(called, at, bytes, what, parts, may)                                                                  \
+    {.name = called,                                                                                                   \
+     .off = at,                                                                                                        \
+     .size = bytes,                                                                                                    \
+     .kind = CTX_##what,                                                                                               \
+     .access = ACCESS_##may,                                                                                           \
+     .narrow = NARROW_##parts,                                                                                         \
+     .unit = UNIT_##parts(bytes)},
+
+#define LAYOUT(symbol, called, bytes, packet)                                                                          \
+    const struct ctx_layout ctx_##symbol = {.name = called,                                                            \
+                                            .size = bytes,                                                             \
+                                            .fields = fields_##symbol,                                                 \
+                                            .n_fields = sizeof(fields_##symbol) / sizeof(fields_##symbol[0]),          \
+                                            .has_packet = packet,                                                      \
+                                            .access = CTX_READ};
+
+static const struct ctx_field fields_skb_filter[] = {
+#define SKB_FIELD(name, off, size, kind, parts, filter, cgroup, lwt, tc, sk, flow)                                     \
+    FIELD_OF(name, off, size, kind, parts, filter)
+#include "vm/abi/ctx.def"
+};
+static const struct ctx_field fields_skb_cgroup[] = {
+#define SKB_FIELD(name, off, size, kind, parts, filter, cgroup, lwt, tc, sk, flow)                                     \
+    FIELD_OF(name, off, size, kind, parts, cgroup)
+#include "vm/abi/ctx.def"
+};
+static const struct ctx_field fields_skb_lwt[] = {
+#define SKB_FIELD(name, off, size, kind, parts, filter, cgroup, lwt, tc, sk, flow)                                     \
+    FIELD_OF(name, off, size, kind, parts, lwt)
+#include "vm/abi/ctx.def"
+};
+static const struct ctx_field fields_skb_tc[] = {
+#define SKB_FIELD(name, off, size, kind, parts, filter, cgroup, lwt, tc, sk, flow)                                     \
+    FIELD_OF(name, off, size, kind, parts, tc)
+#include "vm/abi/ctx.def"
+};
+static const struct ctx_field fields_skb_sk[] = {
+#define SKB_FIELD(name, off, size, kind, parts, filter, cgroup, lwt, tc, sk, flow)                                     \
+    FIELD_OF(name, off, size, kind, parts, sk)
+#include "vm/abi/ctx.def"
+};
+static const struct ctx_field fields_skb_flow[] = {
+#define SKB_FIELD(name, off, size, kind, parts, filter, cgroup, lwt, tc, sk, flow)                                     \
+    FIELD_OF(name, off, size, kind, parts, flow)
+#include "vm/abi/ctx.def"
+};
+
+LAYOUT(skb_filter, "__sk_buff", 192, true)
+LAYOUT(skb_cgroup, "__sk_buff", 192, true)
+LAYOUT(skb_lwt, "__sk_buff", 192, true)
+LAYOUT(skb_tc, "__sk_buff", 192, true)
+LAYOUT(skb_sk, "__sk_buff", 192, true)
+LAYOUT(skb_flow, "__sk_buff", 192, true)
+
+#define BEGIN(symbol)                            static const struct ctx_field fields_##symbol[] = {
+#define FIELD(name, off, size, kind, parts, may) FIELD_OF(name, off, size, kind, parts, may)
+#define END(symbol, name, size, packet)                                                                                \
+    }                                                                                                                  \
+    ;                                                                                                                  \
+    LAYOUT(symbol, name, size, packet)
+#define PLAIN_CTX(symbol, called, bytes, may)                                                                          \
+    const struct ctx_layout ctx_##symbol = {.name = called, .size = bytes, .access = ACCESS_##may};
+#include "vm/abi/ctx.def"
+
+const struct ctx_field *ctx_field_at(const struct ctx_layout *layout, uint32_t off)
+{
+    uint32_t low = 0, high = layout->n_fields;
+
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        const struct ctx_field *f = &layout->fields[mid];
+
+        if (off < f->off)
+            high = mid;
+        else if (off >= (uint32_t)f->off + f->size)
+            low = mid + 1;
+        else
+            return f;
+    }
+    return NULL;
+}
+
+bool ctx_field_allows(const struct ctx_field *field, uint32_t off, uint32_t size, unsigned access)
+{
+    if ((field->access & access) != access || !size || off < field->off)
+        return false;
+    if (size > field->size || off - field->off > field->size - size || off % size)
+        return false;
+    if (!(access & CTX_WRITE) && field->narrow)
+        return true;
+    return size % field->unit == 0 && (off - field->off) % field->unit == 0;
+}
