@@ -6,6 +6,13 @@
 #define JMP32 0x06
 #define SRC_X 0x08
 
+/* Codes that isa.def leaves to the kind of row. */
+#define MOVSX_CODE(width) ((width) == 64 ? 0xbf : 0xbc)
+#define NEG_CODE(width)   ((width) == 64 ? 0x87 : 0x84)
+#define ATOMIC_DW         0xdb
+#define ATOMIC_W          0xc3
+#define LDIMM             0x18
+
 #define QUAD(n, t, op, c64, c32, fk, fx, keyed, v)                                                                     \
     [ISA_##n##64_K] = {#n "64_K", t, (op) | (c64), fk, keyed, 64, v},                                                  \
     [ISA_##n##64_X] = {#n "64_X", t, (op) | (c64) | SRC_X, fx, keyed, 64, v},                                          \
@@ -16,47 +23,85 @@ const struct isa_row isa_rows[ISA_OP_COUNT] = {
     [ISA_INVALID] = {"INVALID", "", 0, ISA_FORM_NONE, ISA_KEY_NONE, 0, 0},
 #define ISA_ALU(n, op, off, t, expr) QUAD(n, t, op, ALU64, ALU32, ISA_FORM_ALU_K, ISA_FORM_ALU_X, ISA_KEY_OFF, off)
 #define ISA_MOVSX(n, w, bits)                                                                                          \
-    [ISA_##n] = {#n, "s" #bits, (w) == 64 ? 0xbf : 0xbc, ISA_FORM_MOVSX, ISA_KEY_OFF, w, bits},
-#define ISA_NEG(n, w) [ISA_##n] = {#n, "-", (w) == 64 ? 0x87 : 0x84, ISA_FORM_NEG, ISA_KEY_NONE, w, 0},
+    [ISA_##n] = {#n, "s" #bits, MOVSX_CODE(w), ISA_FORM_MOVSX, ISA_KEY_OFF, w, bits},
+#define ISA_NEG(n, w) [ISA_##n] = {#n, "-", NEG_CODE(w), ISA_FORM_NEG, ISA_KEY_NONE, w, 0},
 #define ISA_END(n, c, bits, t, expr) [ISA_##n] = {#n, t, c, ISA_FORM_END, ISA_KEY_IMM, bits, bits},
 #define ISA_JMP(n, op, t, expr) QUAD(n, t, op, JMP64, JMP32, ISA_FORM_JMP_K, ISA_FORM_JMP_X, ISA_KEY_NONE, 0)
 #define ISA_MEM(n, c, form, type, t) [ISA_##n] = {#n, t, c, ISA_FORM_##form, ISA_KEY_NONE, 8 * sizeof(type), 0},
 #define ISA_ATOMIC(n, v, t, expr)                                                                                      \
-    [ISA_ATOMIC_##n##64] = {"ATOMIC_" #n "64", t, 0xdb, ISA_FORM_ATOMIC, ISA_KEY_IMM, 64, v},                          \
-    [ISA_ATOMIC_##n##32] = {"ATOMIC_" #n "32", t, 0xc3, ISA_FORM_ATOMIC, ISA_KEY_IMM, 32, v},
+    [ISA_ATOMIC_##n##64] = {"ATOMIC_" #n "64", t, ATOMIC_DW, ISA_FORM_ATOMIC, ISA_KEY_IMM, 64, v},                          \
+    [ISA_ATOMIC_##n##32] = {"ATOMIC_" #n "32", t, ATOMIC_W, ISA_FORM_ATOMIC, ISA_KEY_IMM, 32, v},
 #define ISA_ORDERED(n, c, v, type, t)                                                                                  \
     [ISA_##n] = {#n, t, c, (v) == 0x100 ? ISA_FORM_LOAD_ACQ : ISA_FORM_STORE_REL, ISA_KEY_IMM, 8 * sizeof(type), v},
 #define ISA_LD_PKT(n, c, mode, type, t) [ISA_##n] = {#n, t, c, ISA_FORM_LD_##mode, ISA_KEY_NONE, 8 * sizeof(type), 0},
-#define ISA_LDIMM(n, s, t) [ISA_##n] = {#n, t, 0x18, ISA_FORM_LDIMM, ISA_KEY_SRC, 64, s},
+#define ISA_LDIMM(n, s, t) [ISA_##n] = {#n, t, LDIMM, ISA_FORM_LDIMM, ISA_KEY_SRC, 64, s},
 #define ISA_CONTROL(n, c, k, v, form) [ISA_##n] = {#n, "", c, ISA_FORM_##form, ISA_KEY_##k, 64, v},
 #include "vm/isa/isa.def"
 };
 
-/* first[code] is the lowest operation with that code byte, next[op] the following one; both made at compile time would
- * need a row order by code, so the search below walks candidates through a 256-entry index instead. */
-#define C(op) (isa_rows[op].code)
+/* Which key each code byte has. Rows that share a code share its key (tests/unit/test_isa.c), so that what a later row
+ * writes over an earlier one is the same. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
+#ifdef __clang__
+#pragma GCC diagnostic ignored "-Winitializer-overrides"
+#endif
+#define KEYED(code, key)      [code] = ISA_KEY_##key,
+#define KEYED_QUAD(op, a, b, key)                                                                                      \
+    KEYED((op) | (a), key) KEYED((op) | (a) | SRC_X, key) KEYED((op) | (b), key) KEYED((op) | (b) | SRC_X, key)
+static const uint8_t key_of[256] = {
+#define ISA_ALU(n, op, off, t, expr) KEYED_QUAD(op, ALU64, ALU32, OFF)
+#define ISA_MOVSX(n, w, bits) KEYED(MOVSX_CODE(w), OFF)
+#define ISA_END(n, c, bits, t, expr) KEYED(c, IMM)
+#define ISA_ATOMIC(n, v, t, expr) KEYED(ATOMIC_DW, IMM) KEYED(ATOMIC_W, IMM)
+#define ISA_ORDERED(n, c, v, type, t) KEYED(c, IMM)
+#define ISA_LDIMM(n, s, t) KEYED(LDIMM, SRC)
+#define ISA_CONTROL(n, c, k, v, form) KEYED(c, k)
+#include "vm/isa/isa.def"
+};
+#pragma GCC diagnostic pop
 
-static bool selects(const struct isa_row *row, const struct skep_insn *insn)
-{
-    switch (row->key) {
-    case ISA_KEY_OFF: return insn->off == row->value;
-    case ISA_KEY_IMM: return insn->imm == row->value;
-    case ISA_KEY_SRC: return insn->src_reg == row->value;
-    default: return true;
-    }
-}
-
-static enum isa_op decode_keyed(const struct skep_insn *insn)
-{
-    for (unsigned op = ISA_INVALID + 1; op < ISA_OP_COUNT; op++)
-        if (isa_rows[op].code == insn->code && selects(&isa_rows[op], insn))
-            return (enum isa_op)op;
-    return ISA_INVALID;
-}
+/* A row's code and key value as one number: two rows with the same number do not compile. */
+#define WHICH(code, value) ((uint64_t)(code) << 32 | (uint32_t)(value))
+#define IS(code, value, op) case WHICH(code, value): return ISA_##op;
+#define IS_QUAD(n, op, a, b, value)                                                                                    \
+    IS((op) | (a), value, n##64_K)                                                                                     \
+    IS((op) | (a) | SRC_X, value, n##64_X) IS((op) | (b), value, n##32_K) IS((op) | (b) | SRC_X, value, n##32_X)
 
 enum isa_op isa_decode(const struct skep_insn *insn)
 {
-    return decode_keyed(insn);
+    const int32_t fields[] = {
+        [ISA_KEY_NONE] = 0, [ISA_KEY_OFF] = insn->off, [ISA_KEY_IMM] = insn->imm, [ISA_KEY_SRC] = insn->src_reg};
+
+    switch (WHICH(insn->code, fields[key_of[insn->code]])) {
+#define ISA_ALU(n, op, off, t, expr) IS_QUAD(n, op, ALU64, ALU32, off)
+#define ISA_MOVSX(n, w, bits) IS(MOVSX_CODE(w), bits, n)
+#define ISA_NEG(n, w) IS(NEG_CODE(w), 0, n)
+#define ISA_END(n, c, bits, t, expr) IS(c, bits, n)
+#define ISA_JMP(n, op, t, expr) IS_QUAD(n, op, JMP64, JMP32, 0)
+#define ISA_MEM(n, c, form, type, t) IS(c, 0, n)
+#define ISA_ATOMIC(n, v, t, expr) IS(ATOMIC_DW, v, ATOMIC_##n##64) IS(ATOMIC_W, v, ATOMIC_##n##32)
+#define ISA_ORDERED(n, c, v, type, t) IS(c, v, n)
+#define ISA_LD_PKT(n, c, mode, type, t) IS(c, 0, n)
+#define ISA_LDIMM(n, s, t) IS(LDIMM, s, n)
+#define ISA_CONTROL(n, c, k, v, form) IS(c, v, n)
+#include "vm/isa/isa.def"
+    default: return ISA_INVALID;
+    }
+}
+
+struct skep_insn isa_encode(enum isa_op op, uint8_t dst, uint8_t src, int16_t off, int32_t imm)
+{
+    const struct isa_row *row = &isa_rows[op];
+    struct skep_insn insn = {.code = row->code, .dst_reg = dst & 15, .src_reg = src & 15, .off = off, .imm = imm};
+
+    switch (row->key) {
+    case ISA_KEY_OFF: insn.off = (int16_t)row->value; break;
+    case ISA_KEY_IMM: insn.imm = row->value; break;
+    case ISA_KEY_SRC: insn.src_reg = row->value & 15; break;
+    default: break;
+    }
+    return insn;
 }
 
 /* Which of dst, src, off, imm a form leaves unused; Linux calls those fields reserved and wants them zero. */
@@ -106,8 +151,10 @@ bool isa_fields_ok(const struct skep_insn *insn, enum isa_op op)
     return insn->dst_reg <= 10 && (insn->src_reg <= 10 || isa_rows[op].form == ISA_FORM_LDIMM);
 }
 
-#define HOST_LE(bits, a) (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? (uint##bits##_t)(a) : __builtin_bswap##bits((uint##bits##_t)(a)))
-#define HOST_BE(bits, a) (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? (uint##bits##_t)(a) : __builtin_bswap##bits((uint##bits##_t)(a)))
+#define SWAP_UNLESS(order, bits, a)                                                                                    \
+    (__BYTE_ORDER__ == (order) ? (uint##bits##_t)(a) : __builtin_bswap##bits((uint##bits##_t)(a)))
+#define HOST_LE(bits, a) SWAP_UNLESS(__ORDER_LITTLE_ENDIAN__, bits, a)
+#define HOST_BE(bits, a) SWAP_UNLESS(__ORDER_BIG_ENDIAN__, bits, a)
 #define HOST_LE16(a) HOST_LE(16, a)
 #define HOST_LE32(a) HOST_LE(32, a)
 #define HOST_LE64(a) HOST_LE(64, a)

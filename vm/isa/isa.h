@@ -72,6 +72,9 @@ extern const struct isa_row isa_rows[ISA_OP_COUNT];
 /** The operation that these bytes stand for. Looks at code, off, imm and src as the table's keys say, and no further. */
 enum isa_op isa_decode(const struct skep_insn *insn);
 
+/** The instruction of an operation; the field that selects it (its row's key) is put in over what is given. */
+struct skep_insn isa_encode(enum isa_op op, uint8_t dst, uint8_t src, int16_t off, int32_t imm);
+
 /** Are the fields that this operation does not use zero, and registers in range, as Linux demands? The second slot of a
  *  two-slot instruction is the caller's to check. */
 bool isa_fields_ok(const struct skep_insn *insn, enum isa_op op);
