@@ -50,6 +50,7 @@ struct skep_map {
     struct map_def *def;        /* what it is or is to be: the map's own, or the object's until it is loaded */
     struct skep_object *object; /* NULL: the host's own */
     uint32_t index;             /* in the object */
+    bool reused;                /* `map` came from skep_map__reuse() */
     /* PROG_ARRAY: all its users share one program type and engine, that of the first; guarded by the vm's lock. */
     const struct engine *engine;
     uint32_t prog_type;
@@ -58,10 +59,18 @@ struct skep_map {
 
 struct skep_program {
     struct skep_vm *vm;
+    const char *name; /* the object's, or the program's own */
+    uint32_t type;
+    uint32_t n_insns;           /* before it is loaded */
     struct code *code;          /* NULL: not loaded */
     struct skep_object *object; /* NULL: the host's own */
     uint32_t index;
 };
+
+/** Makes a wrapper a user of a map, and no longer one. When the last user of a PROG_ARRAY goes, its entries go, as in
+ * Linux: programs that it holds may hold it, and would keep one another alive for ever. */
+void map_use(struct skep_map *map, struct map *used);
+void map_unuse(struct skep_map *map);
 
 /** Notes that a program of this type and engine uses or enters a PROG_ARRAY; fine for any other map. -EINVAL: the map
  *  serves another type or engine already, as in Linux. */

@@ -23,6 +23,24 @@ SAME(HASH_OF_MAPS);
 SAME(RINGBUF);
 #undef SAME
 
+void map_use(struct skep_map *map, struct map *used)
+{
+    map->map = map_get(used);
+    __atomic_add_fetch(&used->users, 1, __ATOMIC_RELAXED);
+}
+
+void map_unuse(struct skep_map *map)
+{
+    struct map *used = map->map;
+    if (!used)
+        return;
+    map->map = NULL;
+    if (__atomic_sub_fetch(&used->users, 1, __ATOMIC_ACQ_REL) == 0 && used->def.type == MAP_TYPE_PROG_ARRAY)
+        for (uint32_t i = 0; i < used->def.max_entries; i++)
+            map_set_thing(used, &i, NULL, 0);
+    map_put(used);
+}
+
 struct skep_map *skep_map_create(struct skep_vm *vm, uint32_t type, const char *name, uint32_t key_size,
                                  uint32_t value_size, uint32_t max_entries, const struct skep_map_create_opts *user)
 {
@@ -44,14 +62,17 @@ struct skep_map *skep_map_create(struct skep_vm *vm, uint32_t type, const char *
     struct skep_map *map = calloc(1, sizeof(*map));
     if (!map)
         return fail_null(-ENOMEM);
-    int err = map_create(&def, vm->n_cpus, &vm->log, &map->map);
+    struct map *created;
+    int err = map_create(&def, vm->n_cpus, &vm->log, &created);
     if (err) {
         free(map);
         return fail_null(err == -ENOTSUP || err == -524 ? -EOPNOTSUPP : err);
     }
     if (type == MAP_TYPE_PROG_ARRAY)
-        map->map->elem_ops = &code_elem_ops;
-    map->def = &map->map->def;
+        created->elem_ops = &code_elem_ops;
+    map_use(map, created);
+    map_put(created);
+    map->def = &created->def;
     map->vm = vm_get(vm);
     return map;
 }
@@ -61,7 +82,7 @@ void skep_map__free(struct skep_map *map)
     if (!map || map->object)
         return;
     struct skep_vm *vm = map->vm;
-    map_put(map->map);
+    map_unuse(map);
     free(map);
     skep_vm__free(vm);
 }

@@ -118,6 +118,8 @@ struct skep_program *skep_prog_load(struct skep_vm *vm, uint32_t type, const cha
         return fail_null(err);
     }
     l.out->vm = vm_get(vm);
+    l.out->name = l.out->code->prog->name;
+    l.out->type = type;
     return l.out;
 }
 
@@ -131,7 +133,22 @@ void skep_program__free(struct skep_program *prog)
     skep_vm__free(vm);
 }
 
-/* ---- Types ---- */
+/* ---- What it is ---- */
+
+const char *skep_program__name(const struct skep_program *prog)
+{
+    return prog->name;
+}
+
+uint32_t skep_program__type(const struct skep_program *prog)
+{
+    return prog->type;
+}
+
+size_t skep_program__insn_cnt(const struct skep_program *prog)
+{
+    return prog->code ? prog->code->prog->n_insns : prog->n_insns;
+}
 
 const char *skep_prog_type_str(uint32_t type)
 {

@@ -11,31 +11,31 @@
 
 enum { MAX_CPUS = 4096, MAX_HELPERS = 65536 };
 
-/* The public mirror is handed to the tables as it stands. */
-#define SAME(name) _Static_assert((int)SKEP_##name == (int)name, "public and internal numbers differ: " #name)
-SAME(ARG_NONE);
-SAME(ARG_ANYTHING);
-SAME(ARG_CTX);
-SAME(ARG_MAP);
-SAME(ARG_MAP_KEY);
-SAME(ARG_MAP_VALUE);
-SAME(ARG_MAP_VALUE_UNINIT);
-SAME(ARG_MEM);
-SAME(ARG_MEM_OR_NULL);
-SAME(ARG_MEM_UNINIT);
-SAME(ARG_MEM_RDWR);
-SAME(ARG_SIZE);
-SAME(ARG_SIZE_OR_ZERO);
-SAME(ARG_CONST_SIZE_OR_ZERO);
-SAME(ARG_CONST_STR);
-SAME(ARG_STR);
-SAME(ARG_INT_PTR);
-SAME(ARG_LONG_PTR);
-SAME(RET_INT);
-SAME(RET_VOID);
-SAME(RET_MAP_VALUE_OR_NULL);
-#undef SAME
-_Static_assert((int)SKEP_HELPER_CALLS_BACK == (int)EFFECT_CALLS_BACK, "effects differ");
+/* The public kinds are frozen, the tables' own may change. */
+#define KIND(name) [SKEP_##name] = name
+static const uint8_t arg_kinds[] = {
+    KIND(ARG_NONE),
+    KIND(ARG_ANYTHING),
+    KIND(ARG_CTX),
+    KIND(ARG_MAP),
+    KIND(ARG_MAP_KEY),
+    KIND(ARG_MAP_VALUE),
+    KIND(ARG_MAP_VALUE_UNINIT),
+    KIND(ARG_MEM),
+    KIND(ARG_MEM_OR_NULL),
+    KIND(ARG_MEM_UNINIT),
+    KIND(ARG_MEM_RDWR),
+    KIND(ARG_SIZE),
+    KIND(ARG_SIZE_OR_ZERO),
+    KIND(ARG_CONST_SIZE_OR_ZERO),
+    KIND(ARG_CONST_STR),
+    KIND(ARG_STR),
+    KIND(ARG_INT_PTR),
+    KIND(ARG_LONG_PTR),
+    KIND(ARG_FUNC),
+};
+static const uint8_t ret_kinds[] = {KIND(RET_INT), KIND(RET_VOID), KIND(RET_MAP_VALUE_OR_NULL)};
+#undef KIND
 
 const char *skep_version_string(void)
 {
@@ -81,17 +81,17 @@ void *fail_null(int err)
 
 static bool is_mem(unsigned kind)
 {
-    return kind == ARG_MEM || kind == ARG_MEM_OR_NULL || kind == ARG_MEM_UNINIT || kind == ARG_MEM_RDWR;
+    return kind >= SKEP_ARG_MEM && kind <= SKEP_ARG_MEM_RDWR;
 }
 
 static bool is_size(unsigned kind)
 {
-    return kind == ARG_SIZE || kind == ARG_SIZE_OR_ZERO;
+    return kind == SKEP_ARG_SIZE || kind == SKEP_ARG_SIZE_OR_ZERO;
 }
 
 static bool is_of_map(unsigned kind)
 {
-    return kind == ARG_MAP_KEY || kind == ARG_MAP_VALUE || kind == ARG_MAP_VALUE_UNINIT;
+    return kind >= SKEP_ARG_MAP_KEY && kind <= SKEP_ARG_MAP_VALUE_UNINIT;
 }
 
 /* Memory and its size stand side by side, keys and values after their map, and no argument after a missing one. */
@@ -105,10 +105,11 @@ static int check_helper(const struct skep_helper_def *h, const struct log *log)
     if (h->effects & ~SKEP_HELPER_CALLS_BACK)
         return log_fail(log, -EINVAL, "helper '%s': unknown effects 0x%x", h->name, h->effects);
     for (int i = 0; i < 5; i++) {
-        unsigned kind = h->arg[i], next = i < 4 ? h->arg[i + 1] : ARG_NONE, prev = i ? h->arg[i - 1] : ARG_NONE;
-        if (kind > SKEP_ARG_LONG_PTR)
+        unsigned kind = h->arg[i], next = i < 4 ? h->arg[i + 1] : SKEP_ARG_NONE,
+                 prev = i ? h->arg[i - 1] : SKEP_ARG_NONE;
+        if (kind > SKEP_ARG_FUNC)
             return log_fail(log, -EINVAL, "helper '%s': argument %d has unknown kind %u", h->name, i + 1, kind);
-        if (kind != ARG_NONE && ended)
+        if (kind != SKEP_ARG_NONE && ended)
             return log_fail(log, -EINVAL, "helper '%s': argument %d follows a missing one", h->name, i + 1);
         if (is_mem(kind) && !is_size(next))
             return log_fail(log, -EINVAL, "helper '%s': memory argument %d has no size after it", h->name, i + 1);
@@ -116,8 +117,8 @@ static int check_helper(const struct skep_helper_def *h, const struct log *log)
             return log_fail(log, -EINVAL, "helper '%s': size argument %d has no memory before it", h->name, i + 1);
         if (is_of_map(kind) && !has_map)
             return log_fail(log, -EINVAL, "helper '%s': argument %d needs a map argument before it", h->name, i + 1);
-        has_map |= kind == ARG_MAP;
-        ended |= kind == ARG_NONE;
+        has_map |= kind == SKEP_ARG_MAP;
+        ended |= kind == SKEP_ARG_NONE;
     }
     if (h->ret == SKEP_RET_MAP_VALUE_OR_NULL && !has_map)
         return log_fail(log, -EINVAL, "helper '%s' returns a map value but takes no map", h->name);
@@ -139,8 +140,12 @@ static int add_helpers(struct skep_vm *vm, const struct skep_helper_def *defs, u
             if (defs[j].id == defs[i].id)
                 return log_fail(&vm->log, -EINVAL, "helpers '%s' and '%s' have the same number %u", defs[j].name,
                                 defs[i].name, defs[i].id);
-        own[i] = (struct helper){.id = defs[i].id, .body = defs[i].fn, .ret = defs[i].ret, .effects = defs[i].effects};
-        memcpy(own[i].arg, defs[i].arg, sizeof(own[i].arg));
+        own[i] = (struct helper){.id = defs[i].id,
+                                 .body = defs[i].fn,
+                                 .ret = ret_kinds[defs[i].ret],
+                                 .effects = defs[i].effects & SKEP_HELPER_CALLS_BACK ? EFFECT_CALLS_BACK : 0};
+        for (int k = 0; k < 5; k++)
+            own[i].arg[k] = arg_kinds[defs[i].arg[k]];
         own[i].name = arena_strdup(&vm->arena, defs[i].name);
         if (!own[i].name)
             return -ENOMEM;

@@ -59,6 +59,7 @@ enum skep_arg_kind {
     SKEP_ARG_STR,                /* a NUL-terminated string */
     SKEP_ARG_INT_PTR,            /* 4 writable bytes */
     SKEP_ARG_LONG_PTR,           /* 8 writable bytes */
+    SKEP_ARG_FUNC,               /* a function of the program, for skep_env__call() */
 };
 
 /* What a helper returns. */

@@ -82,6 +82,7 @@ struct map {
     struct map_def def;
     const struct map_ops *ops;
     uint32_t refs;        /* atomic */
+    uint32_t users;       /* atomic: handles of the host among the references; the API's */
     uint32_t id;          /* unique in the process's run as far as the creator gives them; 0: none */
     uint32_t n_cpus;      /* virtual CPUs */
     bool frozen;          /* the host may not write (atomic) */
