@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum btf_kind {
@@ -74,6 +75,10 @@ const char *btf_name(const struct btf *btf, uint32_t id);
 uint32_t btf_find(const struct btf *btf, const char *name, unsigned kind);
 /** The next id after `id` with the same name, any kind; 0 at the end. */
 uint32_t btf_find_next(const struct btf *btf, uint32_t id);
+/** CO-RE: the first data type above id `after` whose essential name (see below) is name[0..len); 0 for none. */
+uint32_t btf_find_flavour(const struct btf *btf, const char *name, size_t len, uint32_t after);
+/** Length of a name without its CO-RE flavour: 3 for "foo___v2". */
+size_t btf_essential_length(const char *name);
 
 /** Follows typedefs and modifiers (const, volatile, restrict, type tags). */
 uint32_t btf_resolve(const struct btf *btf, uint32_t id);
