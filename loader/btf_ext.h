@@ -1,8 +1,8 @@
 /*
- * .BTF.ext: what clang says about instructions: which function they belong to, which line they come from, and where CO-RE
- * relocations stand. Parsed once into tables a section of the ELF file, sorted by offset; everything is checked against
- * the object's BTF, so readers need no checks of their own beyond comparing `off` with the section's size (which .BTF.ext
- * does not know). Offsets count bytes from the section's start and are multiples of 8.
+ * .BTF.ext: what clang says about instructions: which function they belong to, which line they come from, and where
+ * CO-RE relocations stand. Parsed once into tables a section of the ELF file, sorted by offset; everything is checked
+ * against the object's BTF, so readers need no checks of their own beyond comparing `off` with the section's size
+ * (which .BTF.ext does not know). Offsets count bytes from the section's start and are multiples of 8.
  */
 #ifndef LOADER_BTF_EXT_H
 #define LOADER_BTF_EXT_H
@@ -29,7 +29,7 @@ struct btf_ext_section {
     uint32_t n_funcs;
     const struct btf_ext_line *lines;
     uint32_t n_lines;
-    const struct core_relo *relos; /* in the file's order, which for CO-RE may matter to the reader */
+    const struct core_relo *relos;
     uint32_t n_relos;
 };
 

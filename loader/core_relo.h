@@ -1,8 +1,8 @@
 /*
  * CO-RE: an instruction of an object was compiled against the object's own types (local); here it is made to fit the
  * types of the kernel at hand (target). Meaning, matching rules and what becomes of instructions follow libbpf 1.x
- * (relo_core.c). A relocation that finds no match either has a value of its own (the *_exists and *_matches kinds: 0) or
- * is left unresolved with a reason, and the caller makes a poisoned operation of its instruction.
+ * (relo_core.c). A relocation that finds no match either has a value of its own (the *_exists and *_matches kinds: 0)
+ * or is left unresolved with a reason, and the caller makes a poisoned operation of its instruction.
  */
 #ifndef LOADER_CORE_RELO_H
 #define LOADER_CORE_RELO_H
@@ -47,8 +47,8 @@ struct core_result {
 struct core_ctx;
 
 /**
- * A context for the relocations of one object against one target. Both BTFs are borrowed; results' texts and caches live
- * in the arena. @return NULL when out of memory.
+ * A context for the relocations of one object against one target. Both BTFs are borrowed; results' texts and caches
+ * live in the arena. @return NULL when out of memory.
  */
 struct core_ctx *core_new(struct arena *arena, const struct btf *local, const struct btf *target);
 /** Gives back what is not in the arena. NULL is fine. */

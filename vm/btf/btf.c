@@ -1,6 +1,6 @@
 /*
- * Taking BTF in: the header, the byte order, the strings; then btf_validate() looks at the types. And the accessors, which
- * rely on that and check nothing but ids.
+ * Taking BTF in: the header, the byte order, the strings; then btf_validate() looks at the types. And the accessors,
+ * which rely on that and check nothing but ids.
  */
 #include "vm/btf/btf.h"
 #include "vm/btf/store.h"
@@ -138,6 +138,7 @@ void btf_free(struct btf *btf)
     pthread_mutex_destroy(&btf->lock);
     free(btf->offs);
     free(btf->sizes);
+    free(btf->kinds);
     if (btf->mapped_size)
         munmap(btf->owned, btf->mapped_size);
     else
@@ -150,8 +151,8 @@ int btf_set_datasec(struct btf *btf, uint32_t id, uint32_t size, const uint32_t 
     struct btf_type *t;
     struct btf_secinfo *s;
 
-    if (id < btf->first || id >= btf->count || btf_kind(btf_at(btf, id)) != BTF_DATASEC ||
-        !btf->owned || btf->mapped_size)
+    if (id < btf->first || id >= btf->count || btf_kind(btf_at(btf, id)) != BTF_DATASEC || !btf->owned ||
+        btf->mapped_size)
         return log_fail(log, -EINVAL, "BTF: type %u is no section that can be filled in", id);
     t = (struct btf_type *)(uintptr_t)btf_at(btf, id);
     s = (struct btf_secinfo *)(t + 1);
@@ -261,51 +262,4 @@ int64_t btf_align(const struct btf *btf, uint32_t id)
     unsigned budget = 1 << 16;
 
     return id < btf->count ? align_of(btf, id, &budget) : -1;
-}
-
-const struct btf_member *btf_members(const struct btf_type *t)
-{
-    return (const struct btf_member *)(t + 1);
-}
-
-const struct btf_param *btf_params(const struct btf_type *t)
-{
-    return (const struct btf_param *)(t + 1);
-}
-
-const struct btf_enum *btf_enums(const struct btf_type *t)
-{
-    return (const struct btf_enum *)(t + 1);
-}
-
-const struct btf_enum64 *btf_enums64(const struct btf_type *t)
-{
-    return (const struct btf_enum64 *)(t + 1);
-}
-
-const struct btf_array *btf_array_of(const struct btf_type *t)
-{
-    return (const struct btf_array *)(t + 1);
-}
-
-const struct btf_secinfo *btf_secinfos(const struct btf_type *t)
-{
-    return (const struct btf_secinfo *)(t + 1);
-}
-
-uint32_t btf_int_info(const struct btf_type *t)
-{
-    return *(const uint32_t *)(t + 1);
-}
-
-uint32_t btf_member_bit_off(const struct btf_type *t, unsigned i)
-{
-    uint32_t off = btf_members(t)[i].offset;
-
-    return btf_kflag(t) ? off & 0xffffff : off;
-}
-
-uint32_t btf_member_bits(const struct btf_type *t, unsigned i)
-{
-    return btf_kflag(t) ? btf_members(t)[i].offset >> 24 : 0;
 }

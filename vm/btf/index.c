@@ -1,7 +1,8 @@
 /*
- * Names to ids. Two hash tables a store, one for types and one for functions, variables and sections, each made when it is
- * first asked for: vmlinux has three times as many functions as types, and CO-RE asks for types only. Keys are essential
- * names, so that one table finds both `foo` and its CO-RE flavours `foo___v2`; whoever looks for a full name compares it.
+ * Names to ids. Two hash tables a store, one for types and one for functions, variables and sections, each made when it
+ * is first asked for: vmlinux has three times as many functions as types, and CO-RE asks for types only. Keys are
+ * essential names, so that one table finds both `foo` and its CO-RE flavours `foo___v2`; whoever looks for a full name
+ * compares it.
  */
 #include "vm/btf/store.h"
 
@@ -64,14 +65,15 @@ static bool build(struct btf *btf, unsigned which)
     index->mask = size - 1;
     /* From the last id down, so that each chain ascends. */
     for (uint32_t id = btf->count; id-- > btf->first;) {
-        const struct btf_type *t = btf_at(btf, id);
         struct btf_index_entry *e;
         const char *name;
         uint32_t *head;
 
-        if (!t->name_off || btf_index_of(btf_kind(t)) != which)
+        if (btf_index_of(btf_kind_of(btf, id)) != which)
             continue;
-        name = btf_str(btf, t->name_off);
+        name = btf_name(btf, id);
+        if (!*name)
+            continue;
         e = &index->entries[index->n];
         e->hash = hash(btf, name, btf_essential_length(name));
         e->id = id;

@@ -10,8 +10,8 @@
 
 /** Writes the value of type id at data (size bytes) as one JSON value. */
 void btf_show_json(const struct btf *btf, uint32_t id, const void *data, size_t size, struct json_writer *out);
-/** The inverse: fills data (size bytes, zeroed first) from a JSON value. Numbers may be given as strings ("0x1f"), bytes as
- *  arrays of numbers or hex, char arrays as strings. @return 0, -EINVAL with a message naming the member. */
+/** The inverse: fills data (size bytes, zeroed first) from a JSON value. Numbers may be given as strings ("0x1f"),
+ * bytes as arrays of numbers or hex, char arrays as strings. @return 0, -EINVAL with a message naming the member. */
 int btf_read_json(const struct btf *btf, uint32_t id, const struct json *value, void *data, size_t size,
                   const struct log *log);
 

@@ -1,6 +1,6 @@
 /*
- * The inside of a struct btf, for the files of this room only. Everything but the index is final when btf_parse() returns;
- * the index is made once under `lock` and published by `index_ready`.
+ * The inside of a struct btf, for the files of this room only. Everything but the index is final when btf_parse()
+ * returns; the index is made once under `lock` and published by `index_ready`.
  *
  * Own types are those of ids [first, count); lower ids are the base's. offs[] says where each stands, sizes[] how many
  * bytes a value of it takes (BTF_UNSIZED: none), so that no reader follows a chain of arrays and typedefs for it.
@@ -41,6 +41,7 @@ struct btf {
     const unsigned char *types;
     const char *strs; /* of offset first_str */
     uint32_t *offs, *sizes;
+    unsigned char *kinds; /* so that asking for a kind touches less memory */
     uint32_t n_named[BTF_INDEX_COUNT];
     void *owned;        /* what holds types and strs; NULL when borrowed */
     size_t mapped_size; /* owned is a mapping of this size; 0: from malloc */
@@ -59,6 +60,13 @@ static inline const struct btf_type *btf_at(const struct btf *btf, uint32_t id)
     while (id < btf->first)
         btf = btf->base;
     return (const struct btf_type *)(const void *)(btf->types + btf->offs[id - btf->first]);
+}
+
+static inline unsigned btf_kind_of(const struct btf *btf, uint32_t id)
+{
+    while (id < btf->first)
+        btf = btf->base;
+    return btf->kinds[id - btf->first];
 }
 
 static inline uint32_t btf_size_of(const struct btf *btf, uint32_t id)

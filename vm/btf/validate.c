@@ -24,11 +24,16 @@ enum { OPEN = 255 };
 _Static_assert(BTF_MAX_DEPTH < OPEN - 1, "depths fit a byte beside the mark of open types");
 
 static const char *const kind_names[] = {
-    [BTF_VOID] = "VOID",         [BTF_INT] = "INT",           [BTF_PTR] = "PTR",           [BTF_ARRAY] = "ARRAY",
-    [BTF_STRUCT] = "STRUCT",     [BTF_UNION] = "UNION",       [BTF_ENUM] = "ENUM",         [BTF_FWD] = "FWD",
-    [BTF_TYPEDEF] = "TYPEDEF",   [BTF_VOLATILE] = "VOLATILE", [BTF_CONST] = "CONST",       [BTF_RESTRICT] = "RESTRICT",
-    [BTF_FUNC] = "FUNC",         [BTF_FUNC_PROTO] = "FUNC_PROTO", [BTF_VAR] = "VAR",       [BTF_DATASEC] = "DATASEC",
-    [BTF_FLOAT] = "FLOAT",       [BTF_DECL_TAG] = "DECL_TAG", [BTF_TYPE_TAG] = "TYPE_TAG", [BTF_ENUM64] = "ENUM64",
+    [BTF_VOID] = "VOID",         [BTF_INT] = "INT",
+    [BTF_PTR] = "PTR",           [BTF_ARRAY] = "ARRAY",
+    [BTF_STRUCT] = "STRUCT",     [BTF_UNION] = "UNION",
+    [BTF_ENUM] = "ENUM",         [BTF_FWD] = "FWD",
+    [BTF_TYPEDEF] = "TYPEDEF",   [BTF_VOLATILE] = "VOLATILE",
+    [BTF_CONST] = "CONST",       [BTF_RESTRICT] = "RESTRICT",
+    [BTF_FUNC] = "FUNC",         [BTF_FUNC_PROTO] = "FUNC_PROTO",
+    [BTF_VAR] = "VAR",           [BTF_DATASEC] = "DATASEC",
+    [BTF_FLOAT] = "FLOAT",       [BTF_DECL_TAG] = "DECL_TAG",
+    [BTF_TYPE_TAG] = "TYPE_TAG", [BTF_ENUM64] = "ENUM64",
 };
 
 const char *btf_kind_name(unsigned kind)
@@ -73,27 +78,26 @@ static uint32_t tail_size(uint32_t info)
 static int walk(struct check *c, size_t types_len)
 {
     struct btf *btf = c->btf;
-    size_t cap = types_len / 24 + 16, at = 0;
+    size_t cap = types_len / sizeof(struct btf_type) + 1, at = 0;
     uint32_t n = 0;
 
+    /* Room for types without a tail; the system gives pages only for what is written. */
     btf->offs = malloc(cap * sizeof(*btf->offs));
-    if (!btf->offs)
+    btf->kinds = malloc(cap);
+    if (!btf->offs || !btf->kinds)
         return log_fail(c->log, -ENOMEM, "BTF: out of memory");
-    if (!btf->base)
-        btf->offs[n++] = 0; /* void stands nowhere */
+    if (!btf->base) {
+        btf->offs[0] = 0; /* void stands nowhere */
+        btf->kinds[0] = BTF_VOID;
+        n = 1;
+    }
     while (at < types_len) {
         const struct btf_type *t = (const struct btf_type *)(const void *)(btf->types + at);
 
         if (types_len - at < sizeof(*t) || types_len - at - sizeof(*t) < tail_size(t->info))
             return log_fail(c->log, -EINVAL, "BTF: type %u at byte %zu runs over the end of the types", btf->first + n,
                             at);
-        if (n == cap) {
-            uint32_t *more = reallocarray(btf->offs, cap *= 2, sizeof(*more));
-
-            if (!more)
-                return log_fail(c->log, -ENOMEM, "BTF: out of memory");
-            btf->offs = more;
-        }
+        btf->kinds[n] = (unsigned char)btf_kind(t);
         btf->offs[n++] = (uint32_t)at;
         at += sizeof(*t) + tail_size(t->info);
     }
@@ -104,14 +108,9 @@ static int walk(struct check *c, size_t types_len)
 /* May this type be what a pointer points to, a member is, a parameter is? void may. */
 static bool is_plain(const struct check *c, uint32_t id)
 {
-    unsigned kind;
+    const unsigned never = 1u << BTF_FUNC | 1u << BTF_VAR | 1u << BTF_DATASEC | 1u << BTF_DECL_TAG;
 
-    if (id >= c->btf->count)
-        return false;
-    if (!id)
-        return true;
-    kind = btf_kind(btf_at(c->btf, id));
-    return kind != BTF_FUNC && kind != BTF_VAR && kind != BTF_DATASEC && kind != BTF_DECL_TAG;
+    return id < c->btf->count && !(never >> btf_kind_of(c->btf, id) & 1);
 }
 
 static bool is_str(const struct check *c, uint32_t off)
@@ -140,7 +139,8 @@ static int check_members(const struct check *c, uint32_t id, const struct btf_ty
         if (!is_str(c, m[i].name_off))
             return refuse(c, id, "member %u: name at %u, past the strings", i, m[i].name_off);
         if (!m[i].type || !is_plain(c, m[i].type))
-            return refuse(c, id, "member '%.64s': type %u cannot be a member", btf_str(c->btf, m[i].name_off), m[i].type);
+            return refuse(c, id, "member '%.64s': type %u cannot be a member", btf_str(c->btf, m[i].name_off),
+                          m[i].type);
         if (is_union && btf_member_bit_off(t, i))
             return refuse(c, id, "member '%.64s' of a union does not begin at 0", btf_str(c->btf, m[i].name_off));
     }
@@ -184,7 +184,7 @@ static int check_datasec(const struct check *c, uint32_t id, const struct btf_ty
     unsigned vlen = btf_vlen(t);
 
     for (unsigned i = 0; i < vlen; i++) {
-        unsigned kind = s[i].type && s[i].type < c->btf->count ? btf_kind(btf_at(c->btf, s[i].type)) : BTF_VOID;
+        unsigned kind = s[i].type < c->btf->count ? btf_kind_of(c->btf, s[i].type) : BTF_VOID;
 
         if (kind != BTF_VAR && kind != BTF_FUNC)
             return refuse(c, id, "entry %u: type %u is neither variable nor function", i, s[i].type);
@@ -248,7 +248,7 @@ static int check_type(const struct check *c, uint32_t id, const struct btf_type 
             return refuse(c, id, "refers to type %u, which it cannot", t->type);
         return 0;
     case BTF_FUNC:
-        if (!t->type || t->type >= c->btf->count || btf_kind(btf_at(c->btf, t->type)) != BTF_FUNC_PROTO)
+        if (!t->type || t->type >= c->btf->count || btf_kind_of(c->btf, t->type) != BTF_FUNC_PROTO)
             return refuse(c, id, "type %u is no prototype", t->type);
         return 0;
     case BTF_FUNC_PROTO: return check_proto(c, id, t);
@@ -274,7 +274,7 @@ static int check(struct check *c)
     for (uint32_t id = btf->first ? btf->first : 1; id < btf->count; id++) {
         const struct btf_type *t = btf_at(btf, id);
         uint32_t size = BTF_UNSIZED, i = id - btf->first;
-        unsigned kind = btf_kind(t), index = btf_index_of(kind);
+        unsigned kind = btf->kinds[i], index = btf_index_of(kind);
         int err;
 
         if (!is_str(c, t->name_off))
@@ -329,35 +329,39 @@ static int check_array_size(struct check *c, uint32_t id, const struct btf_array
     return 0;
 }
 
-/* Bits that a member takes: a bitfield's own, else those of its type. Before kind_flag, an INT's own bits made the field. */
+/* Bits that a member takes: a bitfield's own; before kind_flag, an INT's own bits made the field. */
 static uint64_t member_width(const struct btf *btf, const struct btf_type *t, unsigned i)
 {
     uint32_t bits = btf_member_bits(t, i), type = btf_members(t)[i].type;
-    const struct btf_type *m;
 
     if (bits)
         return bits;
-    m = btf_at(btf, type);
-    if (btf_kind(m) == BTF_INT)
-        return (btf_int_info(m) >> 16 & 0xff) + (btf_int_info(m) & 0xff);
+    if (btf_kind_of(btf, type) == BTF_INT) {
+        uint32_t info = btf_int_info(btf_at(btf, type));
+
+        return (info >> 16 & 0xff) + (info & 0xff);
+    }
     return (uint64_t)btf_size_of(btf, type) * 8;
 }
 
 static int check_member_fits(struct check *c, uint32_t id, const struct btf_type *t, unsigned i)
 {
     const struct btf_member *m = &btf_members(t)[i];
-    uint64_t size = btf_size_of(c->btf, m->type);
-    const char *name = btf_str(c->btf, m->name_off);
+    uint64_t size = btf_size_of(c->btf, m->type), off = btf_member_bit_off(t, i);
+    const char *name;
 
+    /* Nearly all are whole bytes inside the struct. */
+    if (off % 8 == 0 && off / 8 + size <= t->size && btf_member_bits(t, i) <= size * 8)
+        return 0;
+    name = btf_str(c->btf, m->name_off);
     if (size == BTF_UNSIZED)
         return refuse(c, id, "member '%.64s' (type %u) has no size", name, m->type);
     if (btf_member_bits(t, i) > size * 8)
         return refuse(c, id, "member '%.64s': %u bits of %llu bytes", name, btf_member_bits(t, i),
                       (unsigned long long)size);
-    if (!btf_member_bits(t, i) && btf_member_bit_off(t, i) % 8 &&
-        (btf_kflag(t) || btf_kind(btf_at(c->btf, m->type)) != BTF_INT))
-        return refuse(c, id, "member '%.64s' begins at bit %u", name, btf_member_bit_off(t, i));
-    if (btf_member_bit_off(t, i) + member_width(c->btf, t, i) > (uint64_t)t->size * 8)
+    if (!btf_member_bits(t, i) && off % 8 && (btf_kflag(t) || btf_kind_of(c->btf, m->type) != BTF_INT))
+        return refuse(c, id, "member '%.64s' begins at bit %llu", name, (unsigned long long)off);
+    if (off + member_width(c->btf, t, i) > (uint64_t)t->size * 8)
         return refuse(c, id, "member '%.64s' ends past %u bytes", name, t->size);
     return 0;
 }
