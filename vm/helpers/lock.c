@@ -1,0 +1,39 @@
+/*
+ * bpf_spin_lock: 4 bytes in a map value, 0 free and 1 held, for all threads that share the map. A run holds one at
+ * most, as Linux's verifier has it; env->spin_lock is where it stands, so that whoever ends the run can open it.
+ */
+#include "vm/helpers/helper.h"
+#include <sched.h>
+
+HELPER_BODY(spin_lock)
+{
+    uint32_t *lock = helper_mem(env, a1, 4, ENV_READ | ENV_WRITE);
+    unsigned tries = 0;
+
+    if (!lock)
+        return 0;
+    if (env->spin_lock)
+        return env_trap(env, TRAP_deadlock, a1, 4, "%s",
+                        env->spin_lock == lock ? "it is taken twice" : "it already holds another lock");
+    while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE)) {
+        if (env->stop && *env->stop)
+            return env_trap(env, TRAP_stopped, a1, 4, "while it waited for a lock");
+        if (++tries % 64 == 0)
+            sched_yield();
+    }
+    env->spin_lock = lock;
+    return 0;
+}
+
+HELPER_BODY(spin_unlock)
+{
+    uint32_t *lock = helper_mem(env, a1, 4, ENV_READ | ENV_WRITE);
+
+    if (!lock)
+        return 0;
+    if (env->spin_lock != lock)
+        return helper_refuse(env, "this lock is not held");
+    env->spin_lock = NULL;
+    __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+    return 0;
+}

@@ -1,0 +1,126 @@
+/*
+ * Helpers on maps. Each goes to the map type's operation; a type that lacks it is refused by name, as Linux's verifier
+ * does through its list of helpers and map types.
+ */
+#include "base/buf.h"
+#include "vm/helpers/helper.h"
+
+static const char no_operation[] = "this map type does not take this helper";
+
+HELPER_BODY(map_lookup_elem)
+{
+    struct map *map = helper_map(a1);
+    const void *key;
+
+    if (!map->ops->lookup)
+        return helper_refuse(env, no_operation);
+    key = helper_mem(env, a2, map->def.key_size, ENV_READ);
+    return key ? (uint64_t)(uintptr_t)map->ops->lookup(map, key, env->cpu) : 0;
+}
+
+HELPER_BODY(map_update_elem)
+{
+    struct map *map = helper_map(a1);
+    const void *key, *value;
+
+    if (!map->ops->update)
+        return helper_refuse(env, no_operation);
+    key = helper_mem(env, a2, map->def.key_size, ENV_READ);
+    value = helper_mem(env, a3, map->def.value_size, ENV_READ);
+    return key && value ? helper_error(map->ops->update(map, key, value, a4, env->cpu)) : 0;
+}
+
+HELPER_BODY(map_delete_elem)
+{
+    struct map *map = helper_map(a1);
+    const void *key;
+
+    if (!map->ops->remove)
+        return helper_refuse(env, no_operation);
+    key = helper_mem(env, a2, map->def.key_size, ENV_READ);
+    return key ? helper_error(map->ops->remove(map, key)) : 0;
+}
+
+HELPER_BODY(map_lookup_percpu_elem)
+{
+    struct map *map = helper_map(a1);
+    const void *key;
+
+    if (!map->ops->lookup)
+        return helper_refuse(env, no_operation);
+    if ((uint32_t)a3 >= map->n_cpus)
+        return 0;
+    key = helper_mem(env, a2, map->def.key_size, ENV_READ);
+    return key ? (uint64_t)(uintptr_t)map->ops->lookup(map, key, (uint32_t)a3) : 0;
+}
+
+/* All keys that the map holds now. The walk goes over this copy, because a callback may delete what it sees. */
+static bool copy_keys(struct map *map, struct buf *keys)
+{
+    uint32_t size = map->def.key_size;
+    uint64_t left = map->def.max_entries;
+    const void *last = NULL;
+
+    while (left--) {
+        void *next = buf_grow(keys, size);
+
+        if (!next)
+            return false;
+        if (last)
+            last = keys->data + keys->len - 2 * size;
+        if (map->ops->next_key(map, last, next)) {
+            keys->len -= size;
+            break;
+        }
+        last = next;
+    }
+    return true;
+}
+
+static uint64_t walk(struct skep_env *env, struct map *map, const struct buf *keys, uint64_t func, uint64_t ctx)
+{
+    uint64_t seen = 0, size = map->def.key_size;
+
+    for (uint64_t off = 0; off + size <= keys->len; off += size) {
+        void *key = keys->data + off;
+        void *value = map->ops->lookup(map, key, env->cpu);
+        uint64_t ret;
+
+        if (!value)
+            continue;
+        seen++;
+        ret = env_call(env, func, (uintptr_t)map, (uintptr_t)key, (uintptr_t)value, ctx, 0);
+        if (ret || env->trap.kind)
+            break;
+    }
+    return seen;
+}
+
+HELPER_BODY(for_each_map_elem)
+{
+    struct map *map = helper_map(a1);
+    struct buf keys = {0};
+    uint64_t seen = 0;
+
+    if (!map->ops->lookup || !map->ops->next_key)
+        return helper_refuse(env, no_operation);
+    if (a4)
+        return helper_error(-EINVAL);
+    if (env->n_mems == ENV_MAX_MEMS || !copy_keys(map, &keys)) {
+        buf_free(&keys);
+        return env_trap(env, TRAP_no_memory, 0, 0, "a copy of the map's keys for the walk");
+    }
+    if (keys.len) {
+        env->mems[env->n_mems++] = (struct env_mem){.guest = (uintptr_t)keys.data,
+                                                    .host = (unsigned char *)keys.data,
+                                                    .size = keys.len,
+                                                    .access = ENV_READ | ENV_DIRECT,
+                                                    .kind = ENV_MEM_MAP,
+                                                    .name = "map keys"};
+        seen = walk(env, map, &keys, a2, a3);
+        env->n_mems--;
+        env_forget_mem(env);
+    }
+    buf_free(&keys);
+    return seen;
+}

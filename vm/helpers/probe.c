@@ -1,0 +1,130 @@
+/*
+ * Reading memory that may not be there. env_probe() knows what the world holds; what it does not hold gives -EFAULT and
+ * a destination of zeroes, as Linux leaves it.
+ */
+#include "vm/helpers/helper.h"
+
+/* Which memory a helper without _kernel or _user reads: below the top of user space it is user memory. */
+static enum env_mem_kind kind_of(uint64_t addr)
+{
+    return addr >> 63 ? ENV_MEM_KERNEL : ENV_MEM_USER;
+}
+
+static uint64_t copy(struct skep_env *env, uint64_t dst, uint64_t size, uint64_t src, enum env_mem_kind kind)
+{
+    const void *from;
+    void *to;
+
+    size = (uint32_t)size;
+    if (!size)
+        return 0;
+    to = helper_mem(env, dst, size, ENV_WRITE);
+    if (!to)
+        return 0;
+    from = env_probe(env, src, size, kind);
+    if (!from) {
+        memset(to, 0, size);
+        return helper_error(-EFAULT);
+    }
+    memmove(to, from, size);
+    return 0;
+}
+
+/* Copies up to and with the NUL. A string may end right before memory does, hence the bytes one by one at the end. */
+static uint64_t copy_str(struct skep_env *env, uint64_t dst, uint64_t size, uint64_t src, enum env_mem_kind kind)
+{
+    const char *from;
+    char *to;
+    uint64_t len;
+
+    size = (uint32_t)size;
+    if (!size)
+        return 0;
+    to = helper_mem(env, dst, size, ENV_WRITE);
+    if (!to)
+        return 0;
+    from = env_probe(env, src, size, kind);
+    if (from) {
+        len = strnlen(from, size);
+        memmove(to, from, len);
+    } else {
+        for (len = 0; len < size; len++) {
+            from = env_probe(env, src + len, 1, kind);
+            if (!from) {
+                memset(to, 0, size);
+                return helper_error(-EFAULT);
+            }
+            to[len] = *from;
+            if (!*from)
+                break;
+        }
+    }
+    if (len == size)
+        len--;
+    to[len] = 0;
+    return len + 1;
+}
+
+HELPER_BODY(probe_read)
+{
+    return copy(env, a1, a2, a3, kind_of(a3));
+}
+
+HELPER_BODY(probe_read_kernel)
+{
+    return copy(env, a1, a2, a3, ENV_MEM_KERNEL);
+}
+
+HELPER_BODY(probe_read_user)
+{
+    return copy(env, a1, a2, a3, ENV_MEM_USER);
+}
+
+HELPER_BODY(copy_from_user)
+{
+    return copy(env, a1, a2, a3, ENV_MEM_USER);
+}
+
+HELPER_BODY(probe_read_str)
+{
+    return copy_str(env, a1, a2, a3, kind_of(a3));
+}
+
+HELPER_BODY(probe_read_kernel_str)
+{
+    return copy_str(env, a1, a2, a3, ENV_MEM_KERNEL);
+}
+
+HELPER_BODY(probe_read_user_str)
+{
+    return copy_str(env, a1, a2, a3, ENV_MEM_USER);
+}
+
+static unsigned char *writable_user(const struct env_mem *mems, uint32_t n, uint64_t addr, uint64_t size)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct env_mem *m = &mems[i];
+
+        if (m->kind == ENV_MEM_USER && m->access & ENV_WRITE && addr >= m->guest && size <= m->size &&
+            addr - m->guest <= m->size - size)
+            return m->host + (addr - m->guest);
+    }
+    return NULL;
+}
+
+HELPER_BODY(probe_write_user)
+{
+    uint64_t size = (uint32_t)a3;
+    const void *from = helper_mem(env, a2, size, ENV_READ);
+    unsigned char *to;
+
+    if (!from)
+        return 0;
+    to = writable_user(env->mems, env->n_mems, a1, size);
+    if (!to)
+        to = writable_user(env->world_mems, env->n_world_mems, a1, size);
+    if (!to)
+        return helper_error(-EFAULT);
+    memmove(to, from, size);
+    return 0;
+}

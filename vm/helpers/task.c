@@ -1,0 +1,127 @@
+/*
+ * What the run's world says of its task, CPU and hook: values out of the environment, with Linux's packing.
+ */
+#include "vm/helpers/helper.h"
+
+HELPER_BODY(get_current_pid_tgid)
+{
+    return (uint64_t)env->task.tgid << 32 | env->task.pid;
+}
+
+HELPER_BODY(get_current_uid_gid)
+{
+    return (uint64_t)env->task.gid << 32 | env->task.uid;
+}
+
+HELPER_BODY(get_current_comm)
+{
+    uint32_t size = (uint32_t)a2, len = (uint32_t)strnlen(env->task.comm, sizeof(env->task.comm) - 1);
+    char *out = helper_mem(env, a1, size, ENV_WRITE);
+
+    if (!out || !size)
+        return 0;
+    if (len >= size)
+        len = size - 1;
+    memcpy(out, env->task.comm, len);
+    memset(out + len, 0, size - len);
+    return 0;
+}
+
+HELPER_BODY(get_current_task)
+{
+    return env->task.addr;
+}
+
+HELPER_BODY(get_current_task_btf)
+{
+    return env->task.addr;
+}
+
+HELPER_BODY(get_current_cgroup_id)
+{
+    return env->cgroup_id;
+}
+
+/* The world has one cgroup below the root, which is level 0 and has number 1. */
+HELPER_BODY(get_current_ancestor_cgroup_id)
+{
+    return (int32_t)a1 == 0 ? 1 : (int32_t)a1 == 1 ? env->cgroup_id : 0;
+}
+
+/* The run's pid namespace is whichever a program asks for: its loader found the numbers out on another machine. */
+HELPER_BODY(get_ns_current_pid_tgid)
+{
+    uint32_t *out = helper_mem(env, a3, a4, ENV_WRITE);
+
+    if (!out)
+        return 0;
+    if ((uint32_t)a4 != 8 || a1 != (uint32_t)a1) {
+        memset(out, 0, (uint32_t)a4);
+        return helper_error(-EINVAL);
+    }
+    memcpy(out, (uint32_t[]){env->task.pid, env->task.tgid}, 8);
+    return 0;
+}
+
+HELPER_BODY(get_smp_processor_id)
+{
+    return env->cpu;
+}
+
+HELPER_BODY(get_numa_node_id)
+{
+    return 0;
+}
+
+HELPER_BODY(get_prandom_u32)
+{
+    return (uint32_t)env_random(env);
+}
+
+/* Signals reach nobody: the task of a run is a description. Linux refuses numbers that no signal has. */
+HELPER_BODY(send_signal)
+{
+    return (uint32_t)a1 > 64 ? helper_error(-EINVAL) : 0;
+}
+
+HELPER_BODY(send_signal_thread)
+{
+    return (uint32_t)a1 > 64 ? helper_error(-EINVAL) : 0;
+}
+
+HELPER_BODY(get_attach_cookie)
+{
+    return env->attach_cookie;
+}
+
+HELPER_BODY(get_func_ip)
+{
+    return env->func_ip;
+}
+
+HELPER_BODY(get_retval)
+{
+    return (uint64_t)(int64_t)env->retval;
+}
+
+HELPER_BODY(set_retval)
+{
+    env->retval = (int32_t)a1;
+    return 0;
+}
+
+HELPER_BODY(get_netns_cookie)
+{
+    return env->netns_cookie ? env->netns_cookie : 1;
+}
+
+HELPER_BODY(get_socket_cookie)
+{
+    return env->socket_cookie;
+}
+
+/* overflowuid, which Linux gives for a socket that no user owns */
+HELPER_BODY(get_socket_uid)
+{
+    return 65534;
+}
