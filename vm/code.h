@@ -38,12 +38,20 @@ struct engine {
     uint64_t (*run)(const struct code *code, uint32_t func, struct skep_env *env, const uint64_t args[5]);
 };
 
-/* One operation. What kinds there are beyond enum isa_op is vm/ops.def's business. */
+/* What an operation may be: the instructions themselves, and beyond them what vm/ops.def names. */
+enum op_kind {
+    OP_FIRST = ISA_OP_COUNT - 1,
+#define OP(name, text) OP_##name,
+#include "vm/ops.def"
+    OP_KIND_COUNT
+};
+
+/* One operation. */
 struct op {
-    uint16_t kind;
+    uint16_t kind;   /* enum isa_op or enum op_kind */
     uint16_t dst, src, aux;
     int32_t off;
-    uint32_t target; /* jumps: index of an op */
+    uint32_t target; /* jumps and local calls: index of an op */
     uint64_t imm;    /* resolved: a map's address, a value's address, a helper's body ... */
 };
 
@@ -55,12 +63,16 @@ struct code_func {
 };
 
 struct code {
+    uint32_t id;   /* as its creator numbers programs; what a host reads from a PROG_ARRAY */
     uint32_t refs; /* atomic */
     struct prog *prog;
     struct map **maps;         /* the instance's maps in prog->maps order, with references; NULL entries where unused */
     struct op *ops;
     uint32_t *slot;            /* the slot that each op came from */
-    uint32_t n_ops;
+    uint32_t n_ops;            /* the last is a trap, for control that ran past the last instruction */
+    const struct helper **helpers; /* those that it calls; op.aux is an index */
+    uint32_t n_helpers;
+    struct arena arena;        /* ops and what they refer to */
     struct code_func *funcs;   /* in prog->funcs order */
     uint32_t n_funcs;
     const struct engine *engine;

@@ -1,0 +1,14 @@
+/* What the passes of lowering share; nothing outside vm/ needs it. */
+#ifndef VM_LOWER_H
+#define VM_LOWER_H
+
+#include "vm/code.h"
+
+/** Frees code whatever stage of making it has reached. */
+void code_destroy(struct code *code);
+
+/** Rewrites code->ops with fused operations (opts: CODE_OPT_*). Level 0 before, fewer ops after; slots, targets and
+ *  functions follow. @return 0 or -ENOMEM with the code as it was. */
+int code_fuse(struct code *code);
+
+#endif
