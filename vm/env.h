@@ -40,13 +40,21 @@ struct env_ref {
     void (*release)(struct skep_env *env, struct env_ref *ref); /* what a trap does */
 };
 
-enum { ENV_MAX_REFS = 32, ENV_MEM_CACHE = 4, ENV_MAX_MEMS = 64 };
+enum { ENV_MAX_REFS = 32, ENV_MEM_CACHE = 4, ENV_MAX_MEMS = 64, ENV_WINDOWS = 64, ENV_MAX_INNER = 256 };
+
+/* What checked code found out about the operations that share this window: an access of their size, in their way, may be
+ * made at the address itself when address - base < limit. limit 0: nothing is known. */
+struct env_window {
+    uint64_t base, limit;
+};
 
 /* The packet of a run: a buffer with head and tail room. data and data_end move inside [buf, buf + cap). */
 struct env_packet {
     unsigned char *buf;
     uint32_t cap;
-    unsigned char *data, *data_end, *data_meta;
+    unsigned char *data, *data_end, *data_meta; /* data_meta NULL: there is none before data */
+    unsigned char *mac, *net; /* what LD_ABS at SKF_LL_OFF and SKF_NET_OFF counts from; NULL: out of bounds */
+    bool read_only;           /* for programs */
 };
 
 /* Where what a program says goes. Called on the run's thread. */
@@ -79,7 +87,9 @@ struct skep_env {
     uint32_t tail_calls;
     uint32_t frame;               /* local call depth, 0 in the entry */
     uint64_t insn_budget;         /* instructions left when they are counted; UINT64_MAX: no limit */
-    uint64_t insns_run;
+    uint64_t insns_run;           /* taken from the budget so far */
+    int64_t fuel;                 /* the part of the budget that was taken and not yet used */
+    uint32_t last_slot;           /* of the exit that ended the run */
     volatile uint32_t *stop;      /* another thread sets it to end the run; NULL: none */
     struct epoch_slot *epoch;
 
@@ -98,8 +108,11 @@ struct skep_env {
     /* Memory besides stack, context, packet and maps: raw memory, records, kernel and user memory. */
     struct env_mem mems[ENV_MAX_MEMS];
     uint32_t n_mems;
-    struct env_mem cache[ENV_MEM_CACHE]; /* regions seen last by env_find_mem; emptied when the packet moves */
+    struct env_mem cache[ENV_MEM_CACHE]; /* map values seen last by env_find_mem */
     uint32_t cache_next;
+    struct env_window windows[ENV_WINDOWS]; /* emptied, as the cache is, when the packet moves or memory goes */
+    struct map *inner[ENV_MAX_INNER]; /* maps that lookups in maps of maps gave this run, the last ENV_MAX_INNER of them */
+    uint32_t n_inner;             /* how many were ever noted in this run */
     const struct env_mem *world_mems; /* more of them, sorted by guest, borrowed */
     uint32_t n_world_mems;
 
@@ -113,6 +126,10 @@ struct skep_env {
     uint64_t attach_cookie, func_ip;
     void *user;                   /* the host's, for its own helpers */
     struct buf scratch;           /* for formatting */
+
+    /* Seen before each instruction in level-0 code (opts 0); NULL: none. regs: r0..r10. */
+    void (*on_insn)(struct skep_env *env, void *ctx, uint32_t slot, const uint64_t *regs);
+    void *on_insn_ctx;
 
     /* Redirects and the like, read by whoever ran it. */
     struct { uint32_t ifindex; uint64_t flags; void *map; uint64_t key; } redirect;
@@ -154,8 +171,18 @@ uint64_t env_trap_mem(struct skep_env *env, uint64_t addr, uint64_t size, unsign
  *  may touch. NULL: -EFAULT for the helper. */
 const void *env_probe(struct skep_env *env, uint64_t addr, uint64_t size, enum env_mem_kind kind);
 
-/** Tests the arguments of a helper by its row in checked mode. @return false with a trap noted. */
-bool env_check_args(struct skep_env *env, const struct helper *helper, const uint64_t args[5]);
+/** As env_find_mem(); when the memory stands where the program thinks it stands, also fills in the window, so that the
+ *  next access of this size and kind nearby needs no search. */
+void *env_find_window(struct skep_env *env, uint64_t addr, uint32_t size, unsigned access, struct env_window *window);
+
+/** Is [addr, addr + size) in the context, and a field that yields a packet pointer? Then *value is the pointer. */
+bool env_ctx_packet(const struct skep_env *env, uint64_t addr, uint32_t size, uint64_t *value);
+
+/** Tests the arguments of a helper by its row in checked mode. Memory that stands elsewhere than the program thinks is
+ *  replaced by the host's address. @return false with a trap noted. */
+bool env_check_args(struct skep_env *env, const struct helper *helper, uint64_t args[5]);
+/** What checked execution remembers of a helper's result: inner maps that the program may name from now on. */
+void env_note_result(struct skep_env *env, const struct helper *helper, const uint64_t args[5], uint64_t result);
 
 /** Is this the address of a map that the program may name (its own maps, and maps inside its maps)? */
 struct map *env_find_map(struct skep_env *env, uint64_t addr);
@@ -168,6 +195,15 @@ void env_ref_drop(struct skep_env *env, struct env_ref *ref);
 
 /** Empties the cache of regions; whoever moves the packet or frees memory calls it. */
 void env_forget_mem(struct skep_env *env);
+
+/** Takes another part of the budget as fuel, once that went below 0; notices the stop flag. @return false with a trap. */
+bool env_refuel(struct skep_env *env);
+
+/** The lowest address of the frames that are in use; the highest is the end of env->stack. */
+static inline uint64_t env_stack_low(const struct skep_env *env)
+{
+    return (uintptr_t)env->stack + (PROG_MAX_FRAMES - 1 - env->frame) * (uint64_t)PROG_STACK_FRAME;
+}
 
 /* The world's clocks (ns), and 64 random bits. */
 uint64_t env_ktime(struct skep_env *env);

@@ -161,7 +161,7 @@ static uint32_t stack_depth(const struct prog *prog, const struct prog_func *fun
         if ((base_dst || base_src) && insn->off < low)
             low = insn->off;
     }
-    return low < -PROG_STACK_FRAME ? PROG_STACK_FRAME : (uint32_t)-low + 7 & ~7u;
+    return low < -PROG_STACK_FRAME ? PROG_STACK_FRAME : ((uint32_t)-low + 7) & ~7u;
 }
 
 /* A function that may run on into the next one uses that one's frame needs as well. */
@@ -222,6 +222,10 @@ int code_lower(struct prog *prog, const struct facts *facts, struct map *const *
     code->refs = 1;
     code->prog = prog_get(prog);
     code->opts = *opts;
+    if (opts->traced) {
+        code->opts.checked = true;
+        code->opts.opts = 0;
+    }
     code->maps = ARENA_ARRAY(&code->arena, struct map *, prog->n_maps);
     if (code->maps) {
         for (uint32_t i = 0; i < prog->n_maps; i++)

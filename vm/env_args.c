@@ -1,0 +1,155 @@
+/*
+ * Arguments of helpers under checked execution: a body sees only what its row promises, so that it needs no checks of its
+ * own. Every kind of argument is judged by one function here. The row's kinds come in Linux's order: memory is followed
+ * by its size, keys and values come after their map.
+ */
+#include "vm/env.h"
+#include "vm/abi/map_types.h"
+#include <string.h>
+
+struct call {
+    struct skep_env *env;
+    const struct helper *helper;
+    uint64_t *args;
+    struct map *map; /* the map argument, once seen */
+};
+
+static bool refuse(struct call *c, unsigned i, const char *wanted)
+{
+    env_trap(c->env, TRAP_helper_argument, c->args[i], 0, "argument %u of bpf_%s must be %s, is 0x%llx", i + 1,
+             c->helper->name, wanted, (unsigned long long)c->args[i]);
+    return false;
+}
+
+static bool check_mem(struct call *c, unsigned i, uint64_t size, unsigned access)
+{
+    void *p = env_find_mem(c->env, c->args[i], size, access);
+
+    if (!p) {
+        env_trap_mem(c->env, c->args[i], size, access);
+        return false;
+    }
+    if (size)
+        c->args[i] = (uintptr_t)p;
+    return true;
+}
+
+static bool check_sized(struct call *c, unsigned i, unsigned access, bool may_be_null)
+{
+    enum arg_kind kind = i + 1 < 5 ? c->helper->arg[i + 1] : ARG_NONE;
+    uint64_t size = i + 1 < 5 ? c->args[i + 1] : 0;
+
+    /* Linux bounds sizes by BPF_MAX_VAR_SIZ, 2^29 - 1, and takes them as signed numbers. */
+    if (size >= 1u << 29)
+        return refuse(c, i + 1, "a size below 2^29");
+    if (!size && kind == ARG_SIZE)
+        return refuse(c, i + 1, "a size above 0");
+    if (!c->args[i] && may_be_null && !size)
+        return true;
+    return check_mem(c, i, size, access);
+}
+
+static bool check_map(struct call *c, unsigned i)
+{
+    c->map = env_find_map(c->env, c->args[i]);
+    if (!c->map)
+        return refuse(c, i, "a map of the program");
+    if (c->helper->map_type && c->map->def.type != c->helper->map_type) {
+        const char *name = map_type_name(c->helper->map_type), *is = map_type_name(c->map->def.type);
+        env_trap(c->env, TRAP_helper_argument, c->args[i], 0, "argument %u of bpf_%s must be a map of type %s; '%s' is %s",
+                 i + 1, c->helper->name, name ? name : "?", c->map->def.name, is ? is : "?");
+        return false;
+    }
+    return true;
+}
+
+static bool check_string(struct call *c, unsigned i)
+{
+    uint64_t addr = c->args[i];
+    const char *p;
+
+    for (uint64_t n = 0; n < 1 << 20; n++) {
+        p = env_find_mem(c->env, addr + n, 1, ENV_READ);
+        if (!p) {
+            env_trap_mem(c->env, addr + n, 1, ENV_READ);
+            return false;
+        }
+        if (!n)
+            c->args[i] = (uintptr_t)p;
+        else if ((uintptr_t)p != c->args[i] + n)
+            break;
+        if (!*p)
+            return true;
+    }
+    return refuse(c, i, "a NUL-terminated string");
+}
+
+static bool is_function(const struct code *code, uint64_t addr)
+{
+    uint64_t off = addr - (uintptr_t)code->funcs;
+
+    return off < code->n_funcs * sizeof(*code->funcs) && off % sizeof(*code->funcs) == 0;
+}
+
+static bool check_one(struct call *c, unsigned i)
+{
+    uint64_t value = c->args[i];
+
+    switch ((enum arg_kind)c->helper->arg[i]) {
+    case ARG_CTX: return value == (uintptr_t)c->env->ctx || refuse(c, i, "the context");
+    case ARG_MAP: return check_map(c, i);
+    case ARG_MAP_KEY: return c->map ? check_mem(c, i, c->map->def.key_size, ENV_READ) : refuse(c, i, "after a map");
+    case ARG_MAP_VALUE: return c->map ? check_mem(c, i, c->map->def.value_size, ENV_READ) : refuse(c, i, "after a map");
+    case ARG_MAP_VALUE_UNINIT:
+        return c->map ? check_mem(c, i, c->map->def.value_size, ENV_WRITE) : refuse(c, i, "after a map");
+    case ARG_MEM: return check_sized(c, i, ENV_READ, false);
+    case ARG_MEM_OR_NULL: return check_sized(c, i, ENV_READ, true);
+    case ARG_MEM_UNINIT: return check_sized(c, i, ENV_WRITE, false);
+    case ARG_MEM_UNINIT_OR_NULL: return check_sized(c, i, ENV_WRITE, true);
+    case ARG_MEM_RDWR: return check_sized(c, i, ENV_READ | ENV_WRITE, false);
+    case ARG_CONST_STR:
+    case ARG_STR: return check_string(c, i);
+    case ARG_INT_PTR: return check_mem(c, i, 4, ENV_WRITE);
+    case ARG_LONG_PTR: return check_mem(c, i, 8, ENV_WRITE);
+    case ARG_RINGBUF_MEM: {
+        const struct env_ref *ref = env_ref_find(c->env, value);
+        return (ref && ref->size) || refuse(c, i, "a record that was reserved and not yet submitted or discarded");
+    }
+    case ARG_SPIN_LOCK:
+        return value % 4 == 0 ? check_mem(c, i, 4, ENV_READ | ENV_WRITE) : refuse(c, i, "aligned to 4 bytes");
+    case ARG_FUNC: return is_function(c->env->code, value) || refuse(c, i, "a function of the program");
+    case ARG_SOCK: return env_ref_find(c->env, value) != NULL || refuse(c, i, "a socket that the program holds");
+    case ARG_NONE:
+    case ARG_ANYTHING:
+    case ARG_SIZE:
+    case ARG_SIZE_OR_ZERO:
+    case ARG_CONST_SIZE_OR_ZERO:
+    case ARG_STACK_OR_NULL: /* handed on to the callback, which is checked itself */
+    case ARG_BTF_ID: return true; /* bodies follow kernel pointers through env_probe() only */
+    }
+    return refuse(c, i, "of a kind that checked execution knows");
+}
+
+bool env_check_args(struct skep_env *env, const struct helper *helper, uint64_t args[5])
+{
+    struct call c = {.env = env, .helper = helper, .args = args};
+
+    for (unsigned i = 0; i < 5; i++)
+        if (helper->arg[i] != ARG_NONE && !check_one(&c, i))
+            return false;
+    return true;
+}
+
+void env_note_result(struct skep_env *env, const struct helper *helper, const uint64_t args[5], uint64_t result)
+{
+    const struct map *outer = (const struct map *)(uintptr_t)args[0];
+
+    if (helper->ret != RET_MAP_VALUE_OR_NULL || !result || helper->arg[0] != ARG_MAP)
+        return;
+    if (outer->def.type != MAP_TYPE_ARRAY_OF_MAPS && outer->def.type != MAP_TYPE_HASH_OF_MAPS)
+        return;
+    for (uint32_t i = 0; i < env->n_inner && i < ENV_MAX_INNER; i++)
+        if ((uintptr_t)env->inner[i] == result)
+            return;
+    env->inner[env->n_inner++ % ENV_MAX_INNER] = (struct map *)(uintptr_t)result;
+}

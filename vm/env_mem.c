@@ -1,0 +1,368 @@
+/*
+ * The memory that a run may touch, and how far. A `struct env_mem` found here is the smallest thing that bounds an
+ * access: all frames in use, the packet, one value of a map, one field of the context, one record. Nothing outside of it
+ * is ever given out, whatever address and size a program makes up. The cache and the windows hold only memory that stays
+ * while the run lasts or until env_forget_mem(); the stack is in neither, since frames come and go.
+ */
+#include "vm/env.h"
+#include "vm/abi/map_types.h"
+#include "vm/abi/prog_types.h"
+#include <stdio.h>
+#include <string.h>
+
+void env_forget_mem(struct skep_env *env)
+{
+    for (unsigned i = 0; i < ENV_WINDOWS; i++)
+        env->windows[i].limit = 0;
+    memset(env->cache, 0, sizeof(env->cache));
+}
+
+static bool holds(const struct env_mem *m, uint64_t addr)
+{
+    return addr - m->guest < m->size;
+}
+
+static bool fits(const struct env_mem *m, uint64_t addr, uint64_t size)
+{
+    return addr - m->guest <= m->size && size <= m->size - (addr - m->guest);
+}
+
+static struct env_mem at_home(const void *p, uint64_t size, unsigned access, enum env_mem_kind kind, const char *name)
+{
+    return (struct env_mem){(uintptr_t)p, (unsigned char *)(uintptr_t)p, size, (uint8_t)access, (uint8_t)kind, name};
+}
+
+static struct env_mem stack_of(const struct skep_env *env)
+{
+    uint64_t low = env_stack_low(env);
+
+    return at_home((void *)(uintptr_t)low, (uintptr_t)env->stack + sizeof(env->stack) - low, ENV_READ | ENV_WRITE,
+                   ENV_MEM_STACK, "stack");
+}
+
+static struct env_mem packet_of(const struct skep_env *env)
+{
+    const struct env_packet *p = &env->packet;
+    const unsigned char *start = p->data_meta && p->data_meta < p->data ? p->data_meta : p->data;
+
+    if (!start || p->data_end < start)
+        return (struct env_mem){0};
+    return at_home(start, (uint64_t)(p->data_end - start), p->read_only ? ENV_READ : ENV_READ | ENV_WRITE,
+                   ENV_MEM_PACKET, "packet");
+}
+
+/* The part of the context around an address that may be touched as one: a field, or all of it where there are no fields. */
+static bool find_ctx(const struct skep_env *env, uint64_t addr, struct env_mem *m)
+{
+    const struct ctx_layout *layout = env->ctx_layout;
+    uint64_t off = addr - (uintptr_t)env->ctx;
+    const struct ctx_field *f;
+
+    if (!env->ctx || off >= env->ctx_size)
+        return false;
+    if (!layout || !layout->n_fields) {
+        *m = at_home(env->ctx, env->ctx_size, layout ? ENV_READ : ENV_READ | ENV_WRITE, ENV_MEM_CTX, "context");
+        return true;
+    }
+    f = ctx_field_at(layout, (uint32_t)off);
+    if (!f || off < f->off || (uint64_t)f->off + f->size > env->ctx_size)
+        return false;
+    *m = at_home((char *)env->ctx + f->off, f->size, 0, ENV_MEM_CTX, f->name);
+    if (f->kind != CTX_PACKET && f->kind != CTX_PACKET_END && f->kind != CTX_PACKET_META)
+        m->access = (f->access & CTX_READ ? ENV_READ : 0) | (f->access & CTX_WRITE ? ENV_WRITE : 0);
+    return true;
+}
+
+/* Fields are loaded and stored whole, except where Linux lets a part be loaded; parts are aligned to their size. */
+static bool ctx_part_ok(const struct skep_env *env, const struct env_mem *m, uint64_t addr, uint64_t size)
+{
+    const struct ctx_field *f;
+    uint64_t off = addr - (uintptr_t)env->ctx;
+
+    if (!env->ctx_layout || !env->ctx_layout->n_fields)
+        return true;
+    f = ctx_field_at(env->ctx_layout, (uint32_t)off);
+    return f && ((addr == m->guest && size == m->size) || (f->narrow && off % size == 0));
+}
+
+bool env_ctx_packet(const struct skep_env *env, uint64_t addr, uint32_t size, uint64_t *value)
+{
+    uint64_t off = addr - (uintptr_t)env->ctx;
+    const struct ctx_field *f;
+
+    if (!env->ctx || !env->ctx_layout || off >= env->ctx_size)
+        return false;
+    f = ctx_field_at(env->ctx_layout, (uint32_t)off);
+    if (!f || f->off != off || f->size != size)
+        return false;
+    switch (f->kind) {
+    case CTX_PACKET: *value = (uintptr_t)env->packet.data; return true;
+    case CTX_PACKET_END: *value = (uintptr_t)env->packet.data_end; return true;
+    case CTX_PACKET_META:
+        *value = (uintptr_t)(env->packet.data_meta ? env->packet.data_meta : env->packet.data);
+        return true;
+    default: return false;
+    }
+}
+
+static bool find_in_map(struct map *map, uint64_t addr, struct env_mem *m)
+{
+    struct map_region r;
+    uint64_t at;
+
+    if (!map || !map->ops->find_region || !map->ops->find_region(map, (uintptr_t)addr, &r) || addr - r.base >= r.size)
+        return false;
+    at = r.stride ? r.base + (addr - r.base) / r.stride * r.stride + r.elem_off : r.base + r.elem_off;
+    *m = at_home((void *)(uintptr_t)at, r.elem_size,
+                 (map->def.flags & MAP_F_WRONLY_PROG ? 0 : ENV_READ) |
+                     (r.read_only || map->def.flags & MAP_F_RDONLY_PROG ? 0 : ENV_WRITE),
+                 ENV_MEM_MAP, map->def.name);
+    return true;
+}
+
+static uint32_t n_inner(const struct skep_env *env)
+{
+    return env->n_inner < ENV_MAX_INNER ? env->n_inner : ENV_MAX_INNER;
+}
+
+static bool find_map_value(struct skep_env *env, uint64_t addr, struct env_mem *m)
+{
+    const struct code *code = env->code;
+    bool found = false;
+
+    for (unsigned i = 0; i < ENV_MEM_CACHE; i++)
+        if (holds(&env->cache[i], addr)) {
+            *m = env->cache[i];
+            return true;
+        }
+    for (uint32_t i = 0; code && i < code->prog->n_maps && !found; i++)
+        found = find_in_map(code->maps[i], addr, m);
+    for (uint32_t i = n_inner(env); i-- > 0 && !found;)
+        found = find_in_map(env->inner[i], addr, m);
+    if (found)
+        env->cache[env->cache_next++ % ENV_MEM_CACHE] = *m;
+    return found;
+}
+
+static bool find_world(const struct skep_env *env, uint64_t addr, struct env_mem *m)
+{
+    uint32_t lo = 0, hi = env->n_world_mems;
+
+    while (lo < hi) { /* how many begin at or below addr */
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (env->world_mems[mid].guest <= addr)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (!lo || !holds(&env->world_mems[lo - 1], addr))
+        return false;
+    *m = env->world_mems[lo - 1];
+    return true;
+}
+
+/* What bounds this address, allowed or not. */
+static bool find(struct skep_env *env, uint64_t addr, struct env_mem *m)
+{
+    *m = stack_of(env);
+    if (holds(m, addr))
+        return true;
+    *m = packet_of(env);
+    if (holds(m, addr))
+        return true;
+    for (uint32_t i = 0; i < env->n_refs; i++) {
+        *m = at_home((void *)(uintptr_t)env->refs[i].addr, env->refs[i].size, ENV_READ | ENV_WRITE, ENV_MEM_RECORD, "record");
+        if (holds(m, addr))
+            return true;
+    }
+    for (uint32_t i = 0; i < env->n_mems; i++)
+        if (holds(&env->mems[i], addr)) {
+            *m = env->mems[i];
+            return true;
+        }
+    return find_ctx(env, addr, m) || find_map_value(env, addr, m) || find_world(env, addr, m);
+}
+
+static bool allowed(const struct skep_env *env, const struct env_mem *m, uint64_t addr, uint64_t size, unsigned access)
+{
+    if (!fits(m, addr, size) || (m->access & access) != access)
+        return false;
+    if (m->kind == ENV_MEM_CTX)
+        return ctx_part_ok(env, m, addr, size);
+    if (m->kind == ENV_MEM_KERNEL || m->kind == ENV_MEM_USER)
+        return m->access & ENV_DIRECT;
+    return true;
+}
+
+void *env_find_mem(struct skep_env *env, uint64_t addr, uint64_t size, unsigned access)
+{
+    struct env_mem m;
+
+    if (!size) /* nothing will be touched; the stack is as good an address as any */
+        return env->stack;
+    if (!find(env, addr, &m) || !allowed(env, &m, addr, size, access))
+        return NULL;
+    return m.host + (addr - m.guest);
+}
+
+void *env_find_window(struct skep_env *env, uint64_t addr, uint32_t size, unsigned access, struct env_window *window)
+{
+    struct env_mem m;
+
+    if (!find(env, addr, &m) || !allowed(env, &m, addr, size, access))
+        return NULL;
+    if (m.guest == (uintptr_t)m.host && m.kind != ENV_MEM_STACK && (m.kind != ENV_MEM_CTX || !env->ctx_layout || !env->ctx_layout->n_fields)) {
+        window->base = m.guest;
+        window->limit = m.size - size + 1;
+    } else if (m.kind == ENV_MEM_CTX) {
+        window->base = addr;
+        window->limit = 1;
+    }
+    return m.host + (addr - m.guest);
+}
+
+const void *env_probe(struct skep_env *env, uint64_t addr, uint64_t size, enum env_mem_kind kind)
+{
+    struct env_mem m;
+
+    if (!size)
+        return env->stack;
+    if (!find(env, addr, &m) || !fits(&m, addr, size) || !(m.access & ENV_READ))
+        return NULL;
+    if ((m.kind == ENV_MEM_KERNEL || m.kind == ENV_MEM_USER) && m.kind != kind)
+        return NULL;
+    return m.host + (addr - m.guest);
+}
+
+struct map *env_find_map(struct skep_env *env, uint64_t addr)
+{
+    const struct code *code = env->code;
+
+    for (uint32_t i = 0; i < code->prog->n_maps; i++)
+        if (addr == (uintptr_t)code->maps[i] && addr)
+            return code->maps[i];
+    for (uint32_t i = n_inner(env); i-- > 0;)
+        if (addr == (uintptr_t)env->inner[i])
+            return env->inner[i];
+    return NULL;
+}
+
+/* What a refused address is compared with, so that a report can say what lies near. */
+struct near {
+    uint64_t addr, size;
+    uint64_t dist; /* of the nearest so far */
+    char text[160];
+};
+
+static const char *noun(const struct env_mem *m)
+{
+    switch (m->kind) {
+    case ENV_MEM_MAP: return "map value";
+    case ENV_MEM_CTX: return "context field";
+    default: return "memory";
+    }
+}
+
+static void consider(struct near *n, const struct env_mem *m)
+{
+    uint64_t end = m->guest + m->size, dist;
+    bool below = n->addr < m->guest;
+    char what[96];
+
+    if (!m->size)
+        return;
+    dist = below ? m->guest - n->addr : n->addr >= end ? n->addr - end : 0;
+    if (dist >= n->dist)
+        return;
+    n->dist = dist;
+    if (m->kind == ENV_MEM_MAP)
+        snprintf(what, sizeof(what), "map '%s' value of %llu bytes", m->name, (unsigned long long)m->size);
+    else
+        snprintf(what, sizeof(what), "%s%s%s%s of %llu bytes", m->name ? "" : noun(m), m->name ? m->name : "",
+                 m->kind == ENV_MEM_CTX && m->name && strcmp(m->name, "context") ? " (context field)" : "", "",
+                 (unsigned long long)m->size);
+    if (below)
+        snprintf(n->text, sizeof(n->text), "%llu bytes before the start of %s", (unsigned long long)dist, what);
+    else if (n->addr >= end)
+        snprintf(n->text, sizeof(n->text), "%llu bytes past the end of %s", (unsigned long long)dist, what);
+    else
+        snprintf(n->text, sizeof(n->text), "at byte %llu of %s", (unsigned long long)(n->addr - m->guest), what);
+}
+
+/* Maps tell only what holds an address, so ask a little to both sides. */
+static void consider_map(struct near *n, struct map *map)
+{
+    static const uint64_t steps[] = {0, 1, 8, 64, 512, 4096};
+    struct env_mem m;
+
+    for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        if (find_in_map(map, n->addr - steps[i], &m))
+            consider(n, &m);
+        if (find_in_map(map, n->addr + steps[i], &m))
+            consider(n, &m);
+    }
+}
+
+static void look_around(struct skep_env *env, struct near *n)
+{
+    struct env_mem m = stack_of(env);
+
+    consider(n, &m);
+    m = packet_of(env);
+    consider(n, &m);
+    if (env->ctx) {
+        m = at_home(env->ctx, env->ctx_size, 0, ENV_MEM_CTX, "context");
+        consider(n, &m);
+    }
+    for (uint32_t i = 0; i < env->n_refs; i++) {
+        m = at_home((void *)(uintptr_t)env->refs[i].addr, env->refs[i].size, 0, ENV_MEM_RECORD, "record");
+        consider(n, &m);
+    }
+    for (uint32_t i = 0; i < env->n_mems; i++)
+        consider(n, &env->mems[i]);
+    for (uint32_t i = 0; i < ENV_MEM_CACHE; i++)
+        consider(n, &env->cache[i]);
+    for (uint32_t i = 0; env->code && i < env->code->prog->n_maps; i++)
+        consider_map(n, env->code->maps[i]);
+    for (uint32_t i = 0; i < n_inner(env); i++)
+        consider_map(n, env->inner[i]);
+    for (uint32_t i = 0; i < env->n_world_mems && i < 4096; i++)
+        consider(n, &env->world_mems[i]);
+}
+
+uint64_t env_trap_mem(struct skep_env *env, uint64_t addr, uint64_t size, unsigned access)
+{
+    struct near n = {.addr = addr, .size = size, .dist = 1 << 16};
+    const char *verb = access & ENV_WRITE ? access & ENV_READ ? "update" : "write" : "read";
+    enum trap_kind kind = TRAP_mem_out_of_bounds;
+    uint32_t size32 = size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
+    struct env_mem m;
+
+    if (env->trap.kind != TRAP_none)
+        return 0;
+    look_around(env, &n);
+    if (addr < 4096 && addr + size <= 8192)
+        return env_trap(env, TRAP_null_pointer, addr, size32, "%s of %llu bytes at 0x%llx", verb,
+                        (unsigned long long)size, (unsigned long long)addr);
+    if (env->ctx && addr - (uintptr_t)env->ctx < env->ctx_size) {
+        kind = TRAP_ctx_access;
+        uint64_t off = addr - (uintptr_t)env->ctx;
+        const struct ctx_layout *layout = env->ctx_layout;
+        return env_trap(env, kind, addr, size32, "%s of %llu bytes at offset %llu of %s%s%s", verb,
+                        (unsigned long long)size, (unsigned long long)off, layout ? layout->name : "the context",
+                        find_ctx(env, addr, &m) && layout && layout->n_fields ? ", field " : "",
+                        layout && layout->n_fields && find_ctx(env, addr, &m) ? m.name : "");
+    }
+    if (find(env, addr, &m) && fits(&m, addr, size)) {
+        if (m.kind == ENV_MEM_KERNEL || m.kind == ENV_MEM_USER) {
+            if (!(m.access & ENV_DIRECT))
+                return env_trap(env, kind, addr, size32,
+                                "%s of %llu bytes at 0x%llx, %s: only probe_read may read this memory", verb,
+                                (unsigned long long)size, (unsigned long long)addr, n.text);
+        }
+        if (access & ENV_WRITE && !(m.access & ENV_WRITE))
+            kind = TRAP_mem_read_only;
+    }
+    return env_trap(env, kind, addr, size32, "%s of %llu bytes at 0x%llx%s%s", verb, (unsigned long long)size,
+                    (unsigned long long)addr, n.text[0] ? ", " : "", n.text);
+}
