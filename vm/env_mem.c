@@ -51,6 +51,11 @@ static struct env_mem packet_of(const struct skep_env *env)
                    ENV_MEM_PACKET, "packet");
 }
 
+static uint8_t ctx_access(unsigned access)
+{
+    return (access & CTX_READ ? ENV_READ : 0) | (access & CTX_WRITE ? ENV_WRITE : 0);
+}
+
 /* The part of the context around an address that may be touched as one: a field, or all of it where there are no fields. */
 static bool find_ctx(const struct skep_env *env, uint64_t addr, struct env_mem *m)
 {
@@ -61,7 +66,8 @@ static bool find_ctx(const struct skep_env *env, uint64_t addr, struct env_mem *
     if (!env->ctx || off >= env->ctx_size)
         return false;
     if (!layout || !layout->n_fields) {
-        *m = at_home(env->ctx, env->ctx_size, layout ? ENV_READ : ENV_READ | ENV_WRITE, ENV_MEM_CTX, "context");
+        *m = at_home(env->ctx, env->ctx_size, layout ? ctx_access(layout->access) : ENV_READ | ENV_WRITE, ENV_MEM_CTX,
+                     "context");
         return true;
     }
     f = ctx_field_at(layout, (uint32_t)off);
@@ -69,12 +75,12 @@ static bool find_ctx(const struct skep_env *env, uint64_t addr, struct env_mem *
         return false;
     *m = at_home((char *)env->ctx + f->off, f->size, 0, ENV_MEM_CTX, f->name);
     if (f->kind != CTX_PACKET && f->kind != CTX_PACKET_END && f->kind != CTX_PACKET_META)
-        m->access = (f->access & CTX_READ ? ENV_READ : 0) | (f->access & CTX_WRITE ? ENV_WRITE : 0);
+        m->access = ctx_access(f->access);
     return true;
 }
 
-/* Fields are loaded and stored whole, except where Linux lets a part be loaded; parts are aligned to their size. */
-static bool ctx_part_ok(const struct skep_env *env, const struct env_mem *m, uint64_t addr, uint64_t size)
+/* Which parts of a field may be touched, its row says. */
+static bool ctx_part_ok(const struct skep_env *env, uint64_t addr, uint64_t size, unsigned access)
 {
     const struct ctx_field *f;
     uint64_t off = addr - (uintptr_t)env->ctx;
@@ -82,7 +88,8 @@ static bool ctx_part_ok(const struct skep_env *env, const struct env_mem *m, uin
     if (!env->ctx_layout || !env->ctx_layout->n_fields)
         return true;
     f = ctx_field_at(env->ctx_layout, (uint32_t)off);
-    return f && ((addr == m->guest && size == m->size) || (f->narrow && off % size == 0));
+    return f && (!(access & ENV_READ) || ctx_field_allows(f, (uint32_t)off, (uint32_t)size, CTX_READ)) &&
+           (!(access & ENV_WRITE) || ctx_field_allows(f, (uint32_t)off, (uint32_t)size, CTX_WRITE));
 }
 
 bool env_ctx_packet(const struct skep_env *env, uint64_t addr, uint32_t size, uint64_t *value)
@@ -188,7 +195,7 @@ static bool allowed(const struct skep_env *env, const struct env_mem *m, uint64_
     if (!fits(m, addr, size) || (m->access & access) != access)
         return false;
     if (m->kind == ENV_MEM_CTX)
-        return ctx_part_ok(env, m, addr, size);
+        return size <= UINT32_MAX && ctx_part_ok(env, addr, size, access);
     if (m->kind == ENV_MEM_KERNEL || m->kind == ENV_MEM_USER)
         return m->access & ENV_DIRECT;
     return true;
