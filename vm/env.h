@@ -55,6 +55,7 @@ struct env_packet {
     unsigned char *data, *data_end, *data_meta; /* data_meta NULL: there is none before data */
     unsigned char *mac, *net; /* what LD_ABS at SKF_LL_OFF and SKF_NET_OFF counts from; NULL: out of bounds */
     bool read_only;           /* for programs */
+    uint32_t paged; /* bytes that follow data_end in the buffer and that only helpers reach, as Linux's fragments */
 };
 
 /* Where what a program says goes. Called on the run's thread. */
@@ -98,7 +99,8 @@ struct skep_env {
     uint32_t ctx_size;            /* what the program may see of it */
     const struct ctx_layout *ctx_layout;
     struct env_packet packet;
-    void *skb;                    /* what only the skb helpers know (vm/ctx/skb.c) */
+    struct skb *skb;              /* what only the skb helpers know (vm/ctx/skb.h); NULL: the context is no skb */
+    struct ctx_store *ctx_store;  /* the contexts' buffers, kept between runs; ctx_drop() gives them back */
 
     /* What it holds. */
     struct env_ref refs[ENV_MAX_REFS];
@@ -124,6 +126,8 @@ struct skep_env {
     uint32_t n_cpus;
     struct env_output out;
     uint64_t attach_cookie, func_ip;
+    uint64_t cgroup_id, netns_cookie, socket_cookie;
+    int32_t retval;               /* what bpf_get_retval and bpf_set_retval speak of */
     void *user;                   /* the host's, for its own helpers */
     struct buf scratch;           /* for formatting */
 

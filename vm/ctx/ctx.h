@@ -28,4 +28,7 @@ int ctx_open(struct skep_env *env, const struct prog_type *type, const struct ct
  *  @return 0; -ENOSPC when data_out was too short (it holds what fits). */
 int ctx_close(struct skep_env *env, const struct prog_type *type, struct ctx_io *io, uint64_t retval);
 
+/** Frees what ctx_open() keeps in the environment. env_free() calls it. */
+void ctx_drop(struct skep_env *env);
+
 #endif
