@@ -62,8 +62,9 @@ const char *core_kind_name(enum core_kind kind);
  * instruction as it was.
  *
  * @param n  instructions at insns.
- * @return 0 and *res (resolved or not); -EINVAL with a message for a relocation that is malformed or stands on an
- *         instruction that cannot carry it; -ENOMEM.
+ * @return 0 and *res (resolved or not). What depends on the target alone (nothing matches, candidates differ, an access
+ *         that cannot be made to fit) leaves it unresolved. -EINVAL with a message for a relocation that is malformed
+ * or stands on an instruction that cannot carry it; -ENOMEM.
  */
 int core_relocate(struct core_ctx *ctx, const struct core_relo *relo, struct skep_insn *insns, uint32_t n,
                   uint32_t insn_idx, const struct log *log, struct core_result *res);
