@@ -35,9 +35,8 @@ void map_unuse(struct skep_map *map)
     if (!used)
         return;
     map->map = NULL;
-    if (__atomic_sub_fetch(&used->users, 1, __ATOMIC_ACQ_REL) == 0 && used->def.type == MAP_TYPE_PROG_ARRAY)
-        for (uint32_t i = 0; i < used->def.max_entries; i++)
-            map_set_thing(used, &i, NULL, 0);
+    if (__atomic_sub_fetch(&used->users, 1, __ATOMIC_ACQ_REL) == 0)
+        map_clear_things(used);
     map_put(used);
 }
 

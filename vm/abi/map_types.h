@@ -3,7 +3,7 @@
 #define VM_ABI_MAP_TYPES_H
 
 enum map_type_id {
-#define MAP_TYPE(id, name, ops, key, value, flags) MAP_TYPE_##name = id,
+#define MAP_TYPE(id, name, text, ops, key, value, flags) MAP_TYPE_##name = id,
 #include "vm/abi/map_types.def"
     MAP_TYPE_COUNT
 };

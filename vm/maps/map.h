@@ -11,10 +11,16 @@
 #define VM_MAPS_MAP_H
 
 #include "base/log.h"
+#include "vm/abi/map_types.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MAP_NAME_LEN = 16 };
+enum { MAP_NAME_LEN = 16, MAP_MAX_CPUS = 8192 /* Linux's largest NR_CPUS */ };
+
+/* Linux returns it to user space though no header of user space names it. */
+#ifndef ENOTSUPP
+#define ENOTSUPP 524
+#endif
 
 /* BPF_ANY, BPF_NOEXIST, BPF_EXIST, BPF_F_LOCK have Linux's values; ours because old headers lack some. */
 enum { MAP_ANY = 0, MAP_NOEXIST = 1, MAP_EXIST = 2, MAP_LOCK = 4 };
@@ -60,10 +66,12 @@ struct map_region {
 struct map;
 
 struct map_ops {
+    /* What the table cannot say about a definition; NULL: nothing. */
+    int (*check)(const struct map_def *def, const struct log *log);
     /* Fills in map->priv. def is checked by the table already. */
     int (*create)(struct map *map, const struct log *log);
     void (*destroy)(struct map *map);
-    /* The program's view. Pointer to the value of the virtual CPU, to be used under an epoch; NULL: no such key. */
+    /* The program's view; no type leaves one of these out. Pointer to the value of the virtual CPU, to be used under an epoch; NULL: no such key. */
     void *(*lookup)(struct map *map, const void *key, uint32_t cpu);
     int (*update)(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu);
     int (*remove)(struct map *map, const void *key);
@@ -72,6 +80,10 @@ struct map_ops {
     /* The host's view; NULL: made from the program's. */
     int (*host_lookup)(struct map *map, const void *key, void *value, uint64_t flags);
     int (*host_update)(struct map *map, const void *key, const void *value, uint64_t flags);
+    int (*host_take)(struct map *map, const void *key, void *value, uint64_t flags); /* lookup and delete */
+    /* For maps of things: thing NULL deletes. */
+    int (*set_thing)(struct map *map, const void *key, void *thing, uint64_t flags);
+    void (*clear_things)(struct map *map);
     /* Finds the region that holds addr. @return false when the map has none there. */
     bool (*find_region)(struct map *map, uintptr_t addr, struct map_region *out);
     /* Address of the one value of an array-like map (BPF_PSEUDO_MAP_VALUE); NULL: not such a map. */
@@ -101,7 +113,7 @@ struct map_elem_ops {
  * Creates a map with Linux's checks and error codes (map_alloc_check of each type).
  *
  * @param def     copied; inner is copied too.
- * @param n_cpus  virtual CPUs, at least 1.
+ * @param n_cpus  virtual CPUs, 1 to MAP_MAX_CPUS.
  * @return 0 and *out with one reference; -EINVAL, -E2BIG, -ENOMEM, -ENOTSUPP (a type that is missing here).
  */
 int map_create(const struct map_def *def, uint32_t n_cpus, const struct log *log, struct map **out);
@@ -110,8 +122,12 @@ int map_create(const struct map_def *def, uint32_t n_cpus, const struct log *log
 int map_def_check(const struct map_def *def, const struct log *log);
 
 struct map *map_get(struct map *map);
-/** Gives back a reference; the last one destroys the map. NULL is fine. */
+/** Gives back a reference; the last one destroys the map, after an epoch. NULL is fine. */
 void map_put(struct map *map);
+
+/** Takes every thing out of a PROG_ARRAY, as Linux does when the last descriptor of one is closed: its programs hold the
+ *  maps that they use, the PROG_ARRAY too, and would keep one another for ever. Nothing for other types. */
+void map_clear_things(struct map *map);
 
 /* The host's view: whole values (all CPUs of a per-CPU map, see map_host_value_size). Errors are bpf(2)'s: -ENOENT,
  * -EEXIST, -E2BIG, -EINVAL, -EPERM (frozen, or RDONLY/WRONLY), -ENOTSUPP. Any thread, no epoch needed. */
@@ -128,6 +144,19 @@ uint32_t map_host_value_size(const struct map *map);
 int map_set_thing(struct map *map, const void *key, void *thing, uint64_t flags);
 /** The thing at this index of a PROG_ARRAY, to be used under the run's epoch; NULL: none. Inline speed matters. */
 void *map_prog_array_at(struct map *map, uint32_t index);
+
+/* How the values of an ARRAY or PERCPU_ARRAY stand, for who looks them up without a call: the value of index i < n on a CPU
+ * is at values + i * stride + cpu * cpu_stride. Holds as long as the map. */
+struct map_array_layout {
+    unsigned char *values;
+    uint32_t n, stride;
+    uint64_t cpu_stride; /* 0 for an ARRAY */
+};
+/** @return false for maps of other types. */
+bool map_array_layout(const struct map *map, struct map_array_layout *out);
+
+/** No map may take more memory than this from now on (default 4 GiB): -ENOMEM at creation or growth. */
+void map_set_limit(uint64_t bytes);
 
 /** Do two definitions agree as an inner map must with its template (map_meta_equal)? */
 bool map_def_meta_equal(const struct map_def *a, const struct map_def *b);

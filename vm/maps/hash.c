@@ -1,0 +1,137 @@
+/*
+ * HASH and PERCPU_HASH. An update of a key that is there puts a new element in the old one's place, as Linux does, so that
+ * a program which holds the old value's address never sees half of a new one come; only BPF_F_LOCK, and a program's
+ * update of its CPU's value of a PERCPU_HASH, write into the element that stands.
+ */
+#include "vm/maps/htab.h"
+#include "vm/maps/types.h"
+
+#include <errno.h>
+
+static int create(struct map *map, const struct log *log)
+{
+    return htab_create(map, 0, log);
+}
+
+static void *lookup(struct map *map, const void *key, uint32_t cpu)
+{
+    struct elem *e = htab_find(htab_of(map), key);
+
+    (void)cpu;
+    return e ? elem_value(htab_of(map), e) : NULL;
+}
+
+static void *percpu_lookup(struct map *map, const void *key, uint32_t cpu)
+{
+    struct htab *h = htab_of(map);
+    struct elem *e = htab_find(h, key);
+
+    return e && cpu < h->n_values ? elem_value(h, e) + (uint64_t)cpu * h->value_room : NULL;
+}
+
+/* Writes into the element that stands where the kind of update allows it. */
+static bool write_in_place(struct map *map, struct elem *old, const void *value, uint64_t flags, int cpu)
+{
+    struct htab *h = htab_of(map);
+
+    if (flags & MAP_LOCK) {
+        value_in_locked(map, elem_value(h, old), value);
+        return true;
+    }
+    if (map->def.type != MAP_TYPE_PERCPU_HASH)
+        return false;
+    if (cpu == HTAB_ALL_CPUS)
+        copy_in(elem_value(h, old), value, (uint64_t)h->value_room * h->n_values);
+    else
+        copy_in(elem_value(h, old) + (uint64_t)(uint32_t)cpu * h->value_room, value, map->def.value_size);
+    return true;
+}
+
+static int set_locked(struct map *map, const void *key, uint32_t hash, const void *value, uint64_t flags, int cpu)
+{
+    struct htab *h = htab_of(map);
+    uint64_t *link;
+    struct elem *old = htab_find_locked(h, key, hash, &link), *e;
+    int err = htab_check_flags(old, flags);
+
+    if (err)
+        return err;
+    if (!old) {
+        e = htab_take(h, map, &err);
+        if (!e)
+            return err;
+        htab_write(map, e, key, hash, value, cpu);
+        htab_insert(h, e, hash);
+        return 0;
+    }
+    if (write_in_place(map, old, value, flags, cpu))
+        return 0;
+    e = htab_spare(h, hash);
+    if (!e)
+        return -ENOMEM;
+    htab_write(map, e, key, hash, value, cpu);
+    htab_replace(h, old, link, e);
+    htab_replaced(h, old, hash);
+    return 0;
+}
+
+static int set(struct map *map, const void *key, const void *value, uint64_t flags, int cpu)
+{
+    struct htab *h = htab_of(map);
+    uint32_t hash = htab_hash(h, key);
+    int err;
+
+    htab_lock(h, hash);
+    err = set_locked(map, key, hash, value, flags, cpu);
+    htab_unlock(h, hash);
+    return err;
+}
+
+static int update(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu)
+{
+    (void)cpu;
+    if ((flags & ~(uint64_t)MAP_LOCK) > MAP_EXIST || (flags & MAP_LOCK && map->def.spin_lock_off < 0))
+        return -EINVAL;
+    return set(map, key, value, flags, 0);
+}
+
+static int percpu_update(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu)
+{
+    if (flags > MAP_EXIST || cpu >= map->n_cpus)
+        return -EINVAL;
+    return set(map, key, value, flags, (int)cpu);
+}
+
+static int percpu_host_update(struct map *map, const void *key, const void *value, uint64_t flags)
+{
+    if (flags > MAP_EXIST)
+        return -EINVAL;
+    return set(map, key, value, flags, HTAB_ALL_CPUS);
+}
+
+const struct map_ops map_hash_ops = {
+    .check = htab_check,
+    .create = create,
+    .destroy = htab_destroy,
+    .lookup = lookup,
+    .update = update,
+    .remove = htab_remove,
+    .next_key = htab_next_key,
+    .host_lookup = htab_host_lookup,
+    .host_take = htab_host_take,
+    .find_region = htab_find_region,
+};
+
+const struct map_ops map_percpu_hash_ops = {
+    .check = htab_check,
+    .create = create,
+    .destroy = htab_destroy,
+    .lookup = percpu_lookup,
+    .update = percpu_update,
+    .remove = htab_remove,
+    .next_key = htab_next_key,
+    .host_lookup = htab_host_lookup,
+    .host_update = percpu_host_update,
+    .host_take = htab_host_take,
+    .find_region = htab_find_region,
+};

@@ -1,0 +1,327 @@
+/*
+ * Creation, references and the host's view of every map. What a definition may say stands in map_types.def; what bpf(2)
+ * refuses before a map's own operation runs (permissions, unknown flags, operations that a type lacks) is refused here, in
+ * bpf(2)'s order. A map's operations see only arguments that passed.
+ */
+#include "vm/maps/map.h"
+#include "vm/epoch.h"
+#include "vm/maps/mem.h"
+#include "vm/maps/types.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* The words of the table. */
+enum {
+    NO_PREALLOC = MAP_F_NO_PREALLOC,
+    NO_COMMON_LRU = MAP_F_NO_COMMON_LRU,
+    NUMA_NODE = MAP_F_NUMA_NODE,
+    ZERO_SEED = MAP_F_ZERO_SEED,
+    MMAPABLE = MAP_F_MMAPABLE,
+    PRESERVE_ELEMS = MAP_F_PRESERVE_ELEMS,
+    INNER_MAP = MAP_F_INNER_MAP,
+    HOST_ACCESS = MAP_F_RDONLY | MAP_F_WRONLY,
+    ACCESS = HOST_ACCESS | MAP_F_RDONLY_PROG | MAP_F_WRONLY_PROG,
+    NOT_INNER = 1 << 30,
+};
+
+enum size_rule { ANY, U32, ZERO };
+
+static const struct map_ops NONE;
+
+static const struct row {
+    const struct map_ops *ops;
+    enum size_rule key, value;
+    uint32_t flags;
+} rows[MAP_TYPE_COUNT] = {
+#define MAP_TYPE(id, name, text, ops, key, value, flags) [id] = {&ops, key, value, flags},
+#include "vm/abi/map_types.def"
+};
+
+static bool size_fits(uint32_t size, enum size_rule rule)
+{
+    switch (rule) {
+    case U32: return size == 4;
+    case ZERO: return size == 0;
+    case ANY: break;
+    }
+    return size > 0;
+}
+
+static bool both(uint32_t flags, uint32_t a, uint32_t b)
+{
+    return flags & a && flags & b;
+}
+
+static bool holds_maps(uint32_t type)
+{
+    return type == MAP_TYPE_ARRAY_OF_MAPS || type == MAP_TYPE_HASH_OF_MAPS;
+}
+
+static int check_inner(const struct map_def *def, const struct log *log)
+{
+    const struct map_def *inner = def->inner;
+
+    if (!holds_maps(def->type))
+        return 0;
+    if (!inner)
+        return log_fail(log, -EINVAL, "map '%s': a map of maps needs the definition of its inner maps", def->name);
+    if (inner->type >= MAP_TYPE_COUNT || inner->type == MAP_TYPE_UNSPEC || holds_maps(inner->type))
+        return log_fail(log, -EINVAL, "map '%s': inner maps of type %u are not possible", def->name, inner->type);
+    if (rows[inner->type].flags & NOT_INNER)
+        return log_fail(log, -ENOTSUPP, "map '%s': a %s cannot be an inner map", def->name,
+                        map_type_name(inner->type));
+    return 0;
+}
+
+static int check_lock(const struct map_def *def, const struct log *log)
+{
+    int64_t off = def->spin_lock_off;
+
+    if (off < 0)
+        return 0;
+    if (def->type != MAP_TYPE_HASH && def->type != MAP_TYPE_ARRAY)
+        return log_fail(log, -EOPNOTSUPP, "map '%s': a %s cannot hold a bpf_spin_lock", def->name,
+                        map_type_name(def->type));
+    if (off % 4 || off + 4 > def->value_size)
+        return log_fail(log, -EINVAL, "map '%s': bpf_spin_lock at byte %lld of a value of %u bytes", def->name,
+                        (long long)off, def->value_size);
+    if (def->flags & (MAP_F_RDONLY_PROG | MAP_F_WRONLY_PROG))
+        return log_fail(log, -EACCES, "map '%s': a bpf_spin_lock needs programs that may read and write", def->name);
+    return 0;
+}
+
+int map_def_check(const struct map_def *def, const struct log *log)
+{
+    const struct row *row;
+    uint32_t unknown;
+    int err;
+
+    if (def->type >= MAP_TYPE_COUNT || def->type == MAP_TYPE_UNSPEC)
+        return log_fail(log, -EINVAL, "map '%s': there is no map type %u", def->name, def->type);
+    row = &rows[def->type];
+    if (row->ops == &NONE)
+        return log_fail(log, -ENOTSUPP, "map '%s': maps of type %s are not available", def->name,
+                        map_type_name(def->type));
+    unknown = def->flags & ~(row->flags & ~(uint32_t)NOT_INNER);
+    if (unknown)
+        return log_fail(log, -EINVAL, "map '%s': flags 0x%x do not fit a %s", def->name, unknown,
+                        map_type_name(def->type));
+    if (both(def->flags, MAP_F_RDONLY, MAP_F_WRONLY) || both(def->flags, MAP_F_RDONLY_PROG, MAP_F_WRONLY_PROG))
+        return log_fail(log, -EINVAL, "map '%s': flags 0x%x say read-only and write-only at once", def->name,
+                        def->flags);
+    if (def->extra)
+        return log_fail(log, -EINVAL, "map '%s': a %s takes no map_extra", def->name, map_type_name(def->type));
+    if (!size_fits(def->key_size, row->key))
+        return log_fail(log, -EINVAL, "map '%s': a %s cannot have keys of %u bytes", def->name,
+                        map_type_name(def->type), def->key_size);
+    if (!size_fits(def->value_size, row->value))
+        return log_fail(log, -EINVAL, "map '%s': a %s cannot have values of %u bytes", def->name,
+                        map_type_name(def->type), def->value_size);
+    if (!def->max_entries)
+        return log_fail(log, -EINVAL, "map '%s': max_entries is 0", def->name);
+    err = row->ops->check ? row->ops->check(def, log) : 0;
+    if (!err)
+        err = check_inner(def, log);
+    return err ? err : check_lock(def, log);
+}
+
+static void free_map(struct map *map)
+{
+    free((void *)map->def.inner);
+    free(map);
+}
+
+int map_create(const struct map_def *def, uint32_t n_cpus, const struct log *log, struct map **out)
+{
+    int err = map_def_check(def, log);
+    struct map *map;
+
+    if (err)
+        return err;
+    if (!n_cpus || n_cpus > MAP_MAX_CPUS)
+        return log_fail(log, -EINVAL, "map '%s': %u CPUs; there may be 1 to %d", def->name, n_cpus, MAP_MAX_CPUS);
+    map = calloc(1, sizeof(*map));
+    if (!map)
+        return log_fail(log, -ENOMEM, "map '%s': out of memory", def->name);
+    map->def = *def;
+    map->def.inner = NULL;
+    map->refs = 1;
+    map->n_cpus = n_cpus;
+    map->ops = rows[def->type].ops;
+    if (holds_maps(def->type)) {
+        struct map_def *inner = malloc(sizeof(*inner));
+
+        if (!inner) {
+            free_map(map);
+            return log_fail(log, -ENOMEM, "map '%s': out of memory", def->name);
+        }
+        *inner = *def->inner;
+        inner->inner = NULL;
+        map->def.inner = inner;
+    }
+    err = map->ops->create(map, log);
+    if (err) {
+        free_map(map);
+        return err;
+    }
+    *out = map;
+    return 0;
+}
+
+struct map *map_get(struct map *map)
+{
+    __atomic_fetch_add(&map->refs, 1, __ATOMIC_RELAXED);
+    return map;
+}
+
+static void destroy(void *p)
+{
+    struct map *map = p;
+
+    map->ops->destroy(map);
+    free_map(map);
+}
+
+/* A run may have found the map inside another one: it goes when such runs have ended. */
+void map_put(struct map *map)
+{
+    if (map && __atomic_fetch_sub(&map->refs, 1, __ATOMIC_ACQ_REL) == 1)
+        epoch_retire(map, destroy);
+}
+
+void map_clear_things(struct map *map)
+{
+    if (map->ops->clear_things)
+        map->ops->clear_things(map);
+}
+
+static bool host_may_read(const struct map *map)
+{
+    return !(map->def.flags & MAP_F_WRONLY);
+}
+
+static bool host_may_write(const struct map *map)
+{
+    return !(map->def.flags & MAP_F_RDONLY) && !__atomic_load_n(&map->frozen, __ATOMIC_ACQUIRE);
+}
+
+static bool lock_is_missing(const struct map *map, uint64_t flags)
+{
+    return flags & MAP_LOCK && map->def.spin_lock_off < 0;
+}
+
+int map_host_lookup(struct map *map, const void *key, void *value, uint64_t flags)
+{
+    if (flags & ~(uint64_t)MAP_LOCK)
+        return -EINVAL;
+    if (!host_may_read(map))
+        return -EPERM;
+    if (lock_is_missing(map, flags))
+        return -EINVAL;
+    return map->ops->host_lookup ? map->ops->host_lookup(map, key, value, flags) : -ENOTSUPP;
+}
+
+int map_host_update(struct map *map, const void *key, const void *value, uint64_t flags)
+{
+    if (!host_may_write(map))
+        return -EPERM;
+    if (lock_is_missing(map, flags))
+        return -EINVAL;
+    if (map->ops->host_update)
+        return map->ops->host_update(map, key, value, flags);
+    return map->ops->update(map, key, value, flags, 0);
+}
+
+int map_host_delete(struct map *map, const void *key)
+{
+    if (!host_may_write(map))
+        return -EPERM;
+    return map->ops->remove(map, key);
+}
+
+int map_host_lookup_and_delete(struct map *map, const void *key, void *value, uint64_t flags)
+{
+    if (flags & ~(uint64_t)MAP_LOCK)
+        return -EINVAL;
+    if (!host_may_read(map) || !host_may_write(map))
+        return -EPERM;
+    if (lock_is_missing(map, flags))
+        return -EINVAL;
+    return map->ops->host_take ? map->ops->host_take(map, key, value, flags) : -ENOTSUPP;
+}
+
+int map_host_next_key(struct map *map, const void *key, void *next)
+{
+    if (!host_may_read(map))
+        return -EPERM;
+    return map->ops->next_key(map, key, next);
+}
+
+void *map_no_lookup(struct map *map, const void *key, uint32_t cpu)
+{
+    (void)map, (void)key, (void)cpu;
+    return NULL;
+}
+
+int map_no_update(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu)
+{
+    (void)map, (void)key, (void)value, (void)flags, (void)cpu;
+    return -ENOTSUPP;
+}
+
+int map_no_remove(struct map *map, const void *key)
+{
+    (void)map, (void)key;
+    return -ENOTSUPP;
+}
+
+int map_no_next_key(struct map *map, const void *key, void *next)
+{
+    (void)map, (void)key, (void)next;
+    return -ENOTSUPP;
+}
+
+bool map_no_region(struct map *map, uintptr_t addr, struct map_region *out)
+{
+    (void)map, (void)addr, (void)out;
+    return false;
+}
+
+int map_no_bytes(struct map *map, const void *key, const void *value, uint64_t flags)
+{
+    (void)map, (void)key, (void)value, (void)flags;
+    return -EBADF;
+}
+
+int map_freeze(struct map *map)
+{
+    if (map->def.spin_lock_off >= 0)
+        return -ENOTSUPP;
+    return __atomic_exchange_n(&map->frozen, true, __ATOMIC_ACQ_REL) ? -EBUSY : 0;
+}
+
+uint32_t map_host_value_size(const struct map *map)
+{
+    if (map->def.type == MAP_TYPE_PERCPU_ARRAY || map->def.type == MAP_TYPE_PERCPU_HASH)
+        return (uint32_t)round_up8(map->def.value_size) * map->n_cpus;
+    return map->def.value_size;
+}
+
+int map_set_thing(struct map *map, const void *key, void *thing, uint64_t flags)
+{
+    if (!host_may_write(map))
+        return -EPERM;
+    if (lock_is_missing(map, flags))
+        return -EINVAL;
+    return map->ops->set_thing ? map->ops->set_thing(map, key, thing, flags) : -ENOTSUPP;
+}
+
+bool map_def_meta_equal(const struct map_def *a, const struct map_def *b)
+{
+    if (a->type != b->type || a->key_size != b->key_size || a->value_size != b->value_size || a->flags != b->flags ||
+        a->spin_lock_off != b->spin_lock_off)
+        return false;
+    /* Programs may have the size of an inner array built in, unless its flag says that it varies. */
+    return a->type != MAP_TYPE_ARRAY || a->flags & MAP_F_INNER_MAP || a->max_entries == b->max_entries;
+}

@@ -1,0 +1,150 @@
+/*
+ * Memory, locks and copies of maps: see mem.h. Small memory comes from malloc, so that sanitizers guard its ends; larger
+ * from mmap without reservation, so that a map of a million entries takes pages only as it fills.
+ */
+#include "vm/maps/mem.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { SMALL = 1 << 16, SPINS = 100 };
+/* Above this, huge pages are welcome; below, one touched byte must not make 2 MB resident. */
+#define HUGE_WELCOME (64ull << 20)
+
+static uint64_t limit = 4ull << 30; /* atomic */
+
+void map_set_limit(uint64_t bytes)
+{
+    __atomic_store_n(&limit, bytes, __ATOMIC_RELAXED);
+}
+
+void *map_mem_take(uint64_t size)
+{
+    void *p;
+
+    if (size > __atomic_load_n(&limit, __ATOMIC_RELAXED) || size > SIZE_MAX / 2)
+        return NULL;
+    if (size <= SMALL) {
+        size = (size + 63) & ~63ull;
+        p = aligned_alloc(64, size ? size : 64);
+        if (p)
+            memset(p, 0, size);
+        return p;
+    }
+    p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    if (size < HUGE_WELCOME)
+        madvise(p, size, MADV_NOHUGEPAGE);
+    return p;
+}
+
+void map_mem_give(void *p, uint64_t size)
+{
+    if (!p)
+        return;
+    if (size <= SMALL)
+        free(p);
+    else
+        munmap(p, size);
+}
+
+static void futex(uint32_t *word, int op, uint32_t value)
+{
+    syscall(SYS_futex, word, op, value, NULL, NULL, 0);
+}
+
+void map_lock_slow(struct map_lock *lock)
+{
+    for (int i = 0; i < SPINS; i++) {
+        uint32_t free = 0;
+
+        if (__atomic_compare_exchange_n(&lock->state, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            return;
+    }
+    while (__atomic_exchange_n(&lock->state, 2, __ATOMIC_ACQUIRE))
+        futex(&lock->state, FUTEX_WAIT_PRIVATE, 2);
+}
+
+void map_unlock_slow(struct map_lock *lock)
+{
+    futex(&lock->state, FUTEX_WAKE_PRIVATE, 1);
+}
+
+/* Whoever waits yields, since the word has no room to note that somebody waits. */
+void map_spin_lock(void *lock)
+{
+    uint32_t *word = lock;
+
+    for (unsigned i = 1;; i++) {
+        uint32_t free = 0;
+
+        if (__atomic_compare_exchange_n(word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            return;
+        if (i % SPINS == 0)
+            sched_yield();
+    }
+}
+
+void map_spin_unlock(void *lock)
+{
+    __atomic_store_n((uint32_t *)lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Where the word with the lock begins; the lock is one half of it. */
+static uint64_t lock_word(const struct map *map)
+{
+    return (uint64_t)map->def.spin_lock_off & ~7ull;
+}
+
+void value_in(const struct map *map, void *map_mem, const void *from)
+{
+    uint64_t word, off, size = map->def.value_size;
+    unsigned char *to = map_mem;
+    const unsigned char *src = from;
+    uint32_t half = 0;
+
+    if (map->def.spin_lock_off < 0) {
+        copy_in(to, src, size);
+        return;
+    }
+    word = lock_word(map);
+    off = word + (map->def.spin_lock_off & 4 ? 0 : 4); /* the other half */
+    copy_in(to, src, word);
+    if (off < size) {
+        memcpy(&half, src + off, size - off < 4 ? size - off : 4);
+        __atomic_store_n((uint32_t *)(to + off), half, __ATOMIC_RELAXED);
+    }
+    if (word + 8 < size)
+        copy_in(to + word + 8, src + word + 8, size - word - 8);
+}
+
+void value_out(const struct map *map, void *out, const void *map_mem)
+{
+    copy_out(out, map_mem, map->def.value_size);
+    if (map->def.spin_lock_off >= 0)
+        memset((unsigned char *)out + map->def.spin_lock_off, 0, 4);
+}
+
+void value_in_locked(const struct map *map, void *map_mem, const void *from)
+{
+    unsigned char *lock = (unsigned char *)map_mem + map->def.spin_lock_off;
+
+    map_spin_lock(lock);
+    value_in(map, map_mem, from);
+    map_spin_unlock(lock);
+}
+
+void value_out_locked(const struct map *map, void *out, void *map_mem)
+{
+    unsigned char *lock = (unsigned char *)map_mem + map->def.spin_lock_off;
+
+    map_spin_lock(lock);
+    value_out(map, out, map_mem);
+    map_spin_unlock(lock);
+}

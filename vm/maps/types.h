@@ -1,0 +1,20 @@
+/* The operations of each map type, which map_types.def names. */
+#ifndef VM_MAPS_TYPES_H
+#define VM_MAPS_TYPES_H
+
+#include "vm/maps/map.h"
+
+extern const struct map_ops map_hash_ops, map_percpu_hash_ops, map_lru_hash_ops, map_hash_of_maps_ops;
+extern const struct map_ops map_array_ops, map_percpu_array_ops, map_prog_array_ops, map_array_of_maps_ops;
+extern const struct map_ops map_perf_array_ops, map_ringbuf_ops;
+
+/* What a type has that lacks the operation: no value, -ENOTSUPP, no region. */
+void *map_no_lookup(struct map *map, const void *key, uint32_t cpu);
+int map_no_update(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu);
+int map_no_remove(struct map *map, const void *key);
+int map_no_next_key(struct map *map, const void *key, void *next);
+bool map_no_region(struct map *map, uintptr_t addr, struct map_region *out);
+/* A host's update of a map of things with plain bytes: -EBADF, as for a number that is no descriptor. */
+int map_no_bytes(struct map *map, const void *key, const void *value, uint64_t flags);
+
+#endif
