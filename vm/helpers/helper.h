@@ -1,8 +1,7 @@
 /*
  * What bodies of helpers share. A body gets values as the program passed them; the row of helpers.def was tested before
  * (by checked execution) or proved (by the verifier), so a body tests what Linux's body tests at run time and no more.
- * Memory arguments are reached through helper_mem(): under checked execution the address that a program uses may differ
- * from where the memory stands.
+ * Checked execution hands memory arguments over as the host's addresses.
  */
 #ifndef VM_HELPERS_HELPER_H
 #define VM_HELPERS_HELPER_H
@@ -23,17 +22,9 @@ static inline uint64_t helper_error(int err)
     return (uint64_t)(int64_t)err;
 }
 
-/** The memory that an argument points to. @return NULL with a trap noted, or when addr is NULL. */
-static inline void *helper_mem(struct skep_env *env, uint64_t addr, uint64_t size, unsigned access)
+static inline void *helper_ptr(uint64_t arg)
 {
-    void *host;
-
-    if (!env->checked || !size)
-        return (void *)(uintptr_t)addr;
-    host = env_find_mem(env, addr, size, access);
-    if (!host)
-        env_trap_mem(env, addr, size, access);
-    return host;
+    return (void *)(uintptr_t)arg;
 }
 
 static inline struct map *helper_map(uint64_t arg)

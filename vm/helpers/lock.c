@@ -7,11 +7,9 @@
 
 HELPER_BODY(spin_lock)
 {
-    uint32_t *lock = helper_mem(env, a1, 4, ENV_READ | ENV_WRITE);
+    uint32_t *lock = helper_ptr(a1);
     unsigned tries = 0;
 
-    if (!lock)
-        return 0;
     if (env->spin_lock)
         return env_trap(env, TRAP_deadlock, a1, 4, "%s",
                         env->spin_lock == lock ? "it is taken twice" : "it already holds another lock");
@@ -27,10 +25,8 @@ HELPER_BODY(spin_lock)
 
 HELPER_BODY(spin_unlock)
 {
-    uint32_t *lock = helper_mem(env, a1, 4, ENV_READ | ENV_WRITE);
+    uint32_t *lock = helper_ptr(a1);
 
-    if (!lock)
-        return 0;
     if (env->spin_lock != lock)
         return helper_refuse(env, "this lock is not held");
     env->spin_lock = NULL;

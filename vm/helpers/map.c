@@ -10,48 +10,39 @@ static const char no_operation[] = "this map type does not take this helper";
 HELPER_BODY(map_lookup_elem)
 {
     struct map *map = helper_map(a1);
-    const void *key;
 
     if (!map->ops->lookup)
         return helper_refuse(env, no_operation);
-    key = helper_mem(env, a2, map->def.key_size, ENV_READ);
-    return key ? (uint64_t)(uintptr_t)map->ops->lookup(map, key, env->cpu) : 0;
+    return (uint64_t)(uintptr_t)map->ops->lookup(map, helper_ptr(a2), env->cpu);
 }
 
 HELPER_BODY(map_update_elem)
 {
     struct map *map = helper_map(a1);
-    const void *key, *value;
 
     if (!map->ops->update)
         return helper_refuse(env, no_operation);
-    key = helper_mem(env, a2, map->def.key_size, ENV_READ);
-    value = helper_mem(env, a3, map->def.value_size, ENV_READ);
-    return key && value ? helper_error(map->ops->update(map, key, value, a4, env->cpu)) : 0;
+    return helper_error(map->ops->update(map, helper_ptr(a2), helper_ptr(a3), a4, env->cpu));
 }
 
 HELPER_BODY(map_delete_elem)
 {
     struct map *map = helper_map(a1);
-    const void *key;
 
     if (!map->ops->remove)
         return helper_refuse(env, no_operation);
-    key = helper_mem(env, a2, map->def.key_size, ENV_READ);
-    return key ? helper_error(map->ops->remove(map, key)) : 0;
+    return helper_error(map->ops->remove(map, helper_ptr(a2)));
 }
 
 HELPER_BODY(map_lookup_percpu_elem)
 {
     struct map *map = helper_map(a1);
-    const void *key;
 
     if (!map->ops->lookup)
         return helper_refuse(env, no_operation);
     if ((uint32_t)a3 >= map->n_cpus)
         return 0;
-    key = helper_mem(env, a2, map->def.key_size, ENV_READ);
-    return key ? (uint64_t)(uintptr_t)map->ops->lookup(map, key, (uint32_t)a3) : 0;
+    return (uint64_t)(uintptr_t)map->ops->lookup(map, helper_ptr(a2), (uint32_t)a3);
 }
 
 /* All keys that the map holds now. The walk goes over this copy, because a callback may delete what it sees. */

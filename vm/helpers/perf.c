@@ -12,14 +12,11 @@ HELPER_BODY(perf_event_output)
 {
     uint64_t packet_bytes = (a3 & CTXLEN_MASK) >> 32;
     const unsigned char *packet = env->packet.data;
-    const void *data;
 
     if (a3 & ~(packet ? CTXLEN_MASK | INDEX_MASK : INDEX_MASK))
         return helper_error(-EINVAL);
     if (packet_bytes && packet_bytes > (uint64_t)(env->packet.data_end - packet) + env->packet.paged)
         return helper_error(-EFAULT);
-    data = helper_mem(env, a4, a5, ENV_READ);
-    if (!data && a5)
-        return 0;
-    return helper_error(perf_array_output(helper_map(a2), a3 & INDEX_MASK, env->cpu, data, a5, packet, packet_bytes));
+    return helper_error(perf_array_output(helper_map(a2), a3 & INDEX_MASK, env->cpu, helper_ptr(a4), a5, packet,
+                                          packet_bytes));
 }

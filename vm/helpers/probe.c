@@ -18,9 +18,7 @@ static uint64_t copy(struct skep_env *env, uint64_t dst, uint64_t size, uint64_t
     size = (uint32_t)size;
     if (!size)
         return 0;
-    to = helper_mem(env, dst, size, ENV_WRITE);
-    if (!to)
-        return 0;
+    to = helper_ptr(dst);
     from = env_probe(env, src, size, kind);
     if (!from) {
         memset(to, 0, size);
@@ -40,9 +38,7 @@ static uint64_t copy_str(struct skep_env *env, uint64_t dst, uint64_t size, uint
     size = (uint32_t)size;
     if (!size)
         return 0;
-    to = helper_mem(env, dst, size, ENV_WRITE);
-    if (!to)
-        return 0;
+    to = helper_ptr(dst);
     from = env_probe(env, src, size, kind);
     if (from) {
         len = strnlen(from, size);
@@ -115,11 +111,9 @@ static unsigned char *writable_user(const struct env_mem *mems, uint32_t n, uint
 HELPER_BODY(probe_write_user)
 {
     uint64_t size = (uint32_t)a3;
-    const void *from = helper_mem(env, a2, size, ENV_READ);
+    const void *from = helper_ptr(a2);
     unsigned char *to;
 
-    if (!from)
-        return 0;
     to = writable_user(env->mems, env->n_mems, a1, size);
     if (!to)
         to = writable_user(env->world_mems, env->n_world_mems, a1, size);

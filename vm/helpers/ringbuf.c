@@ -56,11 +56,7 @@ HELPER_BODY(ringbuf_discard)
 
 HELPER_BODY(ringbuf_output)
 {
-    const void *data = helper_mem(env, a2, a3, ENV_READ);
-
-    if (!data && a3)
-        return 0;
-    return helper_error(ringbuf_output(helper_map(a1), data, a3, a4));
+    return helper_error(ringbuf_output(helper_map(a1), helper_ptr(a2), a3, a4));
 }
 
 HELPER_BODY(ringbuf_query)

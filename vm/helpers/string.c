@@ -63,14 +63,12 @@ static int64_t parse(const char *text, uint64_t size, uint64_t flags, uint64_t *
 
 HELPER_BODY(strtol)
 {
-    const char *text = helper_mem(env, a1, a2, ENV_READ);
-    void *out = helper_mem(env, a4, 8, ENV_WRITE);
+    const char *text = helper_ptr(a1);
+    void *out = helper_ptr(a4);
     uint64_t value;
     int64_t used;
     bool negative;
 
-    if (!text || !out)
-        return 0;
     memset(out, 0, 8);
     used = parse(text, a2, a3, &value, &negative);
     if (used < 0)
@@ -84,14 +82,12 @@ HELPER_BODY(strtol)
 
 HELPER_BODY(strtoul)
 {
-    const char *text = helper_mem(env, a1, a2, ENV_READ);
-    void *out = helper_mem(env, a4, 8, ENV_WRITE);
+    const char *text = helper_ptr(a1);
+    void *out = helper_ptr(a4);
     uint64_t value;
     int64_t used;
     bool negative;
 
-    if (!text || !out)
-        return 0;
     memset(out, 0, 8);
     used = parse(text, a2, a3, &value, &negative);
     if (used < 0)
@@ -104,19 +100,13 @@ HELPER_BODY(strtoul)
 
 HELPER_BODY(strncmp)
 {
-    const char *a = helper_mem(env, a1, a2, ENV_READ);
+    const unsigned char *a = helper_ptr(a1), *b = helper_ptr(a3);
     uint64_t size = (uint32_t)a2;
 
-    if (!a)
-        return 0;
     for (uint64_t i = 0; i < size; i++) {
-        const char *b = helper_mem(env, a3 + i, 1, ENV_READ);
-
-        if (!b)
-            return 0;
-        if (a[i] != *b)
-            return helper_error((unsigned char)a[i] < (unsigned char)*b ? -1 : 1);
-        if (!*b)
+        if (a[i] != b[i])
+            return helper_error(a[i] < b[i] ? -1 : 1);
+        if (!a[i])
             break;
     }
     return 0;

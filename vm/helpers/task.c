@@ -16,9 +16,9 @@ HELPER_BODY(get_current_uid_gid)
 HELPER_BODY(get_current_comm)
 {
     uint32_t size = (uint32_t)a2, len = (uint32_t)strnlen(env->task.comm, sizeof(env->task.comm) - 1);
-    char *out = helper_mem(env, a1, size, ENV_WRITE);
+    char *out = helper_ptr(a1);
 
-    if (!out || !size)
+    if (!size)
         return 0;
     if (len >= size)
         len = size - 1;
@@ -51,10 +51,8 @@ HELPER_BODY(get_current_ancestor_cgroup_id)
 /* The run's pid namespace is whichever a program asks for: its loader found the numbers out on another machine. */
 HELPER_BODY(get_ns_current_pid_tgid)
 {
-    uint32_t *out = helper_mem(env, a3, a4, ENV_WRITE);
+    uint32_t *out = helper_ptr(a3);
 
-    if (!out)
-        return 0;
     if ((uint32_t)a4 != 8 || a1 != (uint32_t)a1) {
         memset(out, 0, (uint32_t)a4);
         return helper_error(-EINVAL);
