@@ -17,6 +17,6 @@ HELPER_BODY(perf_event_output)
         return helper_error(-EINVAL);
     if (packet_bytes && packet_bytes > (uint64_t)(env->packet.data_end - packet) + env->packet.paged)
         return helper_error(-EFAULT);
-    return helper_error(perf_array_output(helper_map(a2), a3 & INDEX_MASK, env->cpu, helper_ptr(a4), a5, packet,
-                                          packet_bytes));
+    return helper_error(
+        perf_array_output(helper_map(a2), a3 & INDEX_MASK, env->cpu, helper_ptr(a4), a5, packet, packet_bytes));
 }
