@@ -1,0 +1,210 @@
+/*
+ * A test on our engines. A run makes everything anew, maps, code and environment, so that one way of running leaves
+ * nothing to the next; all of it hangs on a struct bench, which gives it back.
+ */
+#include "api/core/core.h"
+#include "tests/runner/runner.h"
+#include "vm/abi/map_types.h"
+#include "vm/code.h"
+#include "vm/ctx/ctx.h"
+#include "vm/env.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_INSNS = 50000000, MAX_OUT = 4096 };
+
+static const char *const engine_names[] = {"interp"};
+
+static const struct way {
+    const char *name;
+    bool checked;
+    uint32_t opts;
+} ways[] = {
+    {"checked", true, 0},
+    {"checked, optimised", true, CODE_OPT_ALL},
+    {"unchecked", false, 0},
+    {"optimised", false, CODE_OPT_ALL},
+    {"no fusing", false, CODE_OPT_ALL & ~CODE_OPT_FUSE},
+    {"no facts", false, CODE_OPT_ALL & ~CODE_OPT_FACTS},
+    {"no inlining", false, CODE_OPT_ALL & ~CODE_OPT_INLINE},
+};
+
+struct bench {
+    const struct test *test;
+    const struct engine *engine;
+    const struct way *way;
+    struct arena arena;
+    struct keeper keeper;
+    struct log log;
+    struct map *maps[TEST_MAX_MAPS];
+    struct code *code;
+    struct skep_env *env;
+};
+
+static int make_maps(struct bench *b)
+{
+    for (uint32_t i = 0; i < b->test->n_maps; i++) {
+        int err = map_create(&b->test->maps[i], 1, &b->log, &b->maps[i]);
+
+        if (err)
+            return err;
+        if (b->maps[i]->def.type == MAP_TYPE_PROG_ARRAY)
+            b->maps[i]->elem_ops = &code_elem_ops;
+    }
+    for (uint32_t i = 0; i < b->test->n_sets; i++) {
+        const struct test_elem *e = &b->test->sets[i];
+        int err = map_host_update(b->maps[e->map], e->key.data, e->value.data, MAP_ANY);
+
+        if (err)
+            return log_fail(&b->log, err, "map-set: %s", strerror(-err));
+    }
+    return 0;
+}
+
+static int make_code(struct bench *b, const struct test *test, struct code **out)
+{
+    const struct map_def *defs[TEST_MAX_MAPS];
+    const struct code_opts opts = {
+        .checked = b->way->checked, .opts = b->way->opts, .count_insns = b->way->checked, .engine = b->engine->name};
+    struct prog_spec spec = {.name = *test->name ? test->name : "test",
+                             .section = "",
+                             .file = test->file,
+                             .license = "GPL",
+                             .attach_target = "",
+                             .type = test->type,
+                             .insns = test->insns,
+                             .n_insns = test->n_insns,
+                             .maps = defs,
+                             .n_maps = b->test->n_maps};
+    struct prog *prog;
+    int err;
+
+    for (uint32_t i = 0; i < b->test->n_maps; i++)
+        defs[i] = &b->test->maps[i];
+    err = prog_new(&spec, test->trap != TRAP_none, &b->log, &prog);
+    if (err)
+        return err;
+    err = code_lower(prog, NULL, b->maps, &opts, b->engine, &b->log, out);
+    prog_put(prog);
+    return err;
+}
+
+static int set_tails(struct bench *b)
+{
+    for (uint32_t i = 0; i < b->test->n_tails; i++) {
+        const struct test_tail *t = &b->test->tails[i];
+        struct code *code = NULL;
+        int err = make_code(b, t->of, &code);
+
+        if (err)
+            return err;
+        err = map_set_thing(b->maps[t->map], &t->index, code, MAP_ANY);
+        code_put(code);
+        if (err)
+            return log_fail(&b->log, err, "tail: %s", strerror(-err));
+    }
+    return 0;
+}
+
+static struct bytes room(struct bench *b, uint32_t size)
+{
+    return (struct bytes){.data = arena_alloc(&b->arena, size), .size = size};
+}
+
+static int run(struct bench *b, struct outcome *o)
+{
+    const struct test *t = b->test;
+    const struct bytes *data = t->type ? &t->data : &t->mem;
+    struct bytes data_out = room(b, data->size + MAX_OUT), ctx_out = room(b, t->ctx.size + MAX_OUT);
+    struct ctx_io io = {.data_in = data->data,
+                        .data_size_in = data->size,
+                        .ctx_in = t->ctx.data,
+                        .ctx_size_in = t->ctx.size,
+                        .data_out = data_out.data,
+                        .data_size_out = data_out.size,
+                        .ctx_out = ctx_out.data,
+                        .ctx_size_out = ctx_out.size};
+    int err = ctx_open(b->env, t->type, &io, &b->log);
+
+    if (err)
+        return log_fail(&b->log, err, "context: %s", strerror(-err));
+    b->env->insn_budget = MAX_INSNS;
+    err = env_run(b->env, b->code, (uintptr_t)b->env->ctx, t->type ? 0 : b->env->ctx_size, &o->r0);
+    if (err == -EFAULT) {
+        o->trap = b->env->trap.kind;
+        o->trap_line = b->env->trap.insn < t->n_insns ? t->lines[b->env->trap.insn] : 0;
+        o->trap_text = arena_strdup(&b->arena, b->env->trap.text);
+        err = 0;
+    }
+    if (!err)
+        err = ctx_close(b->env, t->type, &io, o->r0);
+    o->mem = o->data = (struct bytes){.data = data_out.data, .size = io.data_size_out};
+    o->ctx = (struct bytes){.data = ctx_out.data, .size = io.ctx_size_out};
+    return err ? log_fail(&b->log, err, "run: %s", strerror(-err)) : 0;
+}
+
+static void read_elems(struct bench *b, struct outcome *o)
+{
+    for (uint32_t i = 0; i < b->test->n_outs; i++) {
+        const struct test_elem *e = &b->test->outs[i];
+        uint8_t *value = arena_alloc(&b->arena, map_host_value_size(b->maps[e->map]));
+
+        if (!map_host_lookup(b->maps[e->map], e->key.data, value, 0))
+            o->elems[i] = value;
+    }
+}
+
+/* Runs once and judges. */
+static bool run_way(struct bench *b, const char *how, struct buf *report)
+{
+    struct outcome o = {0};
+    int err = make_maps(b);
+    bool ok;
+
+    if (!err)
+        err = make_code(b, b->test, &b->code);
+    if (!err)
+        err = set_tails(b);
+    if (!err && !(b->env = env_new()))
+        err = log_fail(&b->log, -ENOMEM, "out of memory");
+    if (!err)
+        err = run(b, &o);
+    if (!err)
+        read_elems(b, &o);
+    if (err)
+        o.failure = b->keeper.last ? b->keeper.last : strerror(-err);
+    ok = judge(b->test, how, &o, report);
+    env_free(b->env);
+    /* A program in its own program array holds itself: empty the arrays first. */
+    for (uint32_t i = 0; i < b->test->n_tails; i++)
+        if (b->maps[b->test->tails[i].map])
+            map_set_thing(b->maps[b->test->tails[i].map], &b->test->tails[i].index, NULL, MAP_ANY);
+    if (b->code)
+        code_put(b->code);
+    for (uint32_t i = 0; i < b->test->n_maps; i++)
+        map_put(b->maps[i]);
+    arena_free(&b->arena);
+    return ok;
+}
+
+unsigned engines_run(const struct test *test, const char *only, struct buf *report)
+{
+    unsigned failed = 0;
+
+    for (size_t e = 0; e < sizeof(engine_names) / sizeof(*engine_names); e++)
+        for (size_t w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
+            struct bench b = {.test = test, .engine = engine_find(engine_names[e]), .way = &ways[w]};
+            char how[64];
+
+            /* What would trap has no meaning where nothing is checked. */
+            if ((only && strcmp(only, engine_names[e])) || (test->trap && !ways[w].checked))
+                continue;
+            b.keeper.arena = &b.arena;
+            b.log = (struct log){.fn = keep, .ctx = &b.keeper, .max = SKEP_LOG_ERROR};
+            snprintf(how, sizeof(how), "%s, %s", engine_names[e], ways[w].name);
+            failed += !run_way(&b, how, report);
+        }
+    return failed;
+}

@@ -1,0 +1,304 @@
+/*
+ * A test in Linux, through bpf(2) and BPF_PROG_TEST_RUN. Raw programs run as XDP programs on an empty packet: their
+ * memory is the value of an array map whose address a prologue puts into r1. The kernel gives back 32 bits of r0 only,
+ * so each exit of the entry function becomes a jump to an epilogue that stores all of r0 into a second map. A program
+ * that ends without it (LD_ABS past the packet) leaves the cell's mark unset; then the 32 bits count.
+ *
+ *     prologue, goto body, epilogue, body (the test's instructions, in which only exits changed)
+ */
+#include "tests/runner/runner.h"
+#include "vm/abi/map_types.h"
+#include "vm/isa/isa.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    ANY_ALIGNMENT = 1 << 1,
+    SLEEPABLE = 1 << 4,
+    MIN_PACKET = 14,
+    MAX_OUT = 4096,
+    MAX_FDS = TEST_MAX_MAPS + TEST_MAX_ELEMS + 4
+};
+
+/* What a run has open. */
+struct kernel {
+    const struct test *test;
+    struct arena *arena;
+    int fds[MAX_FDS];
+    unsigned n_fds;
+    int mem_map, result_map; /* -1: none */
+    int maps[TEST_MAX_MAPS];
+    const char *failure;
+};
+
+static int bpf(int cmd, union bpf_attr *attr)
+{
+    long fd = syscall(SYS_bpf, cmd, attr, sizeof(*attr));
+
+    return fd < 0 ? -errno : (int)fd;
+}
+
+static uint64_t ptr(const void *p)
+{
+    return (uint64_t)(uintptr_t)p;
+}
+
+static int hold(struct kernel *k, int fd)
+{
+    if (fd >= 0)
+        k->fds[k->n_fds++] = fd;
+    return fd;
+}
+
+static bool fails(struct kernel *k, const char *what, int err)
+{
+    if (err < 0 && !k->failure)
+        k->failure = arena_printf(k->arena, "%s: %s", what, strerror(-err));
+    return err < 0;
+}
+
+static int create_map(struct kernel *k, uint32_t type, uint32_t key, uint32_t value, uint32_t max)
+{
+    union bpf_attr attr = {.map_type = type, .key_size = key, .value_size = value, .max_entries = max};
+
+    return hold(k, bpf(BPF_MAP_CREATE, &attr));
+}
+
+static int update(int map, const void *key, const void *value)
+{
+    union bpf_attr attr = {.map_fd = (uint32_t)map, .key = ptr(key), .value = ptr(value)};
+
+    return bpf(BPF_MAP_UPDATE_ELEM, &attr);
+}
+
+static int lookup(int map, const void *key, void *value)
+{
+    union bpf_attr attr = {.map_fd = (uint32_t)map, .key = ptr(key), .value = ptr(value)};
+
+    return bpf(BPF_MAP_LOOKUP_ELEM, &attr);
+}
+
+static bool make_maps(struct kernel *k)
+{
+    const struct test *t = k->test;
+    uint32_t zero = 0;
+
+    k->mem_map = k->result_map = -1;
+    k->result_map = create_map(k, MAP_TYPE_ARRAY, 4, 16, 1);
+    if (fails(k, "result map", k->result_map))
+        return false;
+    if (t->mem.size) {
+        k->mem_map = create_map(k, MAP_TYPE_ARRAY, 4, t->mem.size, 1);
+        if (fails(k, "memory", k->mem_map) || fails(k, "memory", update(k->mem_map, &zero, t->mem.data)))
+            return false;
+    }
+    for (uint32_t i = 0; i < t->n_maps; i++) {
+        const struct map_def *d = &t->maps[i];
+
+        k->maps[i] = create_map(k, d->type, d->key_size, d->value_size, d->max_entries);
+        if (fails(k, d->name, k->maps[i]))
+            return false;
+    }
+    for (uint32_t i = 0; i < t->n_sets; i++)
+        if (fails(k, "map-set", update(k->maps[t->sets[i].map], t->sets[i].key.data, t->sets[i].value.data)))
+            return false;
+    return true;
+}
+
+static void add(struct buf *b, struct skep_insn insn)
+{
+    buf_add(b, &insn, sizeof(insn));
+}
+
+static void add_value_address(struct buf *b, unsigned dst, int map)
+{
+    add(b, isa_encode(ISA_LD_MAP_VALUE, (uint8_t)dst, 0, 0, map));
+    add(b, (struct skep_insn){0});
+}
+
+/* The first slot behind the entry function: where a local function begins. */
+static uint32_t entry_end(const struct test *t)
+{
+    uint32_t end = t->n_insns;
+
+    for (uint32_t i = 0; i < t->n_insns; i++) {
+        enum isa_op op = isa_decode(&t->insns[i]);
+        uint32_t to = i + 1 + (uint32_t)t->insns[i].imm;
+
+        if ((op == ISA_CALL_LOCAL || op == ISA_LD_FUNC) && to > 0 && to < end)
+            end = to;
+        i += isa_is_wide(op);
+    }
+    return end;
+}
+
+/* Makes the kernel's program of a test. */
+static void translate(const struct kernel *k, const struct test *t, struct buf *out)
+{
+    uint32_t end = entry_end(t), epilogue, body;
+
+    if (!t->type) {
+        if (k->mem_map >= 0)
+            add_value_address(out, 1, k->mem_map);
+        else
+            add(out, isa_encode(ISA_MOV64_K, 1, 0, 0, 0));
+        add(out, isa_encode(ISA_MOV64_K, 2, 0, 0, (int32_t)k->test->mem.size));
+    }
+    add(out, isa_encode(ISA_JA, 0, 0, 5, 0));
+    epilogue = (uint32_t)(out->len / sizeof(struct skep_insn));
+    add_value_address(out, 1, k->result_map);
+    add(out, isa_encode(ISA_STX_DW, 1, 0, 0, 0));
+    add(out, isa_encode(ISA_ST_DW, 1, 0, 8, 1));
+    add(out, isa_encode(ISA_EXIT, 0, 0, 0, 0));
+    body = epilogue + 5;
+    for (uint32_t i = 0; i < t->n_insns; i++) {
+        struct skep_insn insn = t->insns[i];
+        enum isa_op op = isa_decode(&insn);
+
+        if (op == ISA_EXIT && i < end)
+            insn = isa_encode(ISA_GOTOL, 0, 0, 0, (int32_t)(epilogue - (body + i + 1)));
+        else if (op == ISA_LD_MAP_IDX)
+            insn = isa_encode(ISA_LD_MAP_FD, insn.dst_reg, 0, 0, k->maps[insn.imm]);
+        else if (op == ISA_LD_MAP_IDX_VALUE)
+            insn = isa_encode(ISA_LD_MAP_VALUE, insn.dst_reg, 0, 0, k->maps[insn.imm]);
+        add(out, insn);
+        if (isa_is_wide(op) && i + 1 < t->n_insns)
+            add(out, t->insns[++i]);
+    }
+}
+
+/* The verifier's last words, which say what it did not like. */
+static const char *last_lines(const char *log)
+{
+    const char *p = log + strlen(log);
+    int lines = 4;
+
+    while (p > log && lines)
+        lines -= *--p == '\n';
+    return p;
+}
+
+static int load(struct kernel *k, const struct test *t)
+{
+    union bpf_attr attr = {.license = ptr("GPL"), .log_level = 1, .prog_flags = ANY_ALIGNMENT};
+    static const uint32_t log_size = 1 << 20;
+    char *log = calloc(1, log_size);
+    struct buf insns = {0};
+    int fd;
+
+    translate(k, t, &insns);
+    attr.prog_type = t->type ? t->type->id : PROG_TYPE_XDP;
+    if (attr.prog_type == PROG_TYPE_SYSCALL)
+        attr.prog_flags |= SLEEPABLE;
+    attr.insns = ptr(insns.data);
+    attr.insn_cnt = (uint32_t)(insns.len / sizeof(struct skep_insn));
+    attr.log_buf = ptr(log);
+    attr.log_size = log ? log_size : 0;
+    attr.log_level = log ? 1 : 0;
+    fd = insns.failed ? -ENOMEM : hold(k, bpf(BPF_PROG_LOAD, &attr));
+    if (fd < 0)
+        k->failure = arena_printf(k->arena, "not loaded: %s\n%s", strerror(-fd), log ? last_lines(log) : "");
+    buf_free(&insns);
+    free(log);
+    return fd;
+}
+
+static bool set_tails(struct kernel *k, int self)
+{
+    for (uint32_t i = 0; i < k->test->n_tails; i++) {
+        const struct test_tail *t = &k->test->tails[i];
+        int fd = t->of == k->test ? self : load(k, t->of);
+
+        if (fd < 0 || fails(k, "tail", update(k->maps[t->map], &t->index, &fd)))
+            return false;
+    }
+    return true;
+}
+
+static struct bytes room(struct kernel *k, uint32_t size)
+{
+    return (struct bytes){.data = arena_alloc(k->arena, size), .size = size};
+}
+
+static bool test_run(struct kernel *k, int fd, struct outcome *o, uint32_t *retval)
+{
+    const struct test *t = k->test;
+    uint8_t packet[MIN_PACKET] = {0};
+    bool syscall_type = t->type && t->type->id == PROG_TYPE_SYSCALL;
+    struct bytes data_out = room(k, t->data.size + MAX_OUT), ctx_out = room(k, t->ctx.size + MAX_OUT);
+    union bpf_attr attr = {.test = {.prog_fd = (uint32_t)fd}};
+
+    if (!syscall_type) {
+        attr.test.data_in = ptr(t->data.size ? t->data.data : packet);
+        attr.test.data_size_in = t->data.size ? t->data.size : sizeof(packet);
+        attr.test.data_out = ptr(data_out.data);
+        attr.test.data_size_out = data_out.size;
+    }
+    if (t->ctx.size) {
+        attr.test.ctx_in = ptr(t->ctx.data);
+        attr.test.ctx_size_in = t->ctx.size;
+    }
+    if (t->ctx_out.line) {
+        attr.test.ctx_out = ptr(ctx_out.data);
+        attr.test.ctx_size_out = ctx_out.size;
+    }
+    if (fails(k, "BPF_PROG_TEST_RUN", bpf(BPF_PROG_TEST_RUN, &attr)))
+        return false;
+    *retval = attr.test.retval;
+    o->data = (struct bytes){.data = data_out.data, .size = attr.test.data_size_out};
+    /* BPF_PROG_TYPE_SYSCALL writes its context back over ctx_in. */
+    o->ctx = syscall_type ? t->ctx : (struct bytes){.data = ctx_out.data, .size = attr.test.ctx_size_out};
+    return true;
+}
+
+static void read_back(struct kernel *k, uint32_t retval, struct outcome *o)
+{
+    uint64_t cell[2] = {0};
+    uint32_t zero = 0;
+
+    if (fails(k, "result", lookup(k->result_map, &zero, cell)))
+        return;
+    o->r0 = cell[1] ? cell[0] : retval;
+    if (k->mem_map >= 0) {
+        o->mem = room(k, k->test->mem.size);
+        fails(k, "memory", lookup(k->mem_map, &zero, o->mem.data));
+    }
+    for (uint32_t i = 0; i < k->test->n_outs; i++) {
+        const struct test_elem *e = &k->test->outs[i];
+        uint8_t *value = arena_alloc(k->arena, e->value.size);
+
+        if (lookup(k->maps[e->map], e->key.data, value) >= 0)
+            o->elems[i] = value;
+    }
+}
+
+void kernel_run(const struct test *test, struct arena *arena, struct outcome *o)
+{
+    struct kernel k = {.test = test, .arena = arena};
+    uint32_t retval = 0;
+    int fd;
+
+    if (make_maps(&k) && (fd = load(&k, test)) >= 0 && set_tails(&k, fd) && test_run(&k, fd, o, &retval))
+        read_back(&k, retval, o);
+    o->failure = k.failure;
+    while (k.n_fds)
+        close(k.fds[--k.n_fds]);
+}
+
+const char *kernel_refuses(void)
+{
+    const struct skep_insn insns[] = {isa_encode(ISA_MOV64_K, 0, 0, 0, 0), isa_encode(ISA_EXIT, 0, 0, 0, 0)};
+    union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_XDP, .insns = ptr(insns), .insn_cnt = 2, .license = ptr("GPL")};
+    int fd = bpf(BPF_PROG_LOAD, &attr);
+
+    if (fd < 0)
+        return strerror(-fd);
+    close(fd);
+    return NULL;
+}

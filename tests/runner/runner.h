@@ -1,0 +1,40 @@
+/*
+ * Two ways to run a test, one outcome to judge. Every way fills a struct outcome with what it saw; judge() alone
+ * compares it with what the test expects and reports each difference as FILE:LINE.
+ */
+#ifndef TESTS_RUNNER_RUNNER_H
+#define TESTS_RUNNER_RUNNER_H
+
+#include "base/buf.h"
+#include "tests/runner/test.h"
+
+struct outcome {
+    const char *failure; /* the test could not be run: why; NULL: it ran */
+    const char *skip;    /* it was not run: why */
+    uint64_t r0;
+    enum trap_kind trap;
+    uint32_t trap_line;
+    const char *trap_text;
+    struct bytes mem, ctx, data;          /* afterwards */
+    const uint8_t *elems[TEST_MAX_ELEMS]; /* values of test->outs; NULL: no such element */
+};
+
+/** Compares and writes a line for each difference into report. @return true: as the test expects. */
+bool judge(const struct test *test, const char *how, const struct outcome *outcome, struct buf *report);
+
+/** Runs a test on every engine (or on the one that is named) at every level. @return how many ways failed. */
+unsigned engines_run(const struct test *test, const char *only, struct buf *report);
+
+/** May this process use bpf(2)? @return NULL, or why not. */
+const char *kernel_refuses(void);
+/** Runs a test through bpf(2). What outcome points to lives in arena. */
+void kernel_run(const struct test *test, struct arena *arena, struct outcome *outcome);
+
+/** A log that keeps the last message in memory of the arena: *ctx is a struct keeper. */
+struct keeper {
+    struct arena *arena;
+    const char *last;
+};
+void keep(void *keeper, enum skep_log_level level, const char *text);
+
+#endif
