@@ -60,10 +60,15 @@ static Elf64_Shdr header_at(const struct elf *elf, uint64_t shoff, uint32_t i)
     return sh;
 }
 
-/* A string of a string table; NULL when it does not begin or end inside. */
+/* A string of a table whose last byte is NUL; NULL when it does not begin inside. */
 static const char *string_at(const unsigned char *table, uint64_t size, uint64_t off)
 {
-    return off < size && memchr(table + off, 0, size - off) ? (const char *)table + off : NULL;
+    return off < size ? (const char *)table + off : NULL;
+}
+
+static bool is_string_table(const unsigned char *table, uint64_t size)
+{
+    return size && table[size - 1] == 0;
 }
 
 static int read_sections(struct arena *arena, struct elf *elf, const Elf64_Ehdr *eh, const struct log *log)
@@ -86,7 +91,8 @@ static int read_sections(struct arena *arena, struct elf *elf, const Elf64_Ehdr 
         return log_fail(log, -EINVAL, "section %llu, which should hold the sections' names, does not exist",
                         (unsigned long long)names);
     strtab = header_at(elf, eh->e_shoff, (uint32_t)names);
-    if (strtab.sh_type != SHT_STRTAB || !inside(strtab.sh_offset, strtab.sh_size, elf->size))
+    if (strtab.sh_type != SHT_STRTAB || !inside(strtab.sh_offset, strtab.sh_size, elf->size) ||
+        !is_string_table(elf->image + strtab.sh_offset, strtab.sh_size))
         return log_fail(log, -EINVAL, "section %llu is no string table inside the file", (unsigned long long)names);
     elf->sections = ARENA_ARRAY(arena, struct elf_section, n);
     if (!elf->sections)
@@ -152,7 +158,8 @@ static int read_symbols(struct arena *arena, struct elf *elf, const struct log *
     if (tab->size % sizeof(Elf64_Sym))
         return log_fail(log, -EINVAL, "symbol table of %llu bytes, which is no multiple of %zu",
                         (unsigned long long)tab->size, sizeof(Elf64_Sym));
-    if (tab->link >= elf->n_sections || elf->sections[tab->link].type != SHT_STRTAB)
+    if (tab->link >= elf->n_sections || elf->sections[tab->link].type != SHT_STRTAB ||
+        !is_string_table(elf->sections[tab->link].data, elf->sections[tab->link].size))
         return log_fail(log, -EINVAL, "symbol table: section %u is not its string table", tab->link);
     str = &elf->sections[tab->link];
     elf->symbols = ARENA_ARRAY(arena, struct elf_symbol, tab->size / sizeof(Elf64_Sym));

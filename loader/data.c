@@ -1,0 +1,341 @@
+/*
+ * Global variables: each data section is an array map with one value, its contents. Compilers leave offsets in a DATASEC
+ * open (clang for global variables, gcc for all) and its size 0; symbols know them, so load_fix_datasecs() writes them
+ * into the object's own copy of the BTF, as libbpf does, and sorts the entries by offset. Readers of the BTF, ours or
+ * the user's, then see the truth. The table of variables comes from symbols, so it is complete without BTF too.
+ */
+#include "loader/load.h"
+#include "vm/abi/map_types.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BTF_VAR_STATIC = 0, BTF_VAR_GLOBAL = 1, LINUX_NAME = 16, MAX_LOCK_STEPS = 4096 };
+
+static bool has_prefix(const char *s, const char *prefix)
+{
+    size_t n = strlen(prefix);
+
+    return !strncmp(s, prefix, n) && (!s[n] || s[n] == '.');
+}
+
+static bool is_data(const struct elf_section *s)
+{
+    if (!s->size)
+        return false;
+    if (s->type == SHT_NOBITS)
+        return has_prefix(s->name, ".bss");
+    return s->type == SHT_PROGBITS && !elf_is_code(s) && (has_prefix(s->name, ".data") || has_prefix(s->name, ".rodata"));
+}
+
+static int by_section_and_name(const void *a, const void *b)
+{
+    const struct load_var *x = a, *y = b;
+
+    if (x->sec != y->sec)
+        return x->sec < y->sec ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+static int collect_vars(struct object *obj, const struct log *log)
+{
+    struct object_elf *e = obj->elf;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < e->elf.n_symbols; i++)
+        n += e->elf.symbols[i].type == STT_OBJECT;
+    e->vars = ARENA_ARRAY(&obj->arena, struct load_var, n);
+    if (!e->vars)
+        return log_fail(log, -ENOMEM, "no memory for %u variables", n);
+    for (uint32_t i = 0; i < e->elf.n_symbols; i++) {
+        const struct elf_symbol *sym = &e->elf.symbols[i];
+
+        if (sym->type == STT_OBJECT && sym->shndx && sym->shndx < e->elf.n_sections && *sym->name)
+            e->vars[e->n_vars++] = (struct load_var){ .sec = sym->shndx, .name = sym->name, .sym = sym };
+    }
+    qsort(e->vars, e->n_vars, sizeof(*e->vars), by_section_and_name);
+    for (uint32_t i = 1; i < e->n_vars; i++)
+        if (!by_section_and_name(&e->vars[i - 1], &e->vars[i]))
+            e->vars[i - 1].twin = e->vars[i].twin = true;
+    return 0;
+}
+
+static struct load_var *find_var(const struct object_elf *e, uint32_t sec, const char *name)
+{
+    struct load_var key = { .sec = sec, .name = name };
+
+    return bsearch(&key, e->vars, e->n_vars, sizeof(key), by_section_and_name);
+}
+
+/* The same place in our own bytes; NULL when the parser did not leave the types there. */
+static void *writable(const struct object *obj, const void *p)
+{
+    struct load_btf *b = obj->elf->btf;
+    uintptr_t at = (uintptr_t)p - (uintptr_t)b->bytes;
+
+    return at < b->size ? b->bytes + at : NULL;
+}
+
+static int by_var_offset(const void *a, const void *b)
+{
+    const struct btf_secinfo *x = a, *y = b;
+
+    return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+static void fix_datasec(struct object *obj, uint32_t sec, struct btf_type *t)
+{
+    struct object_elf *e = obj->elf;
+    struct btf_secinfo *info = writable(obj, btf_secinfos(t));
+    uint64_t size = e->elf.sections[sec].size;
+
+    for (uint32_t i = 0; i < btf_vlen(t); i++) {
+        struct load_var *v = find_var(e, sec, btf_name(obj->btf, info[i].type));
+
+        if (!v || v->twin)
+            continue;
+        if (!v->btf_id)
+            v->btf_id = info[i].type;
+        if (!t->size)
+            info[i].offset = (uint32_t)v->sym->value;
+    }
+    if (!t->size && size <= UINT32_MAX)
+        t->size = (uint32_t)size;
+    qsort(info, btf_vlen(t), sizeof(*info), by_var_offset);
+}
+
+/* Externs have no section in the file: the map of .kconfig is laid out by us. */
+static void fix_kconfig(struct object *obj, struct btf_type *t)
+{
+    struct object_elf *e = obj->elf;
+    struct btf_secinfo *info = writable(obj, btf_secinfos(t));
+
+    for (uint32_t i = 0; i < btf_vlen(t); i++)
+        for (uint32_t j = 0; j < obj->n_kconfig; j++)
+            if (e->kconfig_order[j]->btf_id == info[i].type)
+                info[i].offset = e->kconfig_order[j]->off;
+    t->size = e->kconfig_size;
+    qsort(info, btf_vlen(t), sizeof(*info), by_var_offset);
+}
+
+int load_fix_datasecs(struct object *obj, const struct log *log)
+{
+    struct object_elf *e = obj->elf;
+    int err = collect_vars(obj, log);
+
+    for (uint32_t i = 1; !err && obj->btf && i < e->elf.n_sections; i++) {
+        const struct elf_section *s = &e->elf.sections[i];
+        uint32_t id;
+
+        /* Only the first section of a name has a DATASEC. */
+        if ((s->type != SHT_PROGBITS && s->type != SHT_NOBITS) || elf_section_by_name(&e->elf, s->name) != s)
+            continue;
+        id = btf_find(obj->btf, s->name, BTF_DATASEC);
+        if (id && writable(obj, btf_type_at(obj->btf, id)))
+            fix_datasec(obj, i, writable(obj, btf_type_at(obj->btf, id)));
+    }
+    if (!err && obj->n_kconfig) {
+        uint32_t id = btf_find(obj->btf, ".kconfig", BTF_DATASEC);
+
+        if (id && writable(obj, btf_type_at(obj->btf, id)))
+            fix_kconfig(obj, writable(obj, btf_type_at(obj->btf, id)));
+    }
+    return err;
+}
+
+struct object_map *load_add_map(struct object *obj)
+{
+    struct object_map *map;
+
+    if (obj->n_maps >= obj->elf->max_maps)
+        return NULL;
+    map = &obj->maps[obj->n_maps++];
+    *map = (struct object_map){ .autocreate = true };
+    map->def.spin_lock_off = -1;
+    return map;
+}
+
+static int32_t lock_in(const struct btf *btf, uint32_t id, uint32_t base, unsigned *steps)
+{
+    const struct btf_type *t;
+
+    id = btf_resolve(btf, id);
+    t = btf_type_at(btf, id);
+    if (++*steps > MAX_LOCK_STEPS || btf_kind(t) != BTF_STRUCT)
+        return -1;
+    if (t->size == 4 && !strcmp(btf_name(btf, id), "bpf_spin_lock"))
+        return base <= INT32_MAX ? (int32_t)base : -1;
+    for (unsigned i = 0; i < btf_vlen(t); i++) {
+        int32_t off = lock_in(btf, btf_members(t)[i].type, base + btf_member_bit_off(t, i) / 8, steps);
+
+        if (off >= 0)
+            return off;
+    }
+    return -1;
+}
+
+int32_t load_spin_lock_off(const struct btf *btf, uint32_t type_id)
+{
+    const struct btf_type *t = btf_type_at(btf, type_id);
+    unsigned steps = 0;
+
+    if (btf_kind(t) != BTF_DATASEC)
+        return lock_in(btf, type_id, 0, &steps);
+    for (unsigned i = 0; i < btf_vlen(t); i++) {
+        const struct btf_secinfo *info = &btf_secinfos(t)[i];
+        const struct btf_type *var = btf_type_at(btf, info->type);
+        int32_t off = btf_kind(var) == BTF_VAR ? lock_in(btf, var->type, info->offset, &steps) : -1;
+
+        if (off >= 0)
+            return off;
+    }
+    return -1;
+}
+
+/* libbpf maps a section into the process only when it has a variable that is not static. */
+static bool has_global(const struct object *obj, uint32_t datasec)
+{
+    const struct btf_type *t = btf_type_at(obj->btf, datasec);
+
+    for (unsigned i = 0; i < btf_vlen(t); i++) {
+        const struct btf_type *var = btf_type_at(obj->btf, btf_secinfos(t)[i].type);
+
+        if (btf_kind(var) == BTF_VAR && *(const uint32_t *)(var + 1) != BTF_VAR_STATIC)
+            return true;
+    }
+    return false;
+}
+
+/* "fw.rodata": as much of the object's name as fits before the section's in Linux's 15 characters. A section with a
+ * second dot keeps its own name. */
+static void name_map(const struct object *obj, const char *section, char *out, size_t size)
+{
+    size_t sfx = strlen(section), pfx = strlen(obj->name);
+
+    if (strchr(section + 1, '.')) {
+        memcpy(out, section, sfx < size ? sfx : size - 1);
+        return;
+    }
+    if (sfx < 7)
+        sfx = 7;
+    if (sfx > LINUX_NAME - 1)
+        sfx = LINUX_NAME - 1;
+    if (pfx > LINUX_NAME - sfx - 1)
+        pfx = LINUX_NAME - sfx - 1;
+    memcpy(out, obj->name, pfx);
+    memcpy(out + pfx, section, strnlen(section, sfx));
+    for (char *p = out; *p; p++)
+        if (!((*p >= '0' && *p <= '9') || ((*p | 32) >= 'a' && (*p | 32) <= 'z') || *p == '_' || *p == '.'))
+            *p = '_';
+}
+
+static int add_data(struct object *obj, const char *section, uint64_t size, const unsigned char *data, bool read_only,
+                    const struct log *log)
+{
+    struct object_elf *e = obj->elf;
+    struct object_map *map;
+
+    if (size > LOAD_MAX_DATA - e->data_bytes)
+        return log_fail(log, -E2BIG, "section '%s': with its %llu bytes the global data exceed %d MiB", section,
+                        (unsigned long long)size, LOAD_MAX_DATA >> 20);
+    map = load_add_map(obj);
+    if (!map)
+        return log_fail(log, -E2BIG, "section '%s': more than %d maps", section, LOAD_MAX_MAPS);
+    map->data = arena_alloc(&obj->arena, size);
+    if (!map->data)
+        return log_fail(log, -ENOMEM, "section '%s': no memory for %llu bytes", section, (unsigned long long)size);
+    e->data_bytes += size;
+    if (data)
+        memcpy(map->data, data, size);
+    map->section = section;
+    map->internal = true;
+    map->datasec_id = obj->btf ? btf_find(obj->btf, section, BTF_DATASEC) : 0;
+    map->def.type = MAP_TYPE_ARRAY;
+    map->def.key_size = 4;
+    map->def.value_size = (uint32_t)size;
+    map->def.max_entries = 1;
+    map->def.flags = read_only ? MAP_F_RDONLY_PROG : 0;
+    map->def.btf_value_id = map->datasec_id;
+    name_map(obj, section, map->def.name, sizeof(map->def.name));
+    if (map->datasec_id && strcmp(section, ".kconfig") && has_global(obj, map->datasec_id))
+        map->def.flags |= MAP_F_MMAPABLE;
+    if (map->datasec_id)
+        map->def.spin_lock_off = load_spin_lock_off(obj->btf, map->datasec_id);
+    return 0;
+}
+
+int load_data(struct object *obj, const struct log *log)
+{
+    struct object_elf *e = obj->elf;
+    int err;
+
+    for (uint32_t i = 1; i < e->elf.n_sections; i++) {
+        const struct elf_section *s = &e->elf.sections[i];
+
+        if (!is_data(s))
+            continue;
+        e->data_map[i] = (int32_t)obj->n_maps;
+        err = add_data(obj, s->name, s->size, s->data, has_prefix(s->name, ".rodata"), log);
+        if (err)
+            return err;
+    }
+    if (!obj->n_kconfig)
+        return 0;
+    e->kconfig_map = (int32_t)obj->n_maps;
+    return add_data(obj, ".kconfig", e->kconfig_size, NULL, true, log);
+}
+
+static int by_map_and_offset(const void *a, const void *b)
+{
+    const struct object_var *x = a, *y = b;
+
+    if (x->map != y->map)
+        return x->map < y->map ? -1 : 1;
+    if (x->off != y->off)
+        return x->off < y->off ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+int load_vars(struct object *obj, const struct log *log)
+{
+    struct object_elf *e = obj->elf;
+    uint32_t n = 0;
+
+    obj->vars = ARENA_ARRAY(&obj->arena, struct object_var, (size_t)e->n_vars + obj->n_kconfig);
+    if (!obj->vars)
+        return log_fail(log, -ENOMEM, "no memory for %u variables", e->n_vars);
+    for (uint32_t i = 0; i < e->n_vars; i++) {
+        const struct load_var *v = &e->vars[i];
+        const struct btf_type *t = v->btf_id ? btf_type_at(obj->btf, v->btf_id) : NULL;
+
+        if (e->data_map[v->sec] < 0)
+            continue;
+        obj->vars[n++] = (struct object_var){
+            .name = v->name,
+            .section = e->elf.sections[v->sec].name,
+            .map = (uint32_t)e->data_map[v->sec],
+            .off = (uint32_t)v->sym->value,
+            .size = (uint32_t)v->sym->size,
+            .btf_id = t && btf_kind(t) == BTF_VAR ? t->type : 0,
+            .is_static = v->sym->bind == STB_LOCAL || v->sym->vis == STV_HIDDEN || v->sym->vis == STV_INTERNAL,
+            .weak = v->sym->bind == STB_WEAK,
+        };
+    }
+    for (uint32_t i = 0; i < obj->n_kconfig; i++) {
+        const struct load_extern *x = e->kconfig_order[i];
+
+        obj->vars[n++] = (struct object_var){
+            .name = x->name,
+            .section = ".kconfig",
+            .map = (uint32_t)e->kconfig_map,
+            .off = x->off,
+            .size = x->size,
+            .btf_id = btf_type_at(obj->btf, x->btf_id)->type,
+            .weak = x->weak,
+        };
+    }
+    qsort(obj->vars, n, sizeof(*obj->vars), by_map_and_offset);
+    obj->n_vars = n;
+    return 0;
+}
