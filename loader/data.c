@@ -105,18 +105,41 @@ static void fix_datasec(struct object *obj, uint32_t sec, struct btf_type *t)
     qsort(info, btf_vlen(t), sizeof(*info), by_var_offset);
 }
 
+static int by_btf_id(const void *a, const void *b)
+{
+    const struct load_extern *x = *(const struct load_extern *const *)a, *y = *(const struct load_extern *const *)b;
+
+    return x->btf_id < y->btf_id ? -1 : x->btf_id > y->btf_id;
+}
+
+static int id_to_extern(const void *id, const void *x)
+{
+    uint32_t a = *(const uint32_t *)id, b = (*(const struct load_extern *const *)x)->btf_id;
+
+    return a < b ? -1 : a > b;
+}
+
 /* Externs have no section in the file: the map of .kconfig is laid out by us. */
-static void fix_kconfig(struct object *obj, struct btf_type *t)
+static int fix_kconfig(struct object *obj, struct btf_type *t, const struct log *log)
 {
     struct object_elf *e = obj->elf;
     struct btf_secinfo *info = writable(obj, btf_secinfos(t));
+    struct load_extern **by_id = malloc(obj->n_kconfig * sizeof(struct load_extern *));
 
-    for (uint32_t i = 0; i < btf_vlen(t); i++)
-        for (uint32_t j = 0; j < obj->n_kconfig; j++)
-            if (e->kconfig_order[j]->btf_id == info[i].type)
-                info[i].offset = e->kconfig_order[j]->off;
+    if (!by_id)
+        return log_fail(log, -ENOMEM, "no memory for %u externs", obj->n_kconfig);
+    memcpy(by_id, e->kconfig_order, obj->n_kconfig * sizeof(struct load_extern *));
+    qsort(by_id, obj->n_kconfig, sizeof(struct load_extern *), by_btf_id);
+    for (uint32_t i = 0; i < btf_vlen(t); i++) {
+        struct load_extern **x = bsearch(&info[i].type, by_id, obj->n_kconfig, sizeof(struct load_extern *), id_to_extern);
+
+        if (x)
+            info[i].offset = (*x)->off;
+    }
+    free(by_id);
     t->size = e->kconfig_size;
     qsort(info, btf_vlen(t), sizeof(*info), by_var_offset);
+    return 0;
 }
 
 int load_fix_datasecs(struct object *obj, const struct log *log)
@@ -139,7 +162,7 @@ int load_fix_datasecs(struct object *obj, const struct log *log)
         uint32_t id = btf_find(obj->btf, ".kconfig", BTF_DATASEC);
 
         if (id && writable(obj, btf_type_at(obj->btf, id)))
-            fix_kconfig(obj, writable(obj, btf_type_at(obj->btf, id)));
+            err = fix_kconfig(obj, writable(obj, btf_type_at(obj->btf, id)), log);
     }
     return err;
 }

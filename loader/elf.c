@@ -87,6 +87,8 @@ static int read_sections(struct arena *arena, struct elf *elf, const Elf64_Ehdr 
     if (n > (elf->size - eh->e_shoff) / sizeof(sh))
         return log_fail(log, -EINVAL, "truncated: %llu section headers at %llu do not fit into %zu bytes",
                         (unsigned long long)n, (unsigned long long)eh->e_shoff, elf->size);
+    if (n > ELF_MAX_SECTIONS)
+        return log_fail(log, -E2BIG, "%llu sections; at most %d are read", (unsigned long long)n, ELF_MAX_SECTIONS);
     if (names == SHN_UNDEF || names >= n)
         return log_fail(log, -EINVAL, "section %llu, which should hold the sections' names, does not exist",
                         (unsigned long long)names);

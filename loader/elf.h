@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { ELF_MAX_SECTIONS = 16384 };
+
 struct elf_section {
     const char *name;
     uint32_t type, link, info; /* sh_type, sh_link, sh_info: the latter two unchecked unless the type gives them a meaning */

@@ -63,10 +63,12 @@ struct load_reloc {
 
 /* Code of one ELF section. */
 struct load_code {
-    struct skep_insn *insns; /* a copy that CO-RE relocations change; NULL until linking and for sections without code */
-    uint32_t n_insns;
-    struct load_reloc *relocs; /* by slot */
+    struct skep_insn *insns; /* while linking: a copy that CO-RE relocations change; NULL otherwise, or when none is used */
+    struct load_reloc *relocs; /* by slot, one a slot at most */
     uint32_t n_relocs;
+    const struct btf_ext_section *ext; /* what .BTF.ext says about it; NULL: nothing */
+    uint32_t first_shown;      /* object->relocs of the first of them */
+    struct prog_poison *poison; /* while linking, by slot: why it cannot run, reason NULL: it can; NULL: all can */
 };
 
 enum load_extern_kind { EXTERN_KCONFIG, EXTERN_KSYM_VAR, EXTERN_KSYM_FUNC };
@@ -160,6 +162,12 @@ int load_relocs(struct object *obj, const struct log *log);
 uint32_t load_first_reloc(const struct load_code *code, uint32_t slot);
 /** The relocation at exactly this slot, or NULL. */
 const struct load_reloc *load_reloc_at(const struct load_code *code, uint32_t slot);
+
+/* core.c: CO-RE relocations of used functions, applied to object_elf.code[].insns. */
+int load_core(struct object *obj, struct arena *tmp, const struct object_link_opts *opts, const struct log *log);
+/** Marks a slot as one that cannot run; the table lives in tmp. */
+int load_poison(struct object_elf *e, struct arena *tmp, uint32_t sec, uint32_t slot, enum trap_kind kind,
+                const char *reason);
 
 /** How messages name a slot: "section 'xdp', instruction 12". */
 #define SLOT_FMT        "section '%s', instruction %u"

@@ -82,7 +82,7 @@ static bool is_func(const struct elf *elf, const struct elf_symbol *sym)
 }
 
 /* A program's section name says what it is: "?" first means that it is not loaded unless asked for. */
-static void describe(const struct object_elf *e, const struct load_func *f, struct object_prog *p)
+static void describe(const struct object_elf *e, const struct load_func *f, const struct log *log, struct object_prog *p)
 {
     const char *section = e->elf.sections[f->sec].name;
 
@@ -92,6 +92,13 @@ static void describe(const struct object_elf *e, const struct load_func *f, stru
     p->target = "";
     p->n_insns = f->n;
     p->sec = section_find(p->section, &p->target);
+    if (!p->sec) {
+        p->target = "";
+        p->sec = section_guess(p->section);
+        if (p->sec)
+            log_info(log, "program '%s': section '%s' is read as '%s', as libbpf did before 1.0", p->name, p->section,
+                     p->sec->prefix);
+    }
     if (!p->target)
         p->target = "";
     if (p->sec) {
@@ -141,7 +148,7 @@ int load_funcs(struct object *obj, const struct log *log)
         if (e->funcs[i].sec == e->text && n > 1)
             continue;
         e->funcs[i].prog = (int32_t)n_progs;
-        describe(e, &e->funcs[i], &obj->progs[n_progs++]);
+        describe(e, &e->funcs[i], log, &obj->progs[n_progs++]);
     }
     obj->n_progs = n_progs;
     return 0;
