@@ -1,7 +1,7 @@
 /*
- * CO-RE for a whole object. Target types are read only when a function that is to be loaded needs them, for the kernel's
- * are megabytes: a program without such relocations starts without them. What the target cannot satisfy becomes poison
- * with a warning, since code that is dead on this kernel is full of it.
+ * CO-RE for a whole object. Target types are read only when a function that is to be loaded needs them, for the
+ * kernel's are megabytes: a program without such relocations starts without them. What the target cannot satisfy
+ * becomes poison with a warning, since code that is dead on this kernel is full of it.
  */
 #include "loader/btf_file.h"
 #include "loader/load.h"
@@ -74,17 +74,17 @@ int load_poison(struct object_elf *e, struct arena *tmp, uint32_t sec, uint32_t 
     if (!c->poison || !reason)
         return -ENOMEM;
     if (!c->poison[slot].reason)
-        c->poison[slot] = (struct prog_poison){ kind, reason };
+        c->poison[slot] = (struct prog_poison){kind, reason};
     return 0;
 }
 
-static int apply(struct object *obj, struct core_ctx *ctx, struct arena *tmp, uint32_t sec, const struct core_relo *relo,
-                 struct object_reloc *shown, const struct log *log)
+static int apply(struct object *obj, struct core_ctx *ctx, struct arena *tmp, uint32_t sec,
+                 const struct core_relo *relo, struct object_reloc *shown, const struct log *log)
 {
     struct object_elf *e = obj->elf;
     const struct load_func *f = wanted(e, sec, relo);
     const char *name = e->elf.sections[sec].name;
-    struct core_result res = { .spec = "", .target = "", .reason = "" };
+    struct core_result res = {.spec = "", .target = "", .reason = ""};
     uint32_t n = (uint32_t)(e->elf.sections[sec].size / 8), slot = relo->off / 8;
     int err;
 
@@ -115,7 +115,7 @@ static int apply(struct object *obj, struct core_ctx *ctx, struct arena *tmp, ui
 int load_core(struct object *obj, struct arena *tmp, const struct object_link_opts *opts, const struct log *log)
 {
     struct object_elf *e = obj->elf;
-    struct target target = { 0 };
+    struct target target = {0};
     struct core_ctx *ctx = NULL;
     uint32_t shown = e->core_first;
     int err;

@@ -1,8 +1,9 @@
 /*
- * Global variables: each data section is an array map with one value, its contents. Compilers leave offsets in a DATASEC
- * open (clang for global variables, gcc for all) and its size 0; symbols know them, so load_fix_datasecs() writes them
- * into the object's own copy of the BTF, as libbpf does, and sorts the entries by offset. Readers of the BTF, ours or
- * the user's, then see the truth. The table of variables comes from symbols, so it is complete without BTF too.
+ * Global variables: each data section is an array map with one value, its contents. Compilers leave offsets in a
+ * DATASEC open (clang for global variables, gcc for all) and its size 0; symbols know them, so load_fix_datasecs()
+ * writes them into the object's own copy of the BTF, as libbpf does, and sorts the entries by offset. Readers of the
+ * BTF, ours or the user's, then see the truth. The table of variables comes from symbols, so it is complete without BTF
+ * too.
  */
 #include "loader/load.h"
 #include "vm/abi/map_types.h"
@@ -26,7 +27,8 @@ static bool is_data(const struct elf_section *s)
         return false;
     if (s->type == SHT_NOBITS)
         return has_prefix(s->name, ".bss");
-    return s->type == SHT_PROGBITS && !elf_is_code(s) && (has_prefix(s->name, ".data") || has_prefix(s->name, ".rodata"));
+    return s->type == SHT_PROGBITS && !elf_is_code(s) &&
+           (has_prefix(s->name, ".data") || has_prefix(s->name, ".rodata"));
 }
 
 static int by_section_and_name(const void *a, const void *b)
@@ -52,7 +54,7 @@ static int collect_vars(struct object *obj, const struct log *log)
         const struct elf_symbol *sym = &e->elf.symbols[i];
 
         if (sym->type == STT_OBJECT && sym->shndx && sym->shndx < e->elf.n_sections && *sym->name)
-            e->vars[e->n_vars++] = (struct load_var){ .sec = sym->shndx, .name = sym->name, .sym = sym };
+            e->vars[e->n_vars++] = (struct load_var){.sec = sym->shndx, .name = sym->name, .sym = sym};
     }
     qsort(e->vars, e->n_vars, sizeof(*e->vars), by_section_and_name);
     for (uint32_t i = 1; i < e->n_vars; i++)
@@ -63,7 +65,7 @@ static int collect_vars(struct object *obj, const struct log *log)
 
 static struct load_var *find_var(const struct object_elf *e, uint32_t sec, const char *name)
 {
-    struct load_var key = { .sec = sec, .name = name };
+    struct load_var key = {.sec = sec, .name = name};
 
     return bsearch(&key, e->vars, e->n_vars, sizeof(key), by_section_and_name);
 }
@@ -131,7 +133,8 @@ static int fix_kconfig(struct object *obj, struct btf_type *t, const struct log 
     memcpy(by_id, e->kconfig_order, obj->n_kconfig * sizeof(struct load_extern *));
     qsort(by_id, obj->n_kconfig, sizeof(struct load_extern *), by_btf_id);
     for (uint32_t i = 0; i < btf_vlen(t); i++) {
-        struct load_extern **x = bsearch(&info[i].type, by_id, obj->n_kconfig, sizeof(struct load_extern *), id_to_extern);
+        struct load_extern **x =
+            bsearch(&info[i].type, by_id, obj->n_kconfig, sizeof(struct load_extern *), id_to_extern);
 
         if (x)
             info[i].offset = (*x)->off;
@@ -174,7 +177,7 @@ struct object_map *load_add_map(struct object *obj)
     if (obj->n_maps >= obj->elf->max_maps)
         return NULL;
     map = &obj->maps[obj->n_maps++];
-    *map = (struct object_map){ .autocreate = true };
+    *map = (struct object_map){.autocreate = true};
     map->def.spin_lock_off = -1;
     return map;
 }

@@ -1,7 +1,7 @@
 /*
- * Bytes from the image are read by memcpy after one bounds check each, so alignment in the file does not matter. Offsets
- * and sizes are compared in 64 bits in the form `off <= size && n <= size - off`, which cannot wrap. The tables that are
- * made hold only what was checked; nothing below looks at the raw headers again.
+ * Bytes from the image are read by memcpy after one bounds check each, so alignment in the file does not matter.
+ * Offsets and sizes are compared in 64 bits in the form `off <= size && n <= size - off`, which cannot wrap. The tables
+ * that are made hold only what was checked; nothing below looks at the raw headers again.
  */
 #include "loader/elf.h"
 
@@ -41,14 +41,16 @@ static int check_header(const struct elf *elf, const struct log *log, Elf64_Ehdr
     memcpy(eh, elf->image, sizeof(*eh));
     /* Old compilers left e_machine 0 in BPF objects; libbpf takes both. */
     if (eh->e_machine != EM_BPF && eh->e_machine != EM_NONE)
-        return log_fail(log, -EINVAL, "an ELF file for machine %d, not BPF; compile with clang -target bpf", eh->e_machine);
+        return log_fail(log, -EINVAL, "an ELF file for machine %d, not BPF; compile with clang -target bpf",
+                        eh->e_machine);
     if (eh->e_type != ET_REL)
         return log_fail(log, -EINVAL, "an ELF file of type %d, not a relocatable object (compile with -c, do not link)",
                         eh->e_type);
     if (eh->e_shoff == 0)
         return log_fail(log, -EINVAL, "no section headers");
     if (eh->e_shentsize != sizeof(Elf64_Shdr))
-        return log_fail(log, -EINVAL, "section headers of %d bytes instead of %zu", eh->e_shentsize, sizeof(Elf64_Shdr));
+        return log_fail(log, -EINVAL, "section headers of %d bytes instead of %zu", eh->e_shentsize,
+                        sizeof(Elf64_Shdr));
     return 0;
 }
 
@@ -193,7 +195,7 @@ static int read_symbols(struct arena *arena, struct elf *elf, const struct log *
 
 int elf_read(struct arena *arena, const void *image, size_t size, const struct log *log, struct elf *out)
 {
-    struct elf elf = { .image = image, .size = size };
+    struct elf elf = {.image = image, .size = size};
     Elf64_Ehdr eh;
     int err;
 
@@ -234,8 +236,8 @@ static int by_offset(const void *a, const void *b)
     return x->off < y->off ? -1 : x->off > y->off;
 }
 
-int elf_read_relocs(struct arena *arena, const struct elf *elf, const struct elf_section *section, const struct log *log,
-                    struct elf_reloc **out, uint32_t *n)
+int elf_read_relocs(struct arena *arena, const struct elf *elf, const struct elf_section *section,
+                    const struct log *log, struct elf_reloc **out, uint32_t *n)
 {
     const struct elf_section *target = &elf->sections[elf_reloc_target(elf, section)];
     bool rela = section->type == SHT_RELA;
@@ -254,14 +256,14 @@ int elf_read_relocs(struct arena *arena, const struct elf *elf, const struct elf
                         (unsigned long long)count);
     for (uint64_t i = 0; i < count; i++) {
         struct elf_reloc *r = &relocs[i];
-        Elf64_Rela raw = { 0 };
+        Elf64_Rela raw = {0};
 
         memcpy(&raw, section->data + i * entry, entry);
-        *r = (struct elf_reloc){ .off = raw.r_offset,
-                                 .type = (uint32_t)ELF64_R_TYPE(raw.r_info),
-                                 .sym = (uint32_t)ELF64_R_SYM(raw.r_info),
-                                 .addend = raw.r_addend,
-                                 .has_addend = rela };
+        *r = (struct elf_reloc){.off = raw.r_offset,
+                                .type = (uint32_t)ELF64_R_TYPE(raw.r_info),
+                                .sym = (uint32_t)ELF64_R_SYM(raw.r_info),
+                                .addend = raw.r_addend,
+                                .has_addend = rela};
         if (r->sym >= elf->n_symbols)
             return log_fail(log, -EINVAL, "section '%s': relocation %llu: symbol %u does not exist", section->name,
                             (unsigned long long)i, r->sym);

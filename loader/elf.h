@@ -16,7 +16,8 @@ enum { ELF_MAX_SECTIONS = 16384 };
 
 struct elf_section {
     const char *name;
-    uint32_t type, link, info; /* sh_type, sh_link, sh_info: the latter two unchecked unless the type gives them a meaning */
+    uint32_t type, link,
+        info; /* sh_type, sh_link, sh_info: the latter two unchecked unless the type gives them a meaning */
     uint64_t flags;
     const unsigned char *data; /* NULL for SHT_NOBITS */
     uint64_t size;             /* of SHT_NOBITS: what the file claims, bounded by nothing */
@@ -24,15 +25,15 @@ struct elf_section {
 
 struct elf_symbol {
     const char *name;
-    uint32_t shndx;            /* a section's index below n_sections, or SHN_UNDEF, SHN_ABS, SHN_COMMON */
-    uint8_t type, bind, vis;   /* STT_*, STB_*, STV_* */
-    uint64_t value, size;      /* in a section: value + size <= the section's size */
+    uint32_t shndx;          /* a section's index below n_sections, or SHN_UNDEF, SHN_ABS, SHN_COMMON */
+    uint8_t type, bind, vis; /* STT_*, STB_*, STV_* */
+    uint64_t value, size;    /* in a section: value + size <= the section's size */
 };
 
 struct elf_reloc {
-    uint64_t off;              /* inside the target section */
-    uint32_t type, sym;        /* sym is below n_symbols */
-    int64_t addend;            /* SHT_RELA only */
+    uint64_t off;       /* inside the target section */
+    uint32_t type, sym; /* sym is below n_symbols */
+    int64_t addend;     /* SHT_RELA only */
     bool has_addend;
 };
 
@@ -43,7 +44,7 @@ struct elf {
     uint32_t n_sections;
     struct elf_symbol *symbols;
     uint32_t n_symbols;
-    uint32_t symtab;              /* section index, 0: none */
+    uint32_t symtab; /* section index, 0: none */
 };
 
 /** Reads the tables of an image into the arena. @return 0; -EINVAL with a message, -ENOMEM. */
@@ -63,8 +64,8 @@ uint32_t elf_reloc_target(const struct elf *elf, const struct elf_section *secti
  * @param section  one for which elf_reloc_target() is not 0.
  * @return 0 and *out in the arena; -EINVAL with a message, -ENOMEM.
  */
-int elf_read_relocs(struct arena *arena, const struct elf *elf, const struct elf_section *section, const struct log *log,
-                    struct elf_reloc **out, uint32_t *n);
+int elf_read_relocs(struct arena *arena, const struct elf *elf, const struct elf_section *section,
+                    const struct log *log, struct elf_reloc **out, uint32_t *n);
 
 /** How a symbol is called in messages: its name, or its section's. Never NULL. */
 const char *elf_symbol_name(const struct elf *elf, const struct elf_symbol *sym);

@@ -1,7 +1,7 @@
 /*
  * Externs are the undefined symbols of the object; BTF says what each one is, by the DATASEC that lists it: .kconfig (a
- * value of the kernel's configuration, laid out in a map of its own) or .ksyms (a kernel variable's address, or a kernel
- * function). The table is sorted by ELF symbol, so that a relocation finds its extern by bisection.
+ * value of the kernel's configuration, laid out in a map of its own) or .ksyms (a kernel variable's address, or a
+ * kernel function). The table is sorted by ELF symbol, so that a relocation finds its extern by bisection.
  */
 #include "loader/load.h"
 
@@ -77,11 +77,12 @@ static int describe_kconfig(const struct object *obj, struct load_extern *x, con
         return log_fail(log, -ENOTSUP, "extern function '%s' stands in .kconfig, which holds variables", x->name);
     size = btf_size(obj->btf, t->type);
     align = btf_align(obj->btf, t->type);
-    x->type = size > 0 && size <= LOAD_MAX_EXTERN_DATA ? kconfig_type(obj->btf, t->type, &x->is_signed) : KCONFIG_UNKNOWN;
+    x->type =
+        size > 0 && size <= LOAD_MAX_EXTERN_DATA ? kconfig_type(obj->btf, t->type, &x->is_signed) : KCONFIG_UNKNOWN;
     if (x->type == KCONFIG_UNKNOWN || align <= 0 || align > 8)
-        return log_fail(log, -ENOTSUP,
-                        "extern '%s' (.kconfig): its type must be bool, char, an integer, enum libbpf_tristate or char[]",
-                        x->name);
+        return log_fail(
+            log, -ENOTSUP,
+            "extern '%s' (.kconfig): its type must be bool, char, an integer, enum libbpf_tristate or char[]", x->name);
     x->kind = EXTERN_KCONFIG;
     x->size = (uint32_t)size;
     x->align = (uint32_t)align;
@@ -93,7 +94,7 @@ static int describe(struct object *obj, uint32_t id, bool kconfig, const struct 
 {
     struct object_elf *e = obj->elf;
     const struct btf_type *t = btf_type_at(obj->btf, id);
-    struct load_extern key = { .name = btf_name(obj->btf, id) }, *x;
+    struct load_extern key = {.name = btf_name(obj->btf, id)}, *x;
     bool is_func = btf_kind(t) == BTF_FUNC;
 
     if (is_func ? btf_vlen(t) != FUNC_EXTERN : btf_kind(t) != BTF_VAR || *(const uint32_t *)(t + 1) != VAR_EXTERN)
@@ -133,7 +134,8 @@ static int check_described(struct object *obj, const struct log *log)
         struct load_extern *x = &e->externs[i];
 
         if (!x->btf_id && !obj->btf)
-            return log_fail(log, -ENOENT, "extern '%s': the object has no BTF to say what it is; compile with -g", x->name);
+            return log_fail(log, -ENOENT, "extern '%s': the object has no BTF to say what it is; compile with -g",
+                            x->name);
         if (!x->btf_id)
             return log_fail(log, -ENOENT,
                             "extern '%s' is defined nowhere; link the object that defines it (bpftool gen object), or "
@@ -187,7 +189,7 @@ static int lay_out_kconfig(struct object *obj, const struct log *log)
         return log_fail(log, -ENOMEM, "no memory for %u externs", n);
     obj->n_kconfig = n;
     for (uint32_t i = 0; i < n; i++)
-        obj->kconfig[i] = (struct object_kconfig){ .name = order[i]->name, .weak = order[i]->weak };
+        obj->kconfig[i] = (struct object_kconfig){.name = order[i]->name, .weak = order[i]->weak};
     e->kconfig_size = (uint32_t)off;
     e->kconfig_order = order;
     return 0;
@@ -211,7 +213,7 @@ int load_externs(struct object *obj, const struct log *log)
 
         if (is_extern(sym))
             e->externs[e->n_externs++] =
-                (struct load_extern){ .name = sym->name, .sym = i, .weak = sym->bind == STB_WEAK };
+                (struct load_extern){.name = sym->name, .sym = i, .weak = sym->bind == STB_WEAK};
     }
     qsort(e->externs, n, sizeof(*e->externs), by_name);
     for (uint32_t i = 1; i < n; i++)
@@ -230,7 +232,7 @@ int load_externs(struct object *obj, const struct log *log)
 
 int32_t load_extern_of(const struct object_elf *e, uint32_t sym)
 {
-    struct load_extern key = { .sym = sym };
+    struct load_extern key = {.sym = sym};
     const struct load_extern *x;
 
     x = e->n_externs ? bsearch(&key, e->externs, e->n_externs, sizeof(key), by_symbol) : NULL;

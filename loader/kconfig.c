@@ -15,10 +15,10 @@
 enum { TRISTATE_NO, TRISTATE_YES, TRISTATE_MODULE }; /* libbpf's enum libbpf_tristate */
 
 struct values {
-    unsigned char *data;        /* of the .kconfig map */
+    unsigned char *data;         /* of the .kconfig map */
     struct load_extern **byname; /* the externs, sorted */
-    uint32_t n, open;           /* how many have no value yet */
-    const char *source;         /* for messages */
+    uint32_t n, open;            /* how many have no value yet */
+    const char *source;          /* for messages */
 };
 
 static int by_name(const void *a, const void *b)
@@ -55,8 +55,8 @@ static int set_number(struct values *v, const struct load_extern *x, uint64_t va
                         (unsigned long long)value, v->source, x->size);
     switch (x->size) {
     case 1: *to = (unsigned char)value; break;
-    case 2: memcpy(to, &(uint16_t){ (uint16_t)value }, 2); break;
-    case 4: memcpy(to, &(uint32_t){ (uint32_t)value }, 4); break;
+    case 2: memcpy(to, &(uint16_t){(uint16_t)value}, 2); break;
+    case 4: memcpy(to, &(uint32_t){(uint32_t)value}, 4); break;
     default: memcpy(to, &value, 8); break;
     }
     return 0;
@@ -75,9 +75,8 @@ static int set_tristate(struct values *v, const struct load_extern *x, char valu
     case KCONFIG_TRISTATE: memcpy(v->data + x->off, &tri, sizeof(tri)); return 0;
     case KCONFIG_CHAR: v->data[x->off] = (unsigned char)value; return 0;
     default:
-        return log_fail(log, -EINVAL,
-                        "extern '%s': %s has %c for it; declare it as bool, char or enum libbpf_tristate", x->name,
-                        v->source, value);
+        return log_fail(log, -EINVAL, "extern '%s': %s has %c for it; declare it as bool, char or enum libbpf_tristate",
+                        x->name, v->source, value);
     }
 }
 
@@ -173,7 +172,8 @@ static int set_virtual(struct values *v, const struct log *log)
             continue;
         if (!strcmp(x->name, "LINUX_KERNEL_VERSION")) {
             if (uname(&uts) || sscanf(uts.release, "%u.%u.%u", &major, &minor, &patch) < 2)
-                return log_fail(log, -EINVAL, "extern '%s': the kernel's version is unknown; give it as kconfig", x->name);
+                return log_fail(log, -EINVAL, "extern '%s': the kernel's version is unknown; give it as kconfig",
+                                x->name);
             value = (uint64_t)major << 16 | minor << 8 | (patch < 255 ? patch : 255);
         } else if (!strcmp(x->name, "LINUX_HAS_BPF_COOKIE")) {
             value = 1;
@@ -225,7 +225,7 @@ static int read_system(struct values *v, const struct log *log)
 int load_kconfig(struct object *obj, const char *extra, const struct log *log)
 {
     struct object_elf *e = obj->elf;
-    struct values v = { .n = obj->n_kconfig, .open = obj->n_kconfig };
+    struct values v = {.n = obj->n_kconfig, .open = obj->n_kconfig};
     int err = 0;
 
     if (!obj->n_kconfig)

@@ -1,6 +1,6 @@
 /*
- * Linking makes programs of functions: an entry, and after it every subprogram that it reaches by calls or by taking its
- * address, depth first in the order of first use, as libbpf lays them out. `place` holds where each function of the
+ * Linking makes programs of functions: an entry, and after it every subprogram that it reaches by calls or by taking
+ * its address, depth first in the order of first use, as libbpf lays them out. `place` holds where each function of the
  * program being built begins; calls and function addresses become distances between places. Map references become
  * indices, externs addresses, and what cannot run gets its reason.
  */
@@ -25,9 +25,9 @@ struct linker {
     const struct object_link_opts *opts;
     const struct log *log;
     struct arena *tmp;
-    struct frame *stack;  /* room for every function once */
-    uint32_t *place;      /* by function */
-    uint32_t *order;      /* functions of the program, as placed */
+    struct frame *stack; /* room for every function once */
+    uint32_t *place;     /* by function */
+    uint32_t *order;     /* functions of the program, as placed */
     uint32_t n_order;
     struct skep_insn *insns;
     uint32_t n_insns, cap_insns;
@@ -36,8 +36,8 @@ struct linker {
     uint32_t n_poison, cap_poison;
     struct prog_extern *externs;
     uint32_t n_externs;
-    int32_t *extern_idx;  /* by extern of the object: index in externs, -1 */
-    uint64_t total;       /* instructions of all programs */
+    int32_t *extern_idx; /* by extern of the object: index in externs, -1 */
+    uint64_t total;      /* instructions of all programs */
     uint64_t total_lines;
 };
 
@@ -75,15 +75,16 @@ static int target_of(const struct linker *l, const struct load_func *f, uint32_t
         return 0;
     }
     if (func)
-        return log_fail(l->log, -EINVAL, SLOT_FMT ": a function's address without a relocation", section_of(l, f), slot);
+        return log_fail(l->log, -EINVAL, SLOT_FMT ": a function's address without a relocation", section_of(l, f),
+                        slot);
     if (!call)
         return 0;
     /* The assembler resolves calls inside of one section by itself. */
     to = (int64_t)slot + insn->imm + 1;
     *out = to >= 0 && to <= PROG_MAX_INSNS ? load_func_at(e, f->sec, (uint32_t)to) : NULL;
     if (!*out)
-        return log_fail(l->log, -EINVAL, SLOT_FMT ": calls instruction %lld, where no function starts", section_of(l, f),
-                        slot, (long long)to);
+        return log_fail(l->log, -EINVAL, SLOT_FMT ": calls instruction %lld, where no function starts",
+                        section_of(l, f), slot, (long long)to);
     return 0;
 }
 
@@ -175,7 +176,7 @@ static int lay_out(struct linker *l, uint32_t entry)
     uint32_t depth = 0;
     int err = place_func(l, entry);
 
-    l->stack[depth++] = (struct frame){ entry, 0 };
+    l->stack[depth++] = (struct frame){entry, 0};
     while (depth && !err) {
         struct frame *top = &l->stack[depth - 1];
         const struct load_func *f = &e->funcs[top->func], *to = NULL;
@@ -196,7 +197,7 @@ static int lay_out(struct linker *l, uint32_t entry)
             if (err)
                 break;
             insn = &l->insns[at];
-            l->stack[depth++] = (struct frame){ (uint32_t)(to - e->funcs), 0 };
+            l->stack[depth++] = (struct frame){(uint32_t)(to - e->funcs), 0};
         }
         insn->imm = (int32_t)(l->place[to - e->funcs] - at - 1);
         insn->src_reg = is_wide(insn) ? SRC_FUNC : SRC_CALL;
@@ -223,7 +224,7 @@ static int add_poison(struct linker *l, uint32_t at, enum trap_kind kind, const 
             return no_memory(l);
         l->cap_poison = cap;
     }
-    l->poison[l->n_poison] = (struct prog_poison){ kind, reason };
+    l->poison[l->n_poison] = (struct prog_poison){kind, reason};
     l->poison_at[l->n_poison++] = at;
     return 0;
 }
@@ -261,7 +262,7 @@ static int put_extern_call(struct linker *l, const struct load_reloc *r, uint32_
 
     if (l->extern_idx[r->index] < 0) {
         l->extern_idx[r->index] = (int32_t)l->n_externs;
-        l->externs[l->n_externs++] = (struct prog_extern){ .name = x->name, .btf_id = x->btf_id, .weak = x->weak };
+        l->externs[l->n_externs++] = (struct prog_extern){.name = x->name, .btf_id = x->btf_id, .weak = x->weak};
     }
     insn->src_reg = SRC_KFUNC;
     insn->off = 0;
@@ -309,8 +310,8 @@ static int check_wide(const struct linker *l, const struct load_func *f, uint32_
 {
     if (insn->src_reg == SRC_PLAIN || insn->src_reg == SRC_FUNC)
         return 0;
-    return log_fail(l->log, -EINVAL, SLOT_FMT ": a two-slot load of kind %d without a relocation", section_of(l, f), slot,
-                    insn->src_reg);
+    return log_fail(l->log, -EINVAL, SLOT_FMT ": a two-slot load of kind %d without a relocation", section_of(l, f),
+                    slot, insn->src_reg);
 }
 
 /* Everything but calls and function addresses, function by function. */
@@ -417,11 +418,11 @@ static int collect_lines(struct linker *l, struct arena *scratch, struct prog_li
 
             if (line->off / 8 >= f->start + f->n)
                 break;
-            (*out)[(*n)++] = (struct prog_line){ .insn = line->off / 8 - f->start + l->place[l->order[i]],
-                                                 .file = line->file,
-                                                 .text = line->text,
-                                                 .line = line->line,
-                                                 .col = line->col };
+            (*out)[(*n)++] = (struct prog_line){.insn = line->off / 8 - f->start + l->place[l->order[i]],
+                                                .file = line->file,
+                                                .text = line->text,
+                                                .line = line->line,
+                                                .col = line->col};
         }
     }
     return 0;
@@ -431,7 +432,7 @@ static int make_prog(struct linker *l, struct object_prog *p, const struct prog_
 {
     struct object *obj = l->obj;
     const struct object_elf *e = obj->elf;
-    struct arena scratch = { .limit = obj->arena.limit };
+    struct arena scratch = {.limit = obj->arena.limit};
     const struct map_def **maps = ARENA_ARRAY(&scratch, const struct map_def *, obj->n_maps);
     struct prog_func *funcs = ARENA_ARRAY(&scratch, struct prog_func, l->n_order);
     struct prog_line *lines = NULL;
@@ -444,11 +445,8 @@ static int make_prog(struct linker *l, struct object_prog *p, const struct prog_
         const struct load_func *f = &e->funcs[l->order[i]];
         uint32_t start = l->place[l->order[i]];
 
-        funcs[i] = (struct prog_func){ .name = f->name,
-                                       .start = start,
-                                       .end = start + f->n,
-                                       .btf_id = func_type(l, f),
-                                       .global = f->global };
+        funcs[i] = (struct prog_func){
+            .name = f->name, .start = start, .end = start + f->n, .btf_id = func_type(l, f), .global = f->global};
     }
     if (!err) {
         struct prog_spec spec = {
@@ -494,8 +492,8 @@ static int link_prog(struct linker *l, struct object_prog *p, uint32_t entry)
     int err;
 
     if (!p->type || !type) {
-        log_warn(l->log, "program '%s': section '%s' does not say its type, so it is not loaded; give it a type", p->name,
-                 p->section);
+        log_warn(l->log, "program '%s': section '%s' does not say its type, so it is not loaded; give it a type",
+                 p->name, p->section);
         return 0;
     }
     l->n_order = l->n_insns = l->n_poison = l->n_externs = 0;
@@ -590,9 +588,9 @@ static int link_all(struct linker *l)
 int object_link(struct object *obj, const struct object_link_opts *opts, const struct log *log)
 {
     static const struct object_link_opts none;
-    struct arena tmp = { .limit = obj->arena.limit };
+    struct arena tmp = {.limit = obj->arena.limit};
     struct log in = LOG_AT(log, obj->path);
-    struct linker l = { .obj = obj, .opts = opts ? opts : &none, .log = &in, .tmp = &tmp };
+    struct linker l = {.obj = obj, .opts = opts ? opts : &none, .log = &in, .tmp = &tmp};
     struct object_elf *e = obj->elf;
     int err;
 

@@ -1,9 +1,9 @@
 /*
- * What the files of the loader share: the object while it is being read, and what linking needs of it afterwards. All of
- * it lives in the object's arena, except the BTF, which programs may keep longer than the object.
+ * What the files of the loader share: the object while it is being read, and what linking needs of it afterwards. All
+ * of it lives in the object's arena, except the BTF, which programs may keep longer than the object.
  *
- * Reading goes: elf_read, BTF, load_funcs, load_externs, load_maps, load_data, load_relocs, load_kconfig. Each step adds
- * to the object and looks only at what earlier steps made.
+ * Reading goes: elf_read, BTF, load_funcs, load_externs, load_maps, load_data, load_relocs, load_kconfig. Each step
+ * adds to the object and looks only at what earlier steps made.
  */
 #ifndef LOADER_LOAD_H
 #define LOADER_LOAD_H
@@ -12,8 +12,8 @@
 #include "loader/elf.h"
 #include "loader/object.h"
 
-/* What one file may make us take: data sections together, instructions of all linked programs together, and the count of
- * what has no size of its own in the file. */
+/* What one file may make us take: data sections together, instructions of all linked programs together, and the count
+ * of what has no size of its own in the file. */
 enum {
     LOAD_MAX_FILE = 256 << 20,
     LOAD_MAX_DATA = 256 << 20,
@@ -55,7 +55,7 @@ enum load_reloc_kind {
 };
 
 struct load_reloc {
-    uint32_t insn;     /* slot in the section */
+    uint32_t insn; /* slot in the section */
     enum load_reloc_kind kind;
     uint32_t index, off;
     const char *symbol;
@@ -63,11 +63,12 @@ struct load_reloc {
 
 /* Code of one ELF section. */
 struct load_code {
-    struct skep_insn *insns; /* while linking: a copy that CO-RE relocations change; NULL otherwise, or when none is used */
+    struct skep_insn
+        *insns; /* while linking: a copy that CO-RE relocations change; NULL otherwise, or when none is used */
     struct load_reloc *relocs; /* by slot, one a slot at most */
     uint32_t n_relocs;
     const struct btf_ext_section *ext; /* what .BTF.ext says about it; NULL: nothing */
-    uint32_t first_shown;      /* object->relocs of the first of them */
+    uint32_t first_shown;              /* object->relocs of the first of them */
     struct prog_poison *poison; /* while linking, by slot: why it cannot run, reason NULL: it can; NULL: all can */
 };
 
@@ -76,42 +77,42 @@ enum load_extern_kind { EXTERN_KCONFIG, EXTERN_KSYM_VAR, EXTERN_KSYM_FUNC };
 enum load_kconfig_type { KCONFIG_UNKNOWN, KCONFIG_CHAR, KCONFIG_BOOL, KCONFIG_INT, KCONFIG_TRISTATE, KCONFIG_STRING };
 
 struct load_extern {
-    const char *name;   /* for kernel symbols without a "___flavor" */
+    const char *name; /* for kernel symbols without a "___flavor" */
     enum load_extern_kind kind;
-    uint32_t sym;       /* ELF symbol */
-    uint32_t btf_id;    /* its VAR or FUNC */
+    uint32_t sym;    /* ELF symbol */
+    uint32_t btf_id; /* its VAR or FUNC */
     bool weak;
     bool found, wanted;
     enum load_kconfig_type type;
     bool is_signed;
     uint32_t size, align, off; /* .kconfig: in the section's map */
-    uint64_t addr;      /* kernel variables, once linked */
+    uint64_t addr;             /* kernel variables, once linked */
 };
 
 struct object_elf {
     struct elf elf;
     struct load_btf *btf;
     const struct btf_ext *ext;
-    uint32_t text;             /* section .text, 0: none */
-    uint32_t maps_sec;         /* section .maps, 0: none */
+    uint32_t text;     /* section .text, 0: none */
+    uint32_t maps_sec; /* section .maps, 0: none */
     struct load_func *funcs;
     uint32_t n_funcs;
-    struct load_code *code;    /* by ELF section */
+    struct load_code *code; /* by ELF section */
     struct load_extern *externs;
     uint32_t n_externs;
     struct load_extern **kconfig_order; /* obj->n_kconfig of them, as they lie in the map */
     uint32_t kconfig_size;
-    int32_t kconfig_map;       /* -1: none */
-    uint32_t *maps_off;        /* of maps in .maps: offset of its variable, by map; n_btf_maps of them */
+    int32_t kconfig_map; /* -1: none */
+    uint32_t *maps_off;  /* of maps in .maps: offset of its variable, by map; n_btf_maps of them */
     uint32_t *maps_size;
-    uint32_t *values_off;      /* of its `values` member, bytes; UINT32_MAX: none */
+    uint32_t *values_off; /* of its `values` member, bytes; UINT32_MAX: none */
     uint32_t n_btf_maps;
-    int32_t *data_map;         /* by ELF section: the map of a data section, -1: none */
-    struct load_var *vars;     /* by section and name */
+    int32_t *data_map;     /* by ELF section: the map of a data section, -1: none */
+    struct load_var *vars; /* by section and name */
     uint32_t n_vars;
-    uint32_t max_maps;         /* room in object->maps */
-    size_t data_bytes;         /* taken for data sections so far */
-    uint32_t core_first;       /* object->relocs from here on are CO-RE, in the order of ext */
+    uint32_t max_maps;   /* room in object->maps */
+    size_t data_bytes;   /* taken for data sections so far */
+    uint32_t core_first; /* object->relocs from here on are CO-RE, in the order of ext */
     bool linked;
 };
 
@@ -170,6 +171,6 @@ int load_poison(struct object_elf *e, struct arena *tmp, uint32_t sec, uint32_t 
                 const char *reason);
 
 /** How messages name a slot: "section 'xdp', instruction 12". */
-#define SLOT_FMT        "section '%s', instruction %u"
+#define SLOT_FMT "section '%s', instruction %u"
 
 #endif

@@ -2,7 +2,8 @@
  * Maps as BTF defines them: a variable of .maps whose struct says in the types of its members what the map is. Numbers
  * stand as array lengths (`int (*max_entries)[128]`) or as the value of an anonymous enum (__ulong), types as pointers
  * to them. Rules and refusals follow libbpf 1.x with its strict reading; what the kernel would refuse is left to
- * map_create(). The maps of .maps come first among the object's maps, by offset. Static initialisers are relocations into the `values` member, one slot of 8 bytes an element.
+ * map_create(). The maps of .maps come first among the object's maps, by offset. Static initialisers are relocations
+ * into the `values` member, one slot of 8 bytes an element.
  */
 #include "loader/load.h"
 #include "vm/abi/map_types.h"
@@ -43,10 +44,12 @@ static int read_number(const struct reader *r, const struct btf_member *m, uint6
         return 0;
     }
     if (btf_kind(t) != BTF_PTR)
-        return log_fail(r->log, -EINVAL, "map '%s': field '%s' is no number; write __uint(%s, ...)", r->name, field, field);
+        return log_fail(r->log, -EINVAL, "map '%s': field '%s' is no number; write __uint(%s, ...)", r->name, field,
+                        field);
     t = btf_type_at(btf, btf_resolve(btf, t->type));
     if (btf_kind(t) != BTF_ARRAY)
-        return log_fail(r->log, -EINVAL, "map '%s': field '%s' is no number; write __uint(%s, ...)", r->name, field, field);
+        return log_fail(r->log, -EINVAL, "map '%s': field '%s' is no number; write __uint(%s, ...)", r->name, field,
+                        field);
     *out = btf_array_of(t)->nelems;
     return 0;
 }
@@ -95,7 +98,7 @@ static int read_def(struct reader *r, const struct btf_type *t, struct map_def *
 static int read_inner(const struct reader *r, const struct btf_type *t, struct map_def *def)
 {
     struct map_def *inner = ARENA_NEW(&r->obj->arena, struct map_def);
-    struct reader in = { .obj = r->obj, .log = r->log, .inner = true };
+    struct reader in = {.obj = r->obj, .log = r->log, .inner = true};
     uint32_t none;
     int err;
 
@@ -200,7 +203,7 @@ static int read_def(struct reader *r, const struct btf_type *t, struct map_def *
 {
     size_t n = strlen(r->name);
 
-    *def = (struct map_def){ .spin_lock_off = -1 };
+    *def = (struct map_def){.spin_lock_off = -1};
     *values_off = NO_VALUES;
     memcpy(def->name, r->name, n < sizeof(def->name) ? n : sizeof(def->name) - 1);
     for (unsigned i = 0; i < btf_vlen(t); i++) {
@@ -222,7 +225,7 @@ static int read_map(struct object *obj, const struct btf_secinfo *info, const st
 {
     struct object_elf *e = obj->elf;
     const struct btf_type *var = btf_type_at(obj->btf, info->type), *t;
-    struct reader r = { .obj = obj, .log = log, .name = btf_name(obj->btf, info->type) };
+    struct reader r = {.obj = obj, .log = log, .name = btf_name(obj->btf, info->type)};
     uint64_t section = e->elf.sections[e->maps_sec].size;
     struct object_map *map;
     uint32_t i = obj->n_maps;
@@ -336,7 +339,8 @@ static int init_target(struct object *obj, uint32_t map, const struct elf_symbol
         if (sym->shndx && sym->shndx < e->elf.n_sections && off % 8 == 0 && off / 8 <= UINT32_MAX)
             f = load_func_at(e, sym->shndx, (uint32_t)(off / 8));
         if (!f || f->prog < 0)
-            return log_fail(log, -EINVAL, "map '%s', entry %u: '%s' is no program of this object", name, init->key, what);
+            return log_fail(log, -EINVAL, "map '%s', entry %u: '%s' is no program of this object", name, init->key,
+                            what);
         init->prog = f->prog;
         return 0;
     }
@@ -369,8 +373,8 @@ static int read_init(struct object *obj, const struct elf_reloc *reloc, struct o
     *map = (uint32_t)i;
     if (obj->maps[i].def.max_entries && init->key >= obj->maps[i].def.max_entries &&
         obj->maps[i].def.type != MAP_TYPE_HASH_OF_MAPS)
-        return log_fail(log, -EINVAL, "map '%s': entry %u of 'values' is past its max_entries %u", obj->maps[i].def.name,
-                        init->key, obj->maps[i].def.max_entries);
+        return log_fail(log, -EINVAL, "map '%s': entry %u of 'values' is past its max_entries %u",
+                        obj->maps[i].def.name, init->key, obj->maps[i].def.max_entries);
     return init_target(obj, (uint32_t)i, &e->elf.symbols[reloc->sym], addend, init, log);
 }
 

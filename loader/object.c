@@ -1,6 +1,7 @@
 /*
- * Opening an object: its bytes are copied into the arena (names and code keep pointing there) and read step by step, each
- * step adding to the object; whatever fails frees all of it. The arena's limit bounds what one file can make us take.
+ * Opening an object: its bytes are copied into the arena (names and code keep pointing there) and read step by step,
+ * each step adding to the object; whatever fails frees all of it. The arena's limit bounds what one file can make us
+ * take.
  */
 #include "loader/load.h"
 
@@ -64,7 +65,8 @@ static int read_version(struct object *obj, const struct log *log)
     return 0;
 }
 
-/* Wrong types are a failure, whether or not something needs them: an object that was damaged there is not to be trusted. */
+/* Wrong types are a failure, whether or not something needs them: an object that was damaged there is not to be
+ * trusted. */
 static int read_btf(struct object *obj, const struct log *log)
 {
     struct object_elf *e = obj->elf;
@@ -184,7 +186,8 @@ static struct object *new_object(const char *path, const struct object_open_opts
     obj->arena.limit = (size_t)LOAD_MAX_DATA + 64 * size + (1 << 20);
     obj->elf = ARENA_NEW(&obj->arena, struct object_elf);
     obj->path = arena_strdup(&obj->arena, path);
-    obj->name = opts && opts->name ? arena_strndup(&obj->arena, opts->name, NAME_LEN - 1) : name_from(&obj->arena, path);
+    obj->name =
+        opts && opts->name ? arena_strndup(&obj->arena, opts->name, NAME_LEN - 1) : name_from(&obj->arena, path);
     *image = arena_alloc(&obj->arena, size);
     if (obj->elf && obj->path && obj->name && *image)
         return obj;

@@ -61,9 +61,10 @@ static int add_func(struct object_elf *e, const struct elf_symbol *sym, const st
     if (sym->value == s->size)
         return log_fail(log, -EINVAL, "section '%s': function '%s' has no instructions", s->name, sym->name);
     if (sym->shndx != e->text && sym->bind == STB_LOCAL)
-        return log_fail(log, -ENOTSUP,
-                        "section '%s': program '%s' is static, which libbpf does not support; drop `static` or its SEC()",
-                        s->name, sym->name);
+        return log_fail(
+            log, -ENOTSUP,
+            "section '%s': program '%s' is static, which libbpf does not support; drop `static` or its SEC()", s->name,
+            sym->name);
     e->funcs[e->n_funcs++] = (struct load_func){
         .name = sym->name,
         .sec = sym->shndx,
@@ -82,7 +83,8 @@ static bool is_func(const struct elf *elf, const struct elf_symbol *sym)
 }
 
 /* A program's section name says what it is: "?" first means that it is not loaded unless asked for. */
-static void describe(const struct object_elf *e, const struct load_func *f, const struct log *log, struct object_prog *p)
+static void describe(const struct object_elf *e, const struct load_func *f, const struct log *log,
+                     struct object_prog *p)
 {
     const char *section = e->elf.sections[f->sec].name;
 

@@ -1,8 +1,8 @@
 /*
- * Relocations of code, understood once: each becomes a load_reloc that names a map, a place in a map's value, a function
- * or an extern, all checked to exist; linking only writes numbers. What a relocation means follows from the instruction
- * that it stands on and from its symbol's section, as in libbpf; the ELF relocation type is not looked at, because clang
- * and binutils number them differently.
+ * Relocations of code, understood once: each becomes a load_reloc that names a map, a place in a map's value, a
+ * function or an extern, all checked to exist; linking only writes numbers. What a relocation means follows from the
+ * instruction that it stands on and from its symbol's section, as in libbpf; the ELF relocation type is not looked at,
+ * because clang and binutils number them differently.
  */
 #include "loader/load.h"
 
@@ -202,7 +202,7 @@ static int read_section(struct object *obj, const struct elf_section *rel, const
     struct object_elf *e = obj->elf;
     uint32_t target = elf_reloc_target(&e->elf, rel), n;
     struct load_code *code = &e->code[target];
-    struct reader r = { .obj = obj, .log = log, .sec = &e->elf.sections[target] };
+    struct reader r = {.obj = obj, .log = log, .sec = &e->elf.sections[target]};
     struct elf_reloc *relocs;
     int err;
 
@@ -229,10 +229,10 @@ static int read_section(struct object *obj, const struct elf_section *rel, const
 /* What a user is told about relocations: those of code, then those of CO-RE in the order of .BTF.ext. */
 static int list(struct object *obj, const struct log *log)
 {
-    static const char *const kinds[] = { [RELOC_MAP] = "map",        [RELOC_DATA] = "data",
-                                         [RELOC_CALL] = "call",      [RELOC_FUNC] = "func",
-                                         [RELOC_EXTERN_CALL] = "extern", [RELOC_EXTERN_ADDR] = "extern",
-                                         [RELOC_ARENA] = "arena" };
+    static const char *const kinds[] = {
+        [RELOC_MAP] = "map",    [RELOC_DATA] = "data",          [RELOC_CALL] = "call",
+        [RELOC_FUNC] = "func",  [RELOC_EXTERN_CALL] = "extern", [RELOC_EXTERN_ADDR] = "extern",
+        [RELOC_ARENA] = "arena"};
     struct object_elf *e = obj->elf;
     uint64_t n = 0;
 
@@ -248,12 +248,11 @@ static int list(struct object *obj, const struct log *log)
         for (uint32_t i = 0; i < e->code[s].n_relocs; i++) {
             const struct load_reloc *r = &e->code[s].relocs[i];
 
-            obj->relocs[obj->n_relocs++] =
-                (struct object_reloc){ .section = e->elf.sections[s].name,
-                                       .insn = r->insn,
-                                       .kind = kinds[r->kind],
-                                       .symbol = r->symbol,
-                                       .resolved = r->kind <= RELOC_FUNC };
+            obj->relocs[obj->n_relocs++] = (struct object_reloc){.section = e->elf.sections[s].name,
+                                                                 .insn = r->insn,
+                                                                 .kind = kinds[r->kind],
+                                                                 .symbol = r->symbol,
+                                                                 .resolved = r->kind <= RELOC_FUNC};
         }
     }
     e->core_first = obj->n_relocs;
@@ -261,10 +260,10 @@ static int list(struct object *obj, const struct log *log)
         for (uint32_t i = 0; i < e->ext->sections[s].n_relos; i++) {
             const struct core_relo *relo = &e->ext->sections[s].relos[i];
 
-            obj->relocs[obj->n_relocs++] = (struct object_reloc){ .section = e->ext->sections[s].name,
-                                                                  .insn = relo->off / 8,
-                                                                  .kind = core_kind_name(relo->kind),
-                                                                  .symbol = relo->access };
+            obj->relocs[obj->n_relocs++] = (struct object_reloc){.section = e->ext->sections[s].name,
+                                                                 .insn = relo->off / 8,
+                                                                 .kind = core_kind_name(relo->kind),
+                                                                 .symbol = relo->access};
         }
     return 0;
 }
