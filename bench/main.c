@@ -8,6 +8,7 @@
 #include "bench/bench.h"
 
 #include "vm/env.h"
+#include "vm/interp/interp.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -121,7 +122,7 @@ static struct code *lower(const struct bench_prog *prog, const struct code_opts 
 
     if (prog_new(&spec, false, &log, &made))
         return NULL;
-    code_lower(made, NULL, NULL, opts, NULL, &log, &code);
+    code_lower(made, NULL, NULL, opts, &interp_engine, &log, &code);
     prog_put(made);
     return code;
 }

@@ -23,6 +23,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A kernel defines its own byte order's name only; libc both, as numbers. */
+#include <endian.h>
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#undef __BIG_ENDIAN
+#else
+#undef __LITTLE_ENDIAN
+#endif
+
 /* The language. */
 typedef uint8_t u8;
 typedef uint16_t u16;

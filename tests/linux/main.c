@@ -26,19 +26,33 @@ static const struct {
 };
 
 struct tally {
-    unsigned passed, failed;
+    unsigned passed, failed, skipped;
 };
 
 static const char *engine_name;
+static char *const *words;
 
-static void count(struct tally *tally, bool passed, const char *test)
+static bool wanted(const char *name)
 {
-    if (passed) {
-        tally->passed++;
+    for (char *const *w = words; *w; w++)
+        if (strstr(name, *w))
+            return true;
+    return !*words;
+}
+
+static void count(struct tally *tally, enum suite_outcome outcome, const char *test)
+{
+    switch (outcome) {
+    case SUITE_PASSED: tally->passed++; return;
+    case SUITE_SKIPPED:
+        tally->skipped++;
+        printf("skip %s: %s: %s\n", engine_name, test, kernel_text());
+        return;
+    case SUITE_FAILED:
+        tally->failed++;
+        printf("FAIL %s: %s: %s\n", engine_name, test, kernel_text());
         return;
     }
-    tally->failed++;
-    printf("FAIL %s: %s: %s\n", engine_name, test, kernel_text());
 }
 
 /* Tail calls. The kernel's functions that the suite calls between them are only there to use the CPU's registers; here
@@ -141,19 +155,25 @@ static void tail_close(struct tail_world *world)
     map_put(world->array);
 }
 
-static bool run_tail(const struct suite_tail *test, const struct code *code)
+static enum suite_outcome run_tail(const struct suite_tail *test, const struct code *code)
 {
     uint32_t state = 0;
     int result = 0;
 
     if (!code)
-        return false;
+        return SUITE_FAILED;
     for (unsigned run = 0; run < SUITE_RUNS; run++)
         result = (int)kernel_run(code, test->needs_state ? &state : NULL, test->needs_state ? sizeof(state) : 0);
-    return (test->result_in_state ? (int)state : result) == test->result && !kernel_trapped();
+    /* Some tests hand on a number where a tail call wants the context; no verifier lets that pass, nor do checked runs.
+     */
+    if (kernel_trapped() == TRAP_helper_argument && code->opts.checked && !test->needs_state)
+        return SUITE_SKIPPED;
+    if (kernel_trapped())
+        return SUITE_FAILED;
+    return (test->result_in_state ? (int)state : result) == test->result ? SUITE_PASSED : SUITE_FAILED;
 }
 
-static struct tally run_tails(bool (*wanted)(const char *name))
+static struct tally run_tails(void)
 {
     const struct helper own = {
         .id = SUITE_TEST_FUNC, .name = "test_func", .body = suite_test_func(), .ret = RET_INT, .arg = {ARG_ANYTHING}};
@@ -161,8 +181,9 @@ static struct tally run_tails(bool (*wanted)(const char *name))
     struct tail_world world = {0};
     struct tally tally = {0};
 
+    kernel_forget_text();
     if (!tail_open(&world, &helpers))
-        count(&tally, false, "tail call tests could not be loaded");
+        count(&tally, SUITE_FAILED, "tail call tests could not be loaded");
     else
         for (unsigned i = 0; i < world.n; i++) {
             struct suite_tail test = suite_tail(i);
@@ -175,7 +196,7 @@ static struct tally run_tails(bool (*wanted)(const char *name))
     return tally;
 }
 
-static struct tally run_programs(bool (*wanted)(const char *name))
+static struct tally run_programs(void)
 {
     struct tally tally = {0};
 
@@ -183,19 +204,9 @@ static struct tally run_programs(bool (*wanted)(const char *name))
         if (!suite_is_ebpf(i) || !wanted(suite_name(i)))
             continue;
         kernel_forget_text();
-        count(&tally, suite_run(i) == SUITE_PASSED, suite_name(i));
+        count(&tally, suite_run(i), suite_name(i));
     }
     return tally;
-}
-
-static char *const *words;
-
-static bool wanted(const char *name)
-{
-    for (char *const *w = words; *w; w++)
-        if (strstr(name, *w))
-            return true;
-    return !*words;
 }
 
 static unsigned classic(void)
@@ -237,15 +248,16 @@ int main(int argc, char **argv)
         if (only && strcmp(only, engine_name))
             continue;
         kernel_use_engine(&engines[e].opts);
-        programs = run_programs(wanted);
-        tails = run_tails(wanted);
+        programs = run_programs();
+        tails = run_tails();
         printf("test_bpf: %u of %u on %s, tail calls: %u of %u\n", programs.passed, programs.passed + programs.failed,
-               engine_name, tails.passed, tails.passed + tails.failed);
+               engine_name, tails.passed, tails.passed + tails.failed + tails.skipped);
         fflush(stdout);
         total.passed += programs.passed + tails.passed;
         total.failed += programs.failed + tails.failed;
+        total.skipped += programs.skipped + tails.skipped;
     }
     kernel_free();
-    printf("%u passed, %u failed, %u skipped\n", total.passed, total.failed, classic());
+    printf("%u passed, %u failed, %u skipped\n", total.passed, total.failed, total.skipped + classic());
     return total.failed ? 1 : 0;
 }

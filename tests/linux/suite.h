@@ -46,8 +46,8 @@ void kernel_use_engine(const struct code_opts *opts);
 struct code *kernel_lower(const struct prog_spec *spec, struct map *const *maps);
 /** Runs it once with r1 = ctx, whose size bytes it may read and write; NULL for none. A trap goes into the text. */
 uint64_t kernel_run(const struct code *code, void *ctx, size_t size);
-/** Did a program trap since the last kernel_forget_text()? */
-bool kernel_trapped(void);
+/** The first trap since the last kernel_forget_text(); 0 for none. */
+enum trap_kind kernel_trapped(void);
 /** What was printed since the last call of kernel_forget_text(). */
 const char *kernel_text(void);
 void kernel_forget_text(void);
