@@ -1,14 +1,15 @@
 /*
- * `clock` only grows. A thread that is inside a section shows in its slot the clock's value at entry; outside it shows 0.
- * What is unlinked gets a stamp: the clock's value after one more tick, so that a section which shows the stamp or more
- * began after the unlinking and cannot see the object. An object may go once no slot shows less than its stamp.
+ * `clock` only grows. A thread that is inside a section shows in its slot the clock's value at entry; outside it shows
+ * 0. What is unlinked gets a stamp: the clock's value after one more tick, so that a section which shows the stamp or
+ * more began after the unlinking and cannot see the object. An object may go once no slot shows less than its stamp.
  *
- * A section must be visible to others before it reads shared pointers. Where Linux's membarrier(2) is to be had, whoever
- * frees pays for that with a barrier on all threads, and entering is two plain stores; elsewhere entering has a fence.
+ * A section must be visible to others before it reads shared pointers. Where Linux's membarrier(2) is to be had,
+ * whoever frees pays for that with a barrier on all threads, and entering is two plain stores; elsewhere entering has a
+ * fence.
  *
- * A slot belongs to one thread while `owned` is set; `nest` and `held` are that thread's alone. Slots are linked once and
- * stay, so that the list is walked without locks; a new thread takes over the slot of one that ended. The thread-local
- * pointer is a cache of the thread's slot and carries no state of a run.
+ * A slot belongs to one thread while `owned` is set; `nest` and `held` are that thread's alone. Slots are linked once
+ * and stay, so that the list is walked without locks; a new thread takes over the slot of one that ended. The
+ * thread-local pointer is a cache of the thread's slot and carries no state of a run.
  *
  * Retired objects stand in one list in the order of their stamps, under `mutex`. fn runs without it.
  */
@@ -32,15 +33,18 @@
 #define TSAN 0
 #endif
 
-enum { MANY = 64 /* objects retired inside sections before a look at the slots is worth its price */, SPARE_NODES = 64 };
+enum {
+    MANY = 64 /* objects retired inside sections before a look at the slots is worth its price */,
+    SPARE_NODES = 64
+};
 
 struct epoch_slot {
-    uint64_t active;  /* atomic */
-    uint32_t owned;   /* atomic */
-    uint32_t nest;    /* sections entered and not left */
-    uint32_t held;    /* objects retired inside sections since the last look */
-    bool freeing;     /* this thread is in reclaim() */
-    bool again;       /* what it freed retired more */
+    uint64_t active; /* atomic */
+    uint32_t owned;  /* atomic */
+    uint32_t nest;   /* sections entered and not left */
+    uint32_t held;   /* objects retired inside sections since the last look */
+    bool freeing;    /* this thread is in reclaim() */
+    bool again;      /* what it freed retired more */
     struct epoch_slot *next;
 } __attribute__((aligned(64)));
 
@@ -52,10 +56,10 @@ struct node {
     bool spare;
 };
 
-static uint64_t epoch_clock = 1;   /* atomic */
-static uint64_t seen;              /* atomic: stamps up to this have passed */
-static struct epoch_slot *slots;   /* atomic */
-static bool cheap_entry;           /* atomic: membarrier is there */
+static uint64_t epoch_clock = 1; /* atomic */
+static uint64_t seen;            /* atomic: stamps up to this have passed */
+static struct epoch_slot *slots; /* atomic */
+static bool cheap_entry;         /* atomic: membarrier is there */
 static _Thread_local struct epoch_slot *mine __attribute__((tls_model("initial-exec")));
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -64,9 +68,9 @@ static bool have_key;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct node *head, **tail = &head;
-static uint64_t running;           /* threads that run fns of detached nodes */
+static uint64_t running; /* threads that run fns of detached nodes */
 static struct node spares[SPARE_NODES];
-static uint64_t spares_used;       /* bit i: spares[i] is in the list */
+static uint64_t spares_used; /* bit i: spares[i] is in the list */
 
 static void leave_thread(void *p)
 {
@@ -212,8 +216,7 @@ static uint64_t look(void)
             oldest = a;
     }
     was = __atomic_load_n(&seen, __ATOMIC_RELAXED);
-    while (was < oldest &&
-           !__atomic_compare_exchange_n(&seen, &was, oldest, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    while (was < oldest && !__atomic_compare_exchange_n(&seen, &was, oldest, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         ;
     return oldest;
 }
@@ -311,8 +314,8 @@ static struct node *spare_node(void)
     return n;
 }
 
-/* Out of memory: frees p here, when its time has come. Inside a section that never comes while we wait, so that the last
- * resort of a process which has not 40 bytes left is to let p stay. */
+/* Out of memory: frees p here, when its time has come. Inside a section that never comes while we wait, so that the
+ * last resort of a process which has not 40 bytes left is to let p stay. */
 static void retire_slowly(void *p, void (*fn)(void *p))
 {
     uint64_t stamp = epoch_stamp();

@@ -18,16 +18,17 @@ struct epoch_slot;
 struct epoch_slot *epoch_enter(void);
 void epoch_exit(struct epoch_slot *slot);
 
-/** Frees p with fn after all present sections ended; at once when there are none. May be called inside a section and from
- *  fn itself; objects retired inside a section wait for a later retire, for many of them, or for epoch_drain(). Never
- *  fails: when memory is short it waits. */
+/** Frees p with fn after all present sections ended; at once when there are none. May be called inside a section and
+ * from fn itself; objects retired inside a section wait for a later retire, for many of them, or for epoch_drain().
+ * Never fails: when memory is short it waits. */
 void epoch_retire(void *p, void (*fn)(void *p));
 
 /** Waits until everything retired so far was freed. Not inside a section. For tests and closing down. */
 void epoch_drain(void);
 
 /* For who recycles memory by himself: a stamp taken after unlinking something has passed once every section that was
- * inside at that time has ended. epoch_passed() is one load; epoch_advance() looks at all threads to move what it sees. */
+ * inside at that time has ended. epoch_passed() is one load; epoch_advance() looks at all threads to move what it sees.
+ */
 uint64_t epoch_stamp(void);
 bool epoch_passed(uint64_t stamp);
 void epoch_advance(void);

@@ -1,7 +1,7 @@
 /*
- * HASH and PERCPU_HASH. An update of a key that is there puts a new element in the old one's place, as Linux does, so that
- * a program which holds the old value's address never sees half of a new one come; only BPF_F_LOCK, and a program's
- * update of its CPU's value of a PERCPU_HASH, write into the element that stands.
+ * HASH and PERCPU_HASH. An update of a key that is there puts a new element in the old one's place, as Linux does, so
+ * that a program which holds the old value's address never sees half of a new one come; only BPF_F_LOCK, and a
+ * program's update of its CPU's value of a PERCPU_HASH, write into the element that stands.
  */
 #include "vm/maps/htab.h"
 #include "vm/maps/types.h"

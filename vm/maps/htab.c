@@ -140,8 +140,8 @@ static inline uint64_t read32(const void *p)
     return w;
 }
 
-/* The last word of a key at p as it stands in the map, `size` bytes and zeros. A key of 8 bytes and more is read from its
- * end, so that no copy of a few bytes is needed. */
+/* The last word of a key at p as it stands in the map, `size` bytes and zeros. A key of 8 bytes and more is read from
+ * its end, so that no copy of a few bytes is needed. */
 static inline uint64_t tail_word(const unsigned char *p, uint32_t size, bool long_key)
 {
     uint64_t w = 0;

@@ -3,9 +3,10 @@
  * element a bucket on average.
  *
  * Elements are linked at the head of a bucket, replaced in their place, and unlinked, always under the lock of the
- * bucket's stripe; each replacing and unlinking moves the stripe's version before the element may be used again. Readers
- * walk without locks. A reader may stand on an element that is unlinked and used anew, even in another bucket; what it
- * finds there with its key is its key's, and what it does not find it looks for again when the version has moved.
+ * bucket's stripe; each replacing and unlinking moves the stripe's version before the element may be used again.
+ * Readers walk without locks. A reader may stand on an element that is unlinked and used anew, even in another bucket;
+ * what it finds there with its key is its key's, and what it does not find it looks for again when the version has
+ * moved.
  */
 #ifndef VM_MAPS_HTAB_H
 #define VM_MAPS_HTAB_H
@@ -18,20 +19,20 @@ struct stripe {
 } __attribute__((aligned(64)));
 
 struct htab {
-    uint64_t *buckets;      /* atomic: address of the first element, 0: none */
-    uint32_t *versions;     /* atomic, one a stripe */
-    uint32_t mask;          /* buckets - 1 */
+    uint64_t *buckets;  /* atomic: address of the first element, 0: none */
+    uint32_t *versions; /* atomic, one a stripe */
+    uint32_t mask;      /* buckets - 1 */
     uint32_t stripe_mask;
     uint32_t key_size;
-    uint32_t value_off;     /* from the element */
+    uint32_t value_off; /* from the element */
     uint64_t seed[2];
-    uint32_t value_room;    /* of one CPU's value, a multiple of 8 */
-    uint32_t value_bytes;   /* of value_room that are copied where there is one value */
-    uint32_t n_values;      /* 1, or one a CPU */
-    bool recycle_later;     /* BPF_F_NO_PREALLOC: elements wait for readers before they are used again */
+    uint32_t value_room;  /* of one CPU's value, a multiple of 8 */
+    uint32_t value_bytes; /* of value_room that are copied where there is one value */
+    uint32_t n_values;    /* 1, or one a CPU */
+    bool recycle_later;   /* BPF_F_NO_PREALLOC: elements wait for readers before they are used again */
     struct stripe *stripes;
-    uint32_t count;         /* atomic: elements in use, where recycle_later */
-    uint32_t hand;          /* atomic, LRU: where the search for a victim goes on */
+    uint32_t count; /* atomic: elements in use, where recycle_later */
+    uint32_t hand;  /* atomic, LRU: where the search for a victim goes on */
     struct pool pool;
 };
 

@@ -1,9 +1,9 @@
 /*
- * LRU_HASH: a hash table that makes room by itself. Each element carries a mark before it, set when a program looks it up
- * (and when an update replaces it), and written only when it is not set. Who needs room sends a hand round the elements:
- * a marked one loses its mark, an unmarked one goes. That approximates what Linux keeps in two lists; what a user may
- * rely on is the same: inserting into a full map succeeds and drops an element that was not looked up of late. A host's
- * lookup sets no mark, as in Linux.
+ * LRU_HASH: a hash table that makes room by itself. Each element carries a mark before it, set when a program looks it
+ * up (and when an update replaces it), and written only when it is not set. Who needs room sends a hand round the
+ * elements: a marked one loses its mark, an unmarked one goes. That approximates what Linux keeps in two lists; what a
+ * user may rely on is the same: inserting into a full map succeeds and drops an element that was not looked up of late.
+ * A host's lookup sets no mark, as in Linux.
  *
  * Victims are sought without a lock held, since they stand under the locks of other stripes.
  */
@@ -101,8 +101,8 @@ static void replace(struct map *map, struct elem *old, uint64_t *link, const voi
     htab_replaced(h, old, hash);
 }
 
-/* room is NULL at first: where the key is not there it takes -EAGAIN, and comes again with room for it. On success with a
- * room that was not needed *room stays. */
+/* room is NULL at first: where the key is not there it takes -EAGAIN, and comes again with room for it. On success with
+ * a room that was not needed *room stays. */
 static int set_locked(struct map *map, const void *key, uint32_t hash, const void *value, uint64_t flags,
                       struct elem **room)
 {

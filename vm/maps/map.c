@@ -1,7 +1,7 @@
 /*
  * Creation, references and the host's view of every map. What a definition may say stands in map_types.def; what bpf(2)
- * refuses before a map's own operation runs (permissions, unknown flags, operations that a type lacks) is refused here, in
- * bpf(2)'s order. A map's operations see only arguments that passed.
+ * refuses before a map's own operation runs (permissions, unknown flags, operations that a type lacks) is refused here,
+ * in bpf(2)'s order. A map's operations see only arguments that passed.
  */
 #include "vm/maps/map.h"
 #include "vm/epoch.h"
@@ -69,8 +69,7 @@ static int check_inner(const struct map_def *def, const struct log *log)
     if (inner->type >= MAP_TYPE_COUNT || inner->type == MAP_TYPE_UNSPEC || holds_maps(inner->type))
         return log_fail(log, -EINVAL, "map '%s': inner maps of type %u are not possible", def->name, inner->type);
     if (rows[inner->type].flags & NOT_INNER)
-        return log_fail(log, -ENOTSUPP, "map '%s': a %s cannot be an inner map", def->name,
-                        map_type_name(inner->type));
+        return log_fail(log, -ENOTSUPP, "map '%s': a %s cannot be an inner map", def->name, map_type_name(inner->type));
     return 0;
 }
 

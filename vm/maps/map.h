@@ -44,11 +44,11 @@ enum {
 
 /* What a map is. Immutable; loader, verifier and creation share it. */
 struct map_def {
-    char name[64];       /* as in the object; longer than Linux's 15 characters, so that .rodata.str1.1 stays itself */
-    uint32_t type;       /* BPF_MAP_TYPE_* */
+    char name[64]; /* as in the object; longer than Linux's 15 characters, so that .rodata.str1.1 stays itself */
+    uint32_t type; /* BPF_MAP_TYPE_* */
     uint32_t key_size, value_size, max_entries, flags;
-    uint64_t extra;      /* map_extra */
-    const struct map_def *inner; /* for map-in-map: what every inner map must look like; NULL otherwise */
+    uint64_t extra;                    /* map_extra */
+    const struct map_def *inner;       /* for map-in-map: what every inner map must look like; NULL otherwise */
     uint32_t btf_key_id, btf_value_id; /* in the object's BTF; 0: none */
     uint32_t pinning;
     int32_t spin_lock_off; /* of a struct bpf_spin_lock in the value; -1: none */
@@ -71,7 +71,8 @@ struct map_ops {
     /* Fills in map->priv. def is checked by the table already. */
     int (*create)(struct map *map, const struct log *log);
     void (*destroy)(struct map *map);
-    /* The program's view; no type leaves one of these out. Pointer to the value of the virtual CPU, to be used under an epoch; NULL: no such key. */
+    /* The program's view; no type leaves one of these out. Pointer to the value of the virtual CPU, to be used under an
+     * epoch; NULL: no such key. */
     void *(*lookup)(struct map *map, const void *key, uint32_t cpu);
     int (*update)(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu);
     int (*remove)(struct map *map, const void *key);
@@ -93,19 +94,19 @@ struct map_ops {
 struct map {
     struct map_def def;
     const struct map_ops *ops;
-    uint32_t refs;        /* atomic */
-    uint32_t users;       /* atomic: handles of the host among the references; the API's */
-    uint32_t id;          /* unique in the process's run as far as the creator gives them; 0: none */
-    uint32_t n_cpus;      /* virtual CPUs */
-    bool frozen;          /* the host may not write (atomic) */
+    uint32_t refs;                       /* atomic */
+    uint32_t users;                      /* atomic: handles of the host among the references; the API's */
+    uint32_t id;                         /* unique in the process's run as far as the creator gives them; 0: none */
+    uint32_t n_cpus;                     /* virtual CPUs */
+    bool frozen;                         /* the host may not write (atomic) */
     const struct map_elem_ops *elem_ops; /* for maps whose values are things: programs, inner maps; else NULL */
     void *priv;
 };
 
 /* How a map holds things it does not know (PROG_ARRAY: code). Set before the first update. */
 struct map_elem_ops {
-    void *(*get)(void *thing);  /* takes a reference; NULL refuses (dying) */
-    void (*put)(void *thing);   /* gives it back, possibly from an epoch */
+    void *(*get)(void *thing);   /* takes a reference; NULL refuses (dying) */
+    void (*put)(void *thing);    /* gives it back, possibly from an epoch */
     uint32_t (*id)(void *thing); /* what a host's lookup reads */
 };
 
@@ -125,8 +126,8 @@ struct map *map_get(struct map *map);
 /** Gives back a reference; the last one destroys the map, after an epoch. NULL is fine. */
 void map_put(struct map *map);
 
-/** Takes every thing out of a PROG_ARRAY, as Linux does when the last descriptor of one is closed: its programs hold the
- *  maps that they use, the PROG_ARRAY too, and would keep one another for ever. Nothing for other types. */
+/** Takes every thing out of a PROG_ARRAY, as Linux does when the last descriptor of one is closed: its programs hold
+ * the maps that they use, the PROG_ARRAY too, and would keep one another for ever. Nothing for other types. */
 void map_clear_things(struct map *map);
 
 /* The host's view: whole values (all CPUs of a per-CPU map, see map_host_value_size). Errors are bpf(2)'s: -ENOENT,
@@ -145,8 +146,8 @@ int map_set_thing(struct map *map, const void *key, void *thing, uint64_t flags)
 /** The thing at this index of a PROG_ARRAY, to be used under the run's epoch; NULL: none. Inline speed matters. */
 void *map_prog_array_at(struct map *map, uint32_t index);
 
-/* How the values of an ARRAY or PERCPU_ARRAY stand, for who looks them up without a call: the value of index i < n on a CPU
- * is at values + i * stride + cpu * cpu_stride. Holds as long as the map. */
+/* How the values of an ARRAY or PERCPU_ARRAY stand, for who looks them up without a call: the value of index i < n on a
+ * CPU is at values + i * stride + cpu * cpu_stride. Holds as long as the map. */
 struct map_array_layout {
     unsigned char *values;
     uint32_t n, stride;

@@ -1,6 +1,6 @@
 /*
- * Memory, locks and copies of maps: see mem.h. Small memory comes from malloc, so that sanitizers guard its ends; larger
- * from mmap without reservation, so that a map of a million entries takes pages only as it fills.
+ * Memory, locks and copies of maps: see mem.h. Small memory comes from malloc, so that sanitizers guard its ends;
+ * larger from mmap without reservation, so that a map of a million entries takes pages only as it fills.
  */
 #include "vm/maps/mem.h"
 
@@ -52,6 +52,45 @@ void map_mem_give(void *p, uint64_t size)
         free(p);
     else
         munmap(p, size);
+}
+
+/* Both halves of the range show the same pages of a file in memory. */
+static bool map_twice(unsigned char *at, uint64_t size)
+{
+    int fd = memfd_create("skep-ring", MFD_CLOEXEC);
+    bool done;
+
+    if (fd < 0)
+        return false;
+    done = !ftruncate(fd, (off_t)size) &&
+           mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED &&
+           mmap(at + size, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
+    close(fd);
+    return done;
+}
+
+void *map_ring_take(uint64_t size)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    unsigned char *p;
+
+    if (size > __atomic_load_n(&limit, __ATOMIC_RELAXED) / 2)
+        return NULL;
+    p = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    /* What failed half-way is mapped over with plain memory. */
+    if (!map_twice(p, size) && mmap(p, 2 * size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, -1, 0) == MAP_FAILED) {
+        munmap(p, 2 * size);
+        return NULL;
+    }
+    return p;
+}
+
+void map_ring_give(void *p, uint64_t size)
+{
+    if (p)
+        munmap(p, 2 * size);
 }
 
 static void futex(uint32_t *word, int op, uint32_t value)

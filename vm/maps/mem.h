@@ -89,8 +89,8 @@ static inline void map_lock(struct map_lock *lock)
 {
     uint32_t free = 0;
 
-    if (__builtin_expect(!__atomic_compare_exchange_n(&lock->state, &free, 1, false, __ATOMIC_ACQUIRE,
-                                                      __ATOMIC_RELAXED), 0))
+    if (__builtin_expect(
+            !__atomic_compare_exchange_n(&lock->state, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED), 0))
         map_lock_slow(lock);
 }
 
@@ -108,5 +108,11 @@ void map_spin_unlock(void *lock);
  * more than the limit of map_set_limit(). */
 void *map_mem_take(uint64_t size);
 void map_mem_give(void *p, uint64_t size);
+
+/* A ring's memory: size bytes (a power of two) that may be read and written past their end as far again, so that no
+ * record need be split. Mapped twice where the system lets us; else twice as large, which serves as well for who
+ * addresses each record by its beginning alone. */
+void *map_ring_take(uint64_t size);
+void map_ring_give(void *p, uint64_t size);
 
 #endif

@@ -1,11 +1,11 @@
 /*
- * A pool hands out elements of one size and takes them back; it never gives memory to the system before it is destroyed,
- * so that a reader that holds a stale element always reads an element. Elements are numbered; they stand in chunks, the
- * first of which holds `first` elements and each later one twice as many as the one before. Memory is touched when an
- * element is first handed out, in the order of numbers.
+ * A pool hands out elements of one size and takes them back; it never gives memory to the system before it is
+ * destroyed, so that a reader that holds a stale element always reads an element. Elements are numbered; they stand in
+ * chunks, the first of which holds `first` elements and each later one twice as many as the one before. Memory is
+ * touched when an element is first handed out, in the order of numbers.
  *
- * An element's head is the pool's only while it is free: `link` holds the next free element's number. Everything else in
- * it is left as it was.
+ * An element's head is the pool's only while it is free: `link` holds the next free element's number. Everything else
+ * in it is left as it was.
  *
  * pool_give() makes an element available at once; pool_give_later() when every epoch section that runs now has ended.
  */
@@ -31,13 +31,13 @@ struct pool_chunk {
 
 struct pool {
     uint64_t stride;
-    uint32_t prefix;         /* bytes of an element's room before the element itself */
-    uint32_t shift;          /* stride = odd << shift */
-    uint64_t inverse;        /* of odd, modulo 2^64 */
-    uint32_t first, max;     /* elements in the first chunk; in all */
-    uint32_t bound;          /* numbers below this are handed out; those above are the owner's (pool_at) */
-    uint32_t fresh;          /* atomic: numbers from here on were never handed out */
-    uint32_t n_chunks;       /* atomic */
+    uint32_t prefix;     /* bytes of an element's room before the element itself */
+    uint32_t shift;      /* stride = odd << shift */
+    uint64_t inverse;    /* of odd, modulo 2^64 */
+    uint32_t first, max; /* elements in the first chunk; in all */
+    uint32_t bound;      /* numbers below this are handed out; those above are the owner's (pool_at) */
+    uint32_t fresh;      /* atomic: numbers from here on were never handed out */
+    uint32_t n_chunks;   /* atomic */
     struct pool_chunk chunks[POOL_CHUNKS];
     _Alignas(64) uint64_t free; /* atomic: stack of free elements: count of changes << 32 | number + 1 */
     /* Those given back for later: a batch that waits for its stamp, and a batch that gathers. */
@@ -47,8 +47,8 @@ struct pool {
     uint64_t stamp;
 };
 
-/** A pool of at most max elements of size bytes (header included, a multiple of 8) with prefix bytes before each. first:
- *  elements in the first chunk; it is taken now. bound <= max: how many pool_take() hands out. 0, -ENOMEM. */
+/** A pool of at most max elements of size bytes (header included, a multiple of 8) with prefix bytes before each.
+ * first: elements in the first chunk; it is taken now. bound <= max: how many pool_take() hands out. 0, -ENOMEM. */
 int pool_init(struct pool *p, uint64_t size, uint32_t prefix, uint32_t first, uint32_t max, uint32_t bound);
 void pool_destroy(struct pool *p);
 

@@ -1,9 +1,9 @@
 /* Arrays of things (see thing_array.h), and PROG_ARRAY, whose things are code. */
+#include "vm/epoch.h"
 #include "vm/maps/array.h"
 #include "vm/maps/mem.h"
 #include "vm/maps/thing_array.h"
 #include "vm/maps/types.h"
-#include "vm/epoch.h"
 
 #include <errno.h>
 

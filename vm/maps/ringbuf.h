@@ -17,8 +17,8 @@ int ringbuf_output(struct map *map, const void *data, uint64_t size, uint64_t fl
 /** bpf_ringbuf_query: BPF_RB_AVAIL_DATA 0, RING_SIZE 1, CONS_POS 2, PROD_POS 3; 0 for others. */
 uint64_t ringbuf_query(struct map *map, uint64_t what);
 
-/** Hands each record that is ready, in order, to fn; stops when fn returns below 0 (its value is the result) or after max
- *  (0: all). One consumer at a time. @return how many were handed on. */
+/** Hands each record that is ready, in order, to fn; stops when fn returns below 0 (its value is the result) or after
+ * max (0: all). One consumer at a time. @return how many were handed on. */
 int64_t ringbuf_consume(struct map *map, int (*fn)(void *ctx, void *data, size_t size), void *ctx, uint64_t max);
 /** An eventfd that is readable when a submit woke the consumer; owned by the map. -errno on failure. */
 int ringbuf_fd(struct map *map);

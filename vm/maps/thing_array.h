@@ -1,7 +1,7 @@
 /*
- * Arrays of things: PROG_ARRAY and ARRAY_OF_MAPS. Element i is an atomic pointer to a thing, with a reference that the map
- * took, or NULL. A thing that is taken out is given back at once; it is the thing's own business to outlive the runs that
- * still see it (map_elem_ops).
+ * Arrays of things: PROG_ARRAY and ARRAY_OF_MAPS. Element i is an atomic pointer to a thing, with a reference that the
+ * map took, or NULL. A thing that is taken out is given back at once; it is the thing's own business to outlive the
+ * runs that still see it (map_elem_ops).
  */
 #ifndef VM_MAPS_THING_ARRAY_H
 #define VM_MAPS_THING_ARRAY_H
