@@ -4,6 +4,7 @@
  * in the reverse order, before the epoch is left.
  */
 #include "vm/env.h"
+#include "vm/ctx/ctx.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,6 +38,7 @@ void env_free(struct skep_env *env)
 {
     if (!env)
         return;
+    ctx_drop(env);
     buf_free(&env->scratch);
     free(env);
 }
