@@ -194,7 +194,7 @@ static uint8_t flow_between(const struct skep_insn *a, const struct skep_insn *b
     return b->dst_reg == a->dst_reg ? FLOW_DST : b->src_reg == a->dst_reg ? FLOW_SRC : FLOW_NONE;
 }
 
-static void count_sequences(struct counts *c, const struct machine *m)
+static uint64_t count_sequences(struct counts *c, const struct machine *m)
 {
     uint64_t total = 0;
 
@@ -212,6 +212,7 @@ static void count_sequences(struct counts *c, const struct machine *m)
             add(c, seq, (double)m->times[pc] / (double)total);
         }
     }
+    return total;
 }
 
 static int heavier(const void *a, const void *b)
@@ -257,7 +258,7 @@ void bench_profile(FILE *out, const struct bench_prog *progs, unsigned n, unsign
         if (decode(m)) {
             prepare(&progs[i], mem);
             run(m, mem, progs[i].size);
-            count_sequences(&c, m);
+            fprintf(out, "%-16s %10llu instructions\n", progs[i].name, (unsigned long long)count_sequences(&c, m));
         }
         free(m->ops);
         free(m->target);
