@@ -272,7 +272,7 @@ static int value_of(const struct core_spec *spec, struct value *v)
         v->val = (uint64_t)size;
         return size < 0 ? -EINVAL : 0;
     case CORE_ENUMVAL_VALUE:
-        v->val = core_enum_value(btf_type_at(spec->btf, spec->acc[0].type_id), spec->acc[0].idx);
+        v->val = btf_enum_value(btf_type_at(spec->btf, spec->acc[0].type_id), spec->acc[0].idx);
         return 0;
     default: return field_value(spec, v);
     }
@@ -292,7 +292,8 @@ static int explain_miss(struct core_ctx *ctx, const struct candidates *cands, st
 
     btf_type_text(ctx->match.local, ctx->local.root, &want);
     if (cands->n)
-        btf_type_text(ctx->match.target, miss->type_id, &in);
+        btf_type_text(ctx->match.target, *btf_name(ctx->match.target, miss->type_id) ? miss->type_id : ctx->found.root,
+                      &in);
     if (!cands->n)
         unresolved(ctx, res, "no type '%s' in the target's BTF", buf_text(&want));
     else if (miss->what == CORE_MISS_MEMBER)

@@ -5,18 +5,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-const char *core_enum_name(const struct btf *btf, const struct btf_type *t, uint32_t i)
-{
-    return btf_str(btf, btf_kind(t) == BTF_ENUM ? btf_enums(t)[i].name_off : btf_enums64(t)[i].name_off);
-}
-
-uint64_t core_enum_value(const struct btf_type *t, uint32_t i)
-{
-    if (btf_kind(t) == BTF_ENUM)
-        return (uint64_t)(int64_t)btf_enums(t)[i].val;
-    return (uint64_t)btf_enums64(t)[i].val_hi32 << 32 | btf_enums64(t)[i].val_lo32;
-}
-
 static bool is_composite(const struct btf_type *t)
 {
     return btf_kind(t) == BTF_STRUCT || btf_kind(t) == BTF_UNION;
@@ -140,7 +128,7 @@ int core_spec_parse(const struct btf *btf, const struct core_relo *relo, struct 
         return parse_field(spec, id);
     if (!core_is_enum(t) || spec->n_raw > 1 || spec->raw[0] >= btf_vlen(t))
         return -EINVAL;
-    add_accessor(spec, id, spec->raw[0], core_enum_name(btf, t, spec->raw[0]));
+    add_accessor(spec, id, spec->raw[0], btf_str(btf, btf_enum_name_off(t, spec->raw[0])));
     return 0;
 }
 
@@ -277,7 +265,7 @@ static int match_enumval(struct core_match *m, const struct core_spec *local, ui
     if (!core_is_enum(t))
         return miss(m, CORE_MISS_KIND, id, name, 0);
     for (unsigned i = 0; i < btf_vlen(t); i++) {
-        const char *tn = core_enum_name(m->target, t, i);
+        const char *tn = btf_str(m->target, btf_enum_name_off(t, i));
 
         if (!m->steps)
             return -E2BIG;
@@ -310,13 +298,13 @@ int core_spec_match(struct core_match *m, const struct core_spec *local, uint32_
 static void enumval_text(const struct core_spec *spec, struct buf *out)
 {
     const struct btf_type *t = btf_type_at(spec->btf, btf_resolve(spec->btf, spec->root));
-    uint64_t v = core_enum_value(t, spec->raw[0]);
+    uint64_t v = btf_enum_value(t, spec->raw[0]);
 
     /* Unsigned values of 32 bits are sign-extended by the relocation, but nobody wants to read them so. */
     if (btf_kind(t) == BTF_ENUM && !btf_kflag(t))
         v = (uint32_t)v;
-    buf_printf(out, btf_kflag(t) ? "::%s = %" PRId64 : "::%s = %" PRIu64, core_enum_name(spec->btf, t, spec->raw[0]),
-               v);
+    buf_printf(out, btf_kflag(t) ? "::%s = %" PRId64 : "::%s = %" PRIu64,
+               btf_str(spec->btf, btf_enum_name_off(t, spec->raw[0])), v);
 }
 
 void core_spec_text(const struct core_spec *spec, struct buf *out)

@@ -61,11 +61,6 @@ static inline bool core_is_enum(const struct btf_type *t)
     return btf_kind(t) == BTF_ENUM || btf_kind(t) == BTF_ENUM64;
 }
 
-/** A name of the enum's i-th value. */
-const char *core_enum_name(const struct btf *btf, const struct btf_type *t, uint32_t i);
-/** Its value, sign-extended as libbpf does. */
-uint64_t core_enum_value(const struct btf_type *t, uint32_t i);
-
 /** Parses relo's access string over btf. @return 0, -EINVAL, -E2BIG. */
 int core_spec_parse(const struct btf *btf, const struct core_relo *relo, struct core_spec *spec);
 /** "struct foo.bar[2] (0:1:2 @ offset 12)", "enum e::VALUE = 1", "struct foo". */

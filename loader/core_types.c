@@ -108,13 +108,13 @@ static int enums_match(struct core_match *m, const struct btf_type *l, const str
     if (l->size != t->size || btf_vlen(l) > btf_vlen(t))
         return 0;
     for (unsigned i = 0; i < btf_vlen(l); i++) {
-        const char *name = core_enum_name(m->local, l, i);
+        const char *name = btf_str(m->local, btf_enum_name_off(l, i));
         unsigned j = 0;
 
         for (; j < btf_vlen(t); j++) {
             if (!take_step(m))
                 return -E2BIG;
-            if (names_match(name, core_enum_name(m->target, t, j)))
+            if (names_match(name, btf_str(m->target, btf_enum_name_off(t, j))))
                 break;
         }
         if (j == btf_vlen(t))

@@ -151,6 +151,19 @@ static inline uint32_t btf_int_info(const struct btf_type *t)
     return *(const uint32_t *)(t + 1);
 }
 
+/** Name and value (sign-extended where its 32 bits are) of the i-th value of an ENUM or ENUM64. */
+static inline uint32_t btf_enum_name_off(const struct btf_type *t, unsigned i)
+{
+    return btf_kind(t) == BTF_ENUM ? btf_enums(t)[i].name_off : btf_enums64(t)[i].name_off;
+}
+
+static inline uint64_t btf_enum_value(const struct btf_type *t, unsigned i)
+{
+    if (btf_kind(t) == BTF_ENUM)
+        return (uint64_t)(int64_t)btf_enums(t)[i].val;
+    return (uint64_t)btf_enums64(t)[i].val_hi32 << 32 | btf_enums64(t)[i].val_lo32;
+}
+
 /** Offset and width in bits of member i of a struct or union (width 0: not a bitfield). */
 static inline uint32_t btf_member_bit_off(const struct btf_type *t, unsigned i)
 {

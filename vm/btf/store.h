@@ -96,7 +96,8 @@ static inline bool btf_is_modifier(unsigned kind)
            kind == BTF_TYPE_TAG;
 }
 
-const char *btf_kind_name(unsigned kind); /* "STRUCT" */
+const char *btf_kind_name(unsigned kind);             /* "STRUCT" */
+bool btf_is_char(const struct btf *btf, uint32_t id); /* C's char: an array of it may be text */
 void btf_index_free(struct btf *btf);
 
 /* Checks every own type, and fills in offs, sizes and n_named. types and strs stand, in the host's byte order. */
