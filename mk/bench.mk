@@ -7,9 +7,10 @@ BENCH_NAMES   := $(filter-out prog,$(basename $(notdir $(wildcard bench/progs/*.
 BENCH_BIN     := $(BENCH_NAMES:%=$(B)/bench/%.bin) $(BENCH_NAMES:%=$(B)/bench/%.kernel.bin)
 BENCH_OBJ     := $(patsubst %,$(B)/obj/bench/%.o,main kernel profile)
 BENCH_WARN    := -Wall -Wextra -Werror
+BENCH_INCLUDE := $(addprefix -I,$(wildcard /usr/include/$(shell $(CC) -print-multiarch)))
 BENCH_BPF     := $(BENCH_WARN) -O2 -g -ffreestanding -target bpf -mcpu=v3
 
-.PHONY: bench bench-start bench-build
+.PHONY: bench bench-start bench-build bench-start-build
 bench-build:
 	@tools/deps.sh build demo
 	+@$(MAKE) --no-print-directory -j$$(nproc) $(B)/bench/bench $(BENCH_BIN)
@@ -35,3 +36,22 @@ $(B)/bench/bench: $(BENCH_OBJ) $(BENCH_NAMES:%=$(B)/bench/%.native.o) $(CORE_OBJ
 	$(Q)$(CC) -o $@ $^ $(LDF) -lm
 
 -include $(BENCH_OBJ:.o=.d)
+
+# From start to finish: a median object that needs the kernel's types, and memory without them.
+START_BPF := $(patsubst %,$(B)/bench/start/%.bpf.o,core plain)
+$(B)/bench/start/%.bpf.o: bench/start/%.bpf.c mk/bench.mk
+	@mkdir -p $(@D)
+	$(Q)$(BENCH_CC) $(BENCH_WARN) -O2 -g -target bpf -mcpu=v3 $(BENCH_INCLUDE) -c $< -o $@
+$(B)/bench/start/start: bench/start/start.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CF) -o $@ $<
+
+bench-start-build: $(B)/skep $(START_BPF) $(B)/bench/start/start
+bench-start:
+	@tools/deps.sh build demo
+	+@$(MAKE) --no-print-directory -j$$(nproc) bench-start-build
+	@head -c 64 /dev/zero > $(B)/bench/start/packet
+	@bad=0; start=$(B)/bench/start/start; \
+	  $$start 15 0 "core: kernel's types" $(B)/skep run $(B)/bench/start/core.bpf.o || bad=1; \
+	  $$start 0 8192 "plain: none" $(B)/skep run $(B)/bench/start/plain.bpf.o data_in $(B)/bench/start/packet || bad=1; \
+	  exit $$bad
