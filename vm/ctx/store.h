@@ -13,7 +13,8 @@ struct ctx_store {
     uint32_t ctx_cap;
     unsigned char *user; /* the caller's context as Linux keeps it beside: zero where ctx_in was short */
     uint32_t user_cap;
-    bool has_user; /* ctx_in or ctx_out was given */
+    uint32_t given; /* bytes of ctx_in */
+    bool has_user;  /* ctx_in or ctx_out was given */
     struct skb skb;
     uint64_t flow_keys[7]; /* struct bpf_flow_keys */
 };
