@@ -174,7 +174,7 @@ static bool run_way(struct bench *b, const char *how, struct buf *report)
     if (!err)
         read_elems(b, &o);
     if (err)
-        o.failure = b->keeper.last ? b->keeper.last : strerror(-err);
+        o.failure = b->keeper.first ? b->keeper.first : strerror(-err);
     ok = judge(b->test, how, &o, report);
     env_free(b->env);
     /* A program in its own program array holds itself: empty the arrays first. */
