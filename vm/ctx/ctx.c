@@ -33,6 +33,8 @@ static const struct ctx_kind *const kinds[PROG_TYPE_COUNT] = {
 
 static const struct ctx_kind *kind_of(const struct prog_type *type)
 {
+    if (!type)
+        return &ctx_kind_raw;
     return kinds[type->id] ? kinds[type->id] : &ctx_kind_plain;
 }
 

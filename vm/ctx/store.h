@@ -38,7 +38,7 @@ struct ctx_kind {
     int (*close)(struct skep_env *env, const struct prog_type *type, struct ctx_io *io);
 };
 
-extern const struct ctx_kind ctx_kind_xdp, ctx_kind_skb, ctx_kind_raw_tp, ctx_kind_plain, ctx_kind_packet,
+extern const struct ctx_kind ctx_kind_raw, ctx_kind_xdp, ctx_kind_skb, ctx_kind_raw_tp, ctx_kind_plain, ctx_kind_packet,
     ctx_kind_syscall, ctx_kind_sk_lookup, ctx_kind_flow;
 
 #endif
