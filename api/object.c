@@ -153,8 +153,7 @@ static int create_map(struct skep_object *o, uint32_t i, const struct log *log)
     int err = map_create(&m->def, o->vm->n_cpus, log, &map);
     if (err)
         return err;
-    if (m->def.type == MAP_TYPE_PROG_ARRAY)
-        map->elem_ops = &code_elem_ops;
+    vm_adopt(o->vm, map);
     err = m->internal ? fill_data(map, m) : 0;
     if (!err)
         map_use(&o->maps[i], map);

@@ -31,6 +31,7 @@ struct skep_vm {
     struct helper_set helpers; /* the host's; names and rows live in `arena` */
     struct arena arena;
     struct log log;
+    atomic_uint ids; /* the last number that a map or a program got */
     /* Runs that wait for a CPU: they count themselves, look once more, and sleep. */
     atomic_uint waiters;
     pthread_mutex_t lock;
@@ -66,6 +67,12 @@ struct skep_program {
     struct skep_object *object; /* NULL: the host's own */
     uint32_t index;
 };
+
+/** A number that no other map or program of this vm has, as Linux gives them out; what a lookup in a map of maps reads.
+ */
+uint32_t vm_next_id(struct skep_vm *vm);
+/** What a map that was just created must know before anybody uses it: its number, how it holds programs. */
+void vm_adopt(struct skep_vm *vm, struct map *map);
 
 /** Makes a wrapper a user of a map, and no longer one. When the last user of a PROG_ARRAY goes, its entries go, as in
  * Linux: programs that it holds may hold it, and would keep one another alive for ever. */

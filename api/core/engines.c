@@ -1,7 +1,6 @@
 /* The engines that are built in, the default first. */
 #include "api/core/core.h"
-
-extern const struct engine interp_engine;
+#include "vm/interp/interp.h"
 
 static const struct engine *const engines[] = {&interp_engine};
 

@@ -23,6 +23,13 @@ SAME(HASH_OF_MAPS);
 SAME(RINGBUF);
 #undef SAME
 
+void vm_adopt(struct skep_vm *vm, struct map *map)
+{
+    map->id = vm_next_id(vm);
+    if (map->def.type == MAP_TYPE_PROG_ARRAY)
+        map->elem_ops = &code_elem_ops;
+}
+
 void map_use(struct skep_map *map, struct map *used)
 {
     map->map = map_get(used);
@@ -67,8 +74,7 @@ struct skep_map *skep_map_create(struct skep_vm *vm, uint32_t type, const char *
         free(map);
         return fail_null(err == -ENOTSUP || err == -524 ? -EOPNOTSUPP : err);
     }
-    if (type == MAP_TYPE_PROG_ARRAY)
-        created->elem_ops = &code_elem_ops;
+    vm_adopt(vm, created);
     map_use(map, created);
     map_put(created);
     map->def = &created->def;

@@ -18,7 +18,6 @@ int program_lower(struct skep_vm *vm, struct prog *prog, struct map *const *maps
                   const struct log *log, struct code **out)
 {
     struct skep_exec_opts exec;
-    (void)vm;
     if (!opts_read(&exec, sizeof(exec), user))
         return log_fail(log, -EINVAL, "options of execution that this library does not know");
     if (exec.no_opts & ~CODE_OPT_ALL)
@@ -30,7 +29,10 @@ int program_lower(struct skep_vm *vm, struct prog *prog, struct map *const *maps
                              .opts = CODE_OPT_ALL & ~exec.no_opts,
                              .count_insns = exec.count_insns || !exec.unchecked,
                              .engine = engine->name};
-    return code_lower(prog, NULL, maps, &opts, engine, log, out);
+    int err = code_lower(prog, NULL, maps, &opts, engine, log, out);
+    if (!err)
+        (*out)->id = vm_next_id(vm);
+    return err;
 }
 
 /* ---- Loading ---- */

@@ -221,6 +221,11 @@ struct skep_vm *vm_get(struct skep_vm *vm)
     return vm;
 }
 
+uint32_t vm_next_id(struct skep_vm *vm)
+{
+    return atomic_fetch_add_explicit(&vm->ids, 1, memory_order_relaxed) + 1;
+}
+
 void skep_vm__free(struct skep_vm *vm)
 {
     if (vm && atomic_fetch_sub_explicit(&vm->refs, 1, memory_order_acq_rel) == 1)

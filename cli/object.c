@@ -1,0 +1,68 @@
+/* Opening an object and finding the program that a command means. */
+#include "cli/cli.h"
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_OBJECT = 256 << 20 };
+
+static struct skep_object *open_stdin(struct cli *c, const struct skep_object_open_opts *opts, int *status)
+{
+    struct buf data = {0};
+    struct skep_object_open_opts named = *opts;
+    if (!named.object_name)
+        named.object_name = "stdin";
+    struct skep_object *obj = NULL;
+    *status = file_read(c, "-", MAX_OBJECT, &data);
+    if (!*status)
+        obj = skep_object__open_mem(data.data ? data.data : "", data.len, &named);
+    buf_free(&data);
+    return obj;
+}
+
+struct skep_object *cli_open(struct cli *c, const char *path, const struct skep_object_open_opts *opts, int *status)
+{
+    *status = STATUS_OK;
+    struct skep_object *obj = strcmp(path, "-") ? skep_object__open_file(path, opts) : open_stdin(c, opts, status);
+    if (obj || *status)
+        return obj;
+    *status = cli_status(errno);
+    if (!c->failed)
+        cli_fail(c, *status, "%s: cannot be opened: %s", path, strerror(errno));
+    return NULL;
+}
+
+static void list_programs(struct buf *out, const struct skep_object *obj)
+{
+    struct skep_program *p;
+    skep_object__for_each_program(p, obj)
+    {
+        const char *type = skep_prog_type_str(skep_program__type(p));
+        buf_printf(out, "\n  %-24s %-16s SEC(\"%s\")", skep_program__name(p), type ? type : "?",
+                   skep_program__section_name(p));
+    }
+}
+
+struct skep_program *cli_program(struct cli *c, const struct skep_object *obj, const char *name, int *status)
+{
+    struct skep_program *first = skep_object__next_program(obj, NULL), *p;
+    struct buf list = {0};
+    *status = STATUS_USAGE;
+    if (!first) {
+        *status = cli_fail(c, STATUS_REFUSED, "%s: there is no program in this object", skep_object__name(obj));
+        return NULL;
+    }
+    if (name && (p = skep_object__find_program_by_name(obj, name)))
+        return p;
+    if (!name && !skep_object__next_program(obj, first))
+        return first;
+    list_programs(&list, obj);
+    if (name)
+        cli_fail(c, STATUS_USAGE, "%s: there is no program '%s'; it has:%s", skep_object__name(obj), name,
+                 buf_text(&list));
+    else
+        cli_fail(c, STATUS_USAGE, "%s: several programs; name the one that is meant:%s", skep_object__name(obj),
+                 buf_text(&list));
+    buf_free(&list);
+    return NULL;
+}

@@ -1,0 +1,89 @@
+/*
+ * `skep run`, cut into: options (run_opts.c), one run or many and their report (run.c), packets of a file (pcap.c), map
+ * contents in and out (maps.c, pin.c), events (events.c), traps (trap.c), raw programs (raw.c).
+ */
+#ifndef CLI_RUN_H
+#define CLI_RUN_H
+
+#include "api/object.h"
+#include "cli/cli.h"
+
+/* What was asked for. Strings are argv's. */
+struct run_opts {
+    const char *object, *prog, *type;
+    const char *data_in, *data_out, *ctx_in, *ctx_out, *pcap_in, *pcap_out, *mem, *btf, *pin_dir, *kconfig;
+    bool raw, dump_maps, time_pcap, has_cpu, has_max;
+    uint64_t repeat, cpus, cpu, max_insns, ifindex, packets;
+    struct skep_world world;
+    struct skep_exec_opts exec;
+    const char **sets, **maps, **events; /* "VAR=VALUE", "NAME=FILE", "[MAP=]TYPE" */
+    uint32_t n_sets, n_maps, n_events;
+};
+
+/** Reads the arguments. @return 0 or STATUS_USAGE, said. The lists are to be freed in any case. */
+int run_parse(struct cli *c, struct run_opts *o, int argc, char **argv);
+void run_opts_free(struct run_opts *o);
+
+/* What runs. */
+struct run {
+    struct cli *c;
+    const struct run_opts *o;
+    struct skep_object *obj; /* NULL: a raw program */
+    struct skep_program *prog;
+    struct buf trace; /* JSON: lines, each with its NUL */
+    struct events *events;
+    struct buf ctx_in;
+    uint64_t runs; /* so far: seeds differ from one to the next */
+};
+
+enum { CLI_MAX_DATA = 64 << 20, CLI_OUT_ROOM = 256 << 10 };
+
+/** Runs once (opts.repeat times), with the world that the options ask for; then shows the events that came.
+ *  @param time  of the clock, ns; UINT64_MAX: as the options say.
+ *  @return 0, or the API's error. */
+int run_once(struct run *r, struct skep_run_opts *opts, uint64_t time);
+
+/** Fills in the context of a run: ctx_in, or the one that --ifindex asks for. @return 0 or a status, said. */
+int run_context(struct run *r, struct skep_run_opts *opts);
+
+/** What the user pressed Ctrl-C for: points to a flag that ends the run. */
+volatile uint32_t *run_stop_flag(void);
+
+/* ---- Packets of a file ---- */
+
+/** Runs the program over the packets of o->pcap_in. @return the status, said. Writes into the open JSON object. */
+int pcap_run(struct run *r);
+
+/* ---- Maps ---- */
+
+/** Fills a map from "NAME=FILE". */
+int maps_fill(struct cli *c, struct skep_object *obj, const char *arg);
+/** Prints all maps of an object, as the "maps" of the JSON or as text. */
+void maps_dump(struct cli *c, const struct skep_object *obj);
+/** Fills one map from JSON that stands in text. name: of the file, for messages. */
+int maps_read(struct cli *c, struct skep_object *obj, struct skep_map *map, const char *name, const char *text,
+              size_t len);
+
+/* ---- Pinned maps as files of a directory ---- */
+
+int pins_load(struct cli *c, struct skep_object *obj, const char *dir);
+int pins_save(struct cli *c, const struct skep_object *obj, const char *dir);
+
+/* ---- Events ---- */
+
+/** Opens a reader for every ring and perf buffer of the object. NULL: said. */
+struct events *events_open(struct run *r);
+/** Shows what came. In JSON, "events" must be the open array. */
+void events_show(struct events *e);
+void events_close(struct events *e);
+
+/* ---- Traps ---- */
+
+/** Tells of a trap: to stderr, or as members of the open JSON object. where: "packet 12" or NULL. */
+void trap_show(struct run *r, const struct skep_trap *trap, const char *where);
+
+/* ---- Raw programs ---- */
+
+int raw_run(struct cli *c, const struct run_opts *o);
+
+#endif
