@@ -1,0 +1,21 @@
+# Maps by themselves: `make asan-maps` and `make tsan-maps` run the tests of maps and epochs under ASan and UBSan, and
+# under TSan, each built with its own flags from nothing but what maps need.
+comma      := ,
+MAPS_SRC   := vm/epoch.c vm/abi/map_types.c base/log.c $(wildcard vm/maps/*.c)
+MAPS_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_maps*.c tests/unit/test_epoch.c))
+MAPS_CF    := -std=gnu11 -O1 -g $(WARN) -Wno-missing-prototypes -fno-omit-frame-pointer -pthread -Iinclude -I. -D_GNU_SOURCE
+
+define maps_sanitized
+.SECONDARY:
+$$(B)/maps-$(1)/%.o: %.c
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(MAPS_CF) $(2) -MMD -MP -c $$< -o $$@
+$$(B)/maps-$(1)/test_%: tests/unit/test_%.c $$(MAPS_SRC:%.c=$$(B)/maps-$(1)/%.o)
+	$$(Q)$$(CC) $$(MAPS_CF) $(2) -MMD -MP -MF $$@.d -o $$@ $$(filter %.c %.o,$$^) -lcmocka
+.PHONY: $(1)-maps
+$(1)-maps: $$(MAPS_TESTS:%=$$(B)/maps-$(1)/%)
+	@for t in $$^; do echo "$$$$t"; $$$$t || exit 1; done
+-include $$(wildcard $$(B)/maps-$(1)/*.d $$(B)/maps-$(1)/*/*.d $$(B)/maps-$(1)/*/*/*.d)
+endef
+$(eval $(call maps_sanitized,asan,-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined))
+$(eval $(call maps_sanitized,tsan,-fsanitize=thread))
