@@ -351,7 +351,7 @@ uint64_t env_trap_mem(struct skep_env *env, uint64_t addr, uint64_t size, unsign
     if (addr < 4096 && addr + size <= 8192)
         return env_trap(env, TRAP_null_pointer, addr, size32, "%s of %llu bytes at 0x%llx", verb,
                         (unsigned long long)size, (unsigned long long)addr);
-    if (env->ctx && addr - (uintptr_t)env->ctx < env->ctx_size) {
+    if (env->ctx_layout && env->ctx && addr - (uintptr_t)env->ctx < env->ctx_size) {
         kind = TRAP_ctx_access;
         uint64_t off = addr - (uintptr_t)env->ctx;
         const struct ctx_layout *layout = env->ctx_layout;

@@ -174,7 +174,7 @@ static bool run_way(struct bench *b, const char *how, struct buf *report)
     if (!err)
         read_elems(b, &o);
     if (err)
-        o.failure = b->keeper.last ? b->keeper.last : strerror(-err);
+        o.failure = b->keeper.first ? b->keeper.first : strerror(-err);
     ok = judge(b->test, how, &o, report);
     env_free(b->env);
     /* A program in its own program array holds itself: empty the arrays first. */
@@ -191,6 +191,7 @@ static bool run_way(struct bench *b, const char *how, struct buf *report)
 
 unsigned engines_run(const struct test *test, const char *only, struct buf *report)
 {
+    struct buf repeated = {0}; /* what further ways say is mostly the same again */
     unsigned failed = 0;
 
     for (size_t e = 0; e < sizeof(engine_names) / sizeof(*engine_names); e++)
@@ -204,7 +205,10 @@ unsigned engines_run(const struct test *test, const char *only, struct buf *repo
             b.keeper.arena = &b.arena;
             b.log = (struct log){.fn = keep, .ctx = &b.keeper, .max = SKEP_LOG_ERROR};
             snprintf(how, sizeof(how), "%s, %s", engine_names[e], ways[w].name);
-            failed += !run_way(&b, how, report);
+            failed += !run_way(&b, how, failed ? &repeated : report);
         }
+    if (failed > 1)
+        buf_printf(report, "    and %u other ways\n", failed - 1);
+    buf_free(&repeated);
     return failed;
 }

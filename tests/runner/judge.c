@@ -7,8 +7,8 @@ void keep(void *keeper, enum skep_log_level level, const char *text)
 {
     struct keeper *k = keeper;
 
-    if (level == SKEP_LOG_ERROR)
-        k->last = arena_strdup(k->arena, text);
+    if (level == SKEP_LOG_ERROR && !k->first)
+        k->first = arena_strdup(k->arena, text);
 }
 
 static bool differ(struct buf *report, const struct test *test, uint32_t line, const char *how, const char *fmt, ...)

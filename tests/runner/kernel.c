@@ -63,9 +63,10 @@ static bool fails(struct kernel *k, const char *what, int err)
     return err < 0;
 }
 
-static int create_map(struct kernel *k, uint32_t type, uint32_t key, uint32_t value, uint32_t max)
+static int create_map(struct kernel *k, uint32_t type, uint32_t key, uint32_t value, uint32_t max, uint32_t flags)
 {
-    union bpf_attr attr = {.map_type = type, .key_size = key, .value_size = value, .max_entries = max};
+    union bpf_attr attr = {
+        .map_type = type, .key_size = key, .value_size = value, .max_entries = max, .map_flags = flags};
 
     return hold(k, bpf(BPF_MAP_CREATE, &attr));
 }
@@ -90,18 +91,18 @@ static bool make_maps(struct kernel *k)
     uint32_t zero = 0;
 
     k->mem_map = k->result_map = -1;
-    k->result_map = create_map(k, MAP_TYPE_ARRAY, 4, 16, 1);
+    k->result_map = create_map(k, MAP_TYPE_ARRAY, 4, 16, 1, 0);
     if (fails(k, "result map", k->result_map))
         return false;
     if (t->mem.size) {
-        k->mem_map = create_map(k, MAP_TYPE_ARRAY, 4, t->mem.size, 1);
+        k->mem_map = create_map(k, MAP_TYPE_ARRAY, 4, t->mem.size, 1, 0);
         if (fails(k, "memory", k->mem_map) || fails(k, "memory", update(k->mem_map, &zero, t->mem.data)))
             return false;
     }
     for (uint32_t i = 0; i < t->n_maps; i++) {
         const struct map_def *d = &t->maps[i];
 
-        k->maps[i] = create_map(k, d->type, d->key_size, d->value_size, d->max_entries);
+        k->maps[i] = create_map(k, d->type, d->key_size, d->value_size, d->max_entries, d->flags);
         if (fails(k, d->name, k->maps[i]))
             return false;
     }

@@ -122,13 +122,13 @@ static int read_type(struct reader *r, char *value)
 static int read_map(struct reader *r, char *value)
 {
     struct map_def def = {.spin_lock_off = -1};
-    uint64_t n[3];
+    uint64_t n[3], flags = 0;
     char *name = word(&value), *type = word(&value);
 
     if (r->test->n_maps == TEST_MAX_MAPS)
         return refuse(r, "a test has at most %d maps", TEST_MAX_MAPS);
     if (!name || !type || strlen(name) >= MAP_NAME_LEN)
-        return refuse(r, "a map is NAME TYPE KEY VALUE MAX");
+        return refuse(r, "a map is NAME TYPE KEY VALUE MAX [FLAGS]");
     snprintf(def.name, sizeof(def.name), "%s", name);
     def.type = map_type_by_name(type);
     if (!def.type)
@@ -139,6 +139,9 @@ static int read_map(struct reader *r, char *value)
     def.key_size = (uint32_t)n[0];
     def.value_size = (uint32_t)n[1];
     def.max_entries = (uint32_t)n[2];
+    if (value[strspn(value, " \t")] && number(r, word(&value), &flags))
+        return -EINVAL;
+    def.flags = (uint32_t)flags;
     r->test->maps[r->test->n_maps++] = def;
     return 0;
 }

@@ -30,10 +30,10 @@ const char *kernel_refuses(void);
 /** Runs a test through bpf(2). What outcome points to lives in arena. */
 void kernel_run(const struct test *test, struct arena *arena, struct outcome *outcome);
 
-/** A log that keeps the last message in memory of the arena: *ctx is a struct keeper. */
+/** A log that keeps the first error in memory of the arena: *ctx is a struct keeper. */
 struct keeper {
     struct arena *arena;
-    const char *last;
+    const char *first;
 };
 void keep(void *keeper, enum skep_log_level level, const char *text);
 

@@ -8,7 +8,7 @@
  *     ; type: xdp                       program type; without it r1 is the memory and r2 its length
  *     ; mem: 01 02 00*6                 memory given to a program without a type (bytes; `*N` repeats one)
  *     ; ctx: HEX   ; data: HEX          context and packet of a typed program
- *     ; map: NAME TYPE KEY VALUE MAX    a map; the text refers to it as map[NAME]
+ *     ; map: NAME TYPE KEY VALUE MAX [FLAGS]   a map; the text refers to it as map[NAME]
  *     ; map-set: NAME KEY VALUE         an element before the run (hex bytes)
  *     ; tail: NAME INDEX [TEST]         puts the program of TEST (or this one) into a program array
  *     ; result: V                       r0 at the end, 64 bits: decimal, negative or hex

@@ -33,6 +33,8 @@ static const struct ctx_kind *const kinds[PROG_TYPE_COUNT] = {
 
 static const struct ctx_kind *kind_of(const struct prog_type *type)
 {
+    if (!type)
+        return &ctx_kind_raw;
     return kinds[type->id] ? kinds[type->id] : &ctx_kind_plain;
 }
 
@@ -61,6 +63,9 @@ int ctx_open(struct skep_env *env, const struct prog_type *type, const struct ct
     memset(&env->redirect, 0, sizeof(env->redirect));
     if ((io->data_size_in && !io->data_in) || (io->ctx_size_in && !io->ctx_in))
         return log_fail(log, -EINVAL, "%s has a size but no bytes", io->data_in ? "ctx_in" : "data_in");
+    if (!ctx_store(env))
+        return log_fail(log, -ENOMEM, "no memory for a context");
+    env->ctx_store->given = io->ctx_in ? io->ctx_size_in : 0;
     err = kind_of(type)->open(env, type, io, log);
     if (err)
         forget(env);

@@ -4,7 +4,9 @@
  * results and gives the buffers back to the environment, which keeps them for the next run.
  *
  * Types that Linux has no test run for (kprobe, tracepoint, perf_event and other hooks of the tracer) take ctx_in as
- * the record itself; what is not given is zero. Interface numbers are taken as they are: a run's world has no devices.
+ * the record itself; what is not given is zero. A program without a type (type NULL) gets a copy of data_in as
+ * env->ctx, and data_out is what that memory became. Interface numbers are taken as they are: a run's world has no
+ * devices.
  */
 #ifndef VM_CTX_CTX_H
 #define VM_CTX_CTX_H

@@ -6,7 +6,7 @@
 #ifndef VM_CTX_PACKET_H
 #define VM_CTX_PACKET_H
 
-#include "vm/env.h"
+#include "vm/ctx/ctx.h"
 
 enum {
     PACKET_PAGE = 4096,

@@ -117,6 +117,23 @@ static int close_packet(struct skep_env *env, const struct prog_type *type, stru
     return err ? err : close_plain(env, type, io);
 }
 
+/* A program without a type works on a copy of data_in, which r1 points to. */
+static int open_raw(struct skep_env *env, const struct prog_type *type, const struct ctx_io *io, const struct log *log)
+{
+    (void)type;
+    if (!ctx_make(env, io->data_size_in))
+        return log_fail(log, -ENOMEM, "no memory for %u bytes", io->data_size_in);
+    if (io->data_size_in)
+        memcpy(env->ctx, io->data_in, io->data_size_in);
+    return 0;
+}
+
+static int close_raw(struct skep_env *env, const struct prog_type *type, struct ctx_io *io)
+{
+    (void)type;
+    return ctx_give_data(io, env->ctx, env->ctx_size);
+}
+
 struct sk_lookup {
     uint64_t sk;
     uint32_t family, protocol, remote_ip4, remote_ip6[4], remote_port, local_ip4, local_ip6[4], local_port,
@@ -218,6 +235,7 @@ static int close_flow(struct skep_env *env, const struct prog_type *type, struct
     return err ? err : ctx_give_ctx(io, env->ctx_store->user, sizeof(*keys));
 }
 
+const struct ctx_kind ctx_kind_raw = {open_raw, close_raw};
 const struct ctx_kind ctx_kind_plain = {open_plain, close_plain};
 const struct ctx_kind ctx_kind_raw_tp = {open_raw_tp, close_plain};
 const struct ctx_kind ctx_kind_syscall = {open_syscall, close_plain};

@@ -13,7 +13,8 @@ struct ctx_store {
     uint32_t ctx_cap;
     unsigned char *user; /* the caller's context as Linux keeps it beside: zero where ctx_in was short */
     uint32_t user_cap;
-    bool has_user; /* ctx_in or ctx_out was given */
+    uint32_t given; /* bytes of ctx_in */
+    bool has_user;  /* ctx_in or ctx_out was given */
     struct skb skb;
     uint64_t flow_keys[7]; /* struct bpf_flow_keys */
 };
@@ -37,7 +38,7 @@ struct ctx_kind {
     int (*close)(struct skep_env *env, const struct prog_type *type, struct ctx_io *io);
 };
 
-extern const struct ctx_kind ctx_kind_xdp, ctx_kind_skb, ctx_kind_raw_tp, ctx_kind_plain, ctx_kind_packet,
+extern const struct ctx_kind ctx_kind_raw, ctx_kind_xdp, ctx_kind_skb, ctx_kind_raw_tp, ctx_kind_plain, ctx_kind_packet,
     ctx_kind_syscall, ctx_kind_sk_lookup, ctx_kind_flow;
 
 #endif
