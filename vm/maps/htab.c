@@ -22,6 +22,8 @@ int htab_check(const struct map_def *def, const struct log *log)
 
     if (def->type == MAP_TYPE_LRU_HASH && def->flags & MAP_F_NO_PREALLOC)
         return log_fail(log, -ENOTSUPP, "map '%s': an LRU map is always preallocated", def->name);
+    if (def->flags & MAP_F_NO_COMMON_LRU && def->flags & MAP_F_NUMA_NODE)
+        return log_fail(log, -EINVAL, "map '%s': an LRU list a CPU does not go with a NUMA node", def->name);
     if ((uint64_t)def->key_size + def->value_size >= KMALLOC_MAX - LINUX_ELEM)
         return log_fail(log, -E2BIG, "map '%s': key and value of %u and %u bytes are too large", def->name,
                         def->key_size, def->value_size);

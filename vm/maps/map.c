@@ -297,7 +297,10 @@ int map_freeze(struct map *map)
 {
     if (map->def.spin_lock_off >= 0)
         return -ENOTSUPP;
-    return __atomic_exchange_n(&map->frozen, true, __ATOMIC_ACQ_REL) ? -EBUSY : 0;
+    /* Who may not write may not freeze; a second time is the same (Linux 6.18; it was -EBUSY before). */
+    if (!host_may_write(map) || __atomic_exchange_n(&map->frozen, true, __ATOMIC_ACQ_REL))
+        return -EPERM;
+    return 0;
 }
 
 uint32_t map_host_value_size(const struct map *map)
