@@ -2,10 +2,10 @@
  * Reading memory that may not be there. env_probe() knows what the world holds; what it does not hold gives -EFAULT and
  * a destination of zeroes, as Linux leaves it.
  */
+#include "vm/helpers/probe.h"
 #include "vm/helpers/helper.h"
 
-/* Which memory a helper without _kernel or _user reads: below the top of user space it is user memory. */
-static enum env_mem_kind kind_of(uint64_t addr)
+enum env_mem_kind probe_kind(uint64_t addr)
 {
     return addr >> 63 ? ENV_MEM_KERNEL : ENV_MEM_USER;
 }
@@ -28,17 +28,14 @@ static uint64_t copy(struct skep_env *env, uint64_t dst, uint64_t size, uint64_t
     return 0;
 }
 
-/* Copies up to and with the NUL. A string may end right before memory does, hence the bytes one by one at the end. */
-static uint64_t copy_str(struct skep_env *env, uint64_t dst, uint64_t size, uint64_t src, enum env_mem_kind kind)
+/* A string may end right before memory does, hence the bytes one by one where the whole room is not there. */
+int64_t probe_str(struct skep_env *env, char *to, uint64_t size, uint64_t src, enum env_mem_kind kind)
 {
     const char *from;
-    char *to;
     uint64_t len;
 
-    size = (uint32_t)size;
     if (!size)
         return 0;
-    to = helper_ptr(dst);
     from = env_probe(env, src, size, kind);
     if (from) {
         len = strnlen(from, size);
@@ -48,7 +45,7 @@ static uint64_t copy_str(struct skep_env *env, uint64_t dst, uint64_t size, uint
             from = env_probe(env, src + len, 1, kind);
             if (!from) {
                 memset(to, 0, size);
-                return helper_error(-EFAULT);
+                return -EFAULT;
             }
             to[len] = *from;
             if (!*from)
@@ -58,12 +55,17 @@ static uint64_t copy_str(struct skep_env *env, uint64_t dst, uint64_t size, uint
     if (len == size)
         len--;
     to[len] = 0;
-    return len + 1;
+    return (int64_t)len + 1;
+}
+
+static uint64_t copy_str(struct skep_env *env, uint64_t dst, uint64_t size, uint64_t src, enum env_mem_kind kind)
+{
+    return (uint64_t)probe_str(env, helper_ptr(dst), (uint32_t)size, src, kind);
 }
 
 HELPER_BODY(probe_read)
 {
-    return copy(env, a1, a2, a3, kind_of(a3));
+    return copy(env, a1, a2, a3, probe_kind(a3));
 }
 
 HELPER_BODY(probe_read_kernel)
@@ -83,7 +85,7 @@ HELPER_BODY(copy_from_user)
 
 HELPER_BODY(probe_read_str)
 {
-    return copy_str(env, a1, a2, a3, kind_of(a3));
+    return copy_str(env, a1, a2, a3, probe_kind(a3));
 }
 
 HELPER_BODY(probe_read_kernel_str)
