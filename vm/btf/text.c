@@ -101,7 +101,7 @@ static uint32_t grow(const struct btf *btf, uint32_t id, unsigned depth, struct 
 
     switch (btf_kind(t)) {
     case BTF_PTR:
-        wrap(inner, joins_word(buf_text(quals)) ? " " : "", "");
+        wrap(inner, quals->len && joins_word(buf_text(inner)) ? " " : "", "");
         wrap(inner, buf_text(quals), "");
         wrap(inner, binds_tighter(btf, t->type) ? "(*" : "*", binds_tighter(btf, t->type) ? ")" : "");
         buf_clear(quals);
