@@ -3,6 +3,7 @@
 #define SKEP_SKEP_H
 
 #include <skep/buffer.h>
+#include <skep/insn.h>
 #include <skep/map.h>
 #include <skep/object.h>
 #include <skep/program.h>
