@@ -41,7 +41,7 @@ static bool has_gas_addends(const struct elf *elf, const struct elf_section *rel
 {
     const struct elf_section *comment = elf_section_by_name(elf, ".comment");
 
-    if (rel->type != SHT_REL || !comment || !comment->data || comment->size < 5 || memcmp(comment->data, "GCC:", 4))
+    if (rel->type != SHT_REL || !comment || !comment->data || !memmem(comment->data, comment->size, "GCC: ", 5))
         return false;
     for (uint32_t i = 0; i < n; i++) {
         const struct elf_symbol *sym = &elf->symbols[relocs[i].sym];

@@ -1,0 +1,254 @@
+/*
+ * objtest: opens and links objects, shows what they are, and compares with expectations.
+ *
+ *   objtest [-q] OBJ...          open, link and show each; a line for each that fails
+ *   objtest -e SOURCE.c OBJ      compare with the expectations in the C source, ending with "N passed, N failed, N skipped"
+ *   objtest -m N SEED OBJ...     N damaged copies of each: truncated, bits and bytes changed, fields made extreme; each must
+ *                                open and link, or fail with a message
+ */
+#include "tests/loader/expect.h"
+
+#include "vm/abi/map_types.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void collect(void *ctx, enum skep_log_level level, const char *text)
+{
+    buf_printf(ctx, "%c %s\n", "EWID"[level], text);
+}
+
+static void show_maps(const struct object *obj)
+{
+    for (uint32_t i = 0; i < obj->n_maps; i++) {
+        const struct object_map *m = &obj->maps[i];
+        const char *type = map_type_name(m->def.type);
+
+        printf("  map %s: %s key %u value %u max %u flags 0x%x lock %d%s\n", m->def.name, type ? type : "?", m->def.key_size,
+               m->def.value_size, m->def.max_entries, m->def.flags, m->def.spin_lock_off, m->def.inner ? " inner" : "");
+        for (uint32_t j = 0; j < m->n_init; j++)
+            printf("    [%u] = %s\n", m->init[j].key,
+                   m->init[j].map >= 0 ? obj->maps[m->init[j].map].def.name : obj->progs[m->init[j].prog].name);
+    }
+}
+
+static void show(const struct object *obj)
+{
+    printf("%s: license '%s' version %u\n", obj->name, obj->license, obj->kern_version);
+    show_maps(obj);
+    for (uint32_t i = 0; i < obj->n_vars; i++)
+        printf("  var %s: %s+%u size %u type %u%s%s\n", obj->vars[i].name, obj->vars[i].section, obj->vars[i].off,
+               obj->vars[i].size, obj->vars[i].btf_id, obj->vars[i].is_static ? " static" : "",
+               obj->vars[i].weak ? " weak" : "");
+    for (uint32_t i = 0; i < obj->n_progs; i++) {
+        const struct object_prog *p = &obj->progs[i];
+        const struct prog_type *t = prog_type_find(p->type);
+
+        printf("  prog %s: section '%s' type %s target '%s' insns %u funcs %u lines %u poison %u\n", p->name, p->section,
+               t ? t->name : "?", p->target, p->n_insns, p->prog ? p->prog->n_funcs : 0, p->prog ? p->prog->n_lines : 0,
+               p->prog ? p->prog->n_poison : 0);
+    }
+    for (uint32_t i = 0; i < obj->n_relocs; i++)
+        printf("  reloc %s+%u: %s %s %s %" PRIu64 "\n", obj->relocs[i].section, obj->relocs[i].insn, obj->relocs[i].kind,
+               obj->relocs[i].symbol, obj->relocs[i].resolved ? "ok" : "unresolved", obj->relocs[i].value);
+}
+
+static char *read_text(const char *path, size_t *size)
+{
+    struct buf b = { 0 };
+    char block[65536];
+    FILE *f = fopen(path, "re");
+    size_t n;
+
+    if (!f) {
+        perror(path);
+        exit(2);
+    }
+    while ((n = fread(block, 1, sizeof(block), f)))
+        buf_add(&b, block, n);
+    fclose(f);
+    buf_add(&b, "", 1);
+    *size = b.len - 1;
+    return b.data;
+}
+
+static int load(const char *path, const char *kconfig, const struct log *log, struct object **out)
+{
+    struct object_open_opts open = { .kconfig = kconfig };
+    struct object_link_opts link = { 0 };
+    int err = object_open_file(path, &open, log, out);
+
+    if (!err)
+        err = object_link(*out, &link, log);
+    if (err && *out) {
+        object_free(*out);
+        *out = NULL;
+    }
+    return err;
+}
+
+static int show_all(char **paths, int n, bool quiet)
+{
+    int failed = 0;
+
+    for (int i = 0; i < n; i++) {
+        struct buf said = { 0 };
+        struct log log = { .fn = collect, .ctx = &said, .max = quiet ? SKEP_LOG_ERROR : SKEP_LOG_DEBUG };
+        struct object *obj = NULL;
+        int err = load(paths[i], NULL, &log, &obj);
+
+        fputs(buf_text(&said), stdout);
+        if (err)
+            printf("FAIL %s: %d\n", paths[i], err);
+        else if (!quiet)
+            show(obj);
+        failed += err != 0;
+        object_free(obj);
+        buf_free(&said);
+    }
+    printf("%d passed, %d failed, 0 skipped\n", n - failed, failed);
+    return failed != 0;
+}
+
+static int expect(const char *source, const char *path)
+{
+    struct buf said = { 0 }, kconfig = { 0 };
+    struct log log = { .fn = collect, .ctx = &said, .max = SKEP_LOG_WARN };
+    struct counts counts = { 0 };
+    struct outcome o = { .path = path };
+    char name[32], rest[512];
+    const char *text;
+    size_t size;
+
+    o.source = text = read_text(source, &size);
+    while (expect_next(&text, name, rest))
+        if (!strcmp(name, "kconfig"))
+            buf_printf(&kconfig, "%s\n", rest);
+    o.err = load(path, buf_text(&kconfig), &log, &o.obj);
+    o.messages = buf_text(&said);
+    expect_all(&o, &counts);
+    object_free(o.obj);
+    free((char *)o.source);
+    buf_free(&said);
+    buf_free(&kconfig);
+    printf("%u passed, %u failed, 0 skipped\n", counts.passed, counts.failed);
+    return counts.failed != 0;
+}
+
+/* ---- Damage ---- */
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state += 0x9e3779b97f4a7c15;
+    uint64_t z = *state;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+
+static size_t damage(unsigned char *p, size_t size, uint64_t *r)
+{
+    static const uint64_t extremes[] = { 0, 1, 7, 8, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff, -1ull };
+    unsigned changes = 1 + next_random(r) % 4;
+    /* The headers of the sections are at the end in what clang writes, and small, so they get their share. */
+    size_t tail = size > 4096 ? 4096 : size;
+
+    if (next_random(r) % 8 == 0)
+        return next_random(r) % (size + 1);
+    for (unsigned i = 0; i < changes; i++) {
+        uint64_t where = next_random(r) % 4, at;
+
+        at = where == 0 ? next_random(r) % 64 : where == 1 ? size - 1 - next_random(r) % tail : next_random(r) % size;
+        if (at >= size)
+            continue;
+        switch (next_random(r) % 4) {
+        case 0: p[at] ^= (unsigned char)(1u << next_random(r) % 8); break;
+        case 1: p[at] = (unsigned char)next_random(r); break;
+        case 2: {
+            size_t width = 1u << next_random(r) % 4;
+            uint64_t v = extremes[next_random(r) % (sizeof(extremes) / sizeof(extremes[0]))];
+
+            at &= ~(uint64_t)(width - 1);
+            memcpy(p + at, &v, width <= size - at ? width : size - at);
+            break;
+        }
+        default: {
+            /* A piece of the file over another one: offsets and ids that are right elsewhere. */
+            size_t n = 1 + next_random(r) % 32, from = next_random(r) % size;
+
+            n = n < size - at ? n : size - at;
+            n = n < size - from ? n : size - from;
+            memmove(p + at, p + from, n);
+        }
+        }
+    }
+    return size;
+}
+
+static int damage_all(unsigned n, uint64_t seed, char **paths, int n_paths)
+{
+    unsigned loaded = 0, refused = 0, silent = 0;
+    double slowest = 0;
+
+    for (int i = 0; i < n_paths; i++) {
+        size_t size;
+        char *bytes = read_text(paths[i], &size);
+
+        for (unsigned j = 0; j < n; j++) {
+            uint64_t r = seed + (uint64_t)i * 1000003 + j;
+            /* A block of exactly its size, so that a sanitizer sees the first byte past it. */
+            unsigned char *copy = malloc(size);
+            struct buf said = { 0 };
+            struct log log = { .fn = collect, .ctx = &said, .max = SKEP_LOG_ERROR };
+            struct object_link_opts link = { 0 };
+            struct object *obj = NULL;
+            struct timespec a, b;
+            double took;
+            int err;
+
+            if (!copy)
+                abort();
+            memcpy(copy, bytes, size);
+            clock_gettime(CLOCK_MONOTONIC, &a);
+            err = object_open_mem(copy, damage(copy, size, &r), paths[i], NULL, &log, &obj);
+            if (!err) {
+                link.target = obj->btf; /* the kernel's would take longer than all the rest */
+                err = object_link(obj, &link, &log);
+            }
+            clock_gettime(CLOCK_MONOTONIC, &b);
+            took = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
+            if (took > slowest)
+                slowest = took;
+            loaded += !err;
+            refused += err != 0;
+            if (err && !*buf_text(&said)) {
+                printf("%s: seed %" PRIu64 ": error %d without a message\n", paths[i], seed + (uint64_t)i * 1000003 + j, err);
+                silent++;
+            }
+            object_free(obj);
+            buf_free(&said);
+            free(copy);
+        }
+        free(bytes);
+    }
+    printf("damaged: %u load, %u are refused; the slowest took %.3f s\n", loaded, refused, slowest);
+    printf("%u passed, %u failed, 0 skipped\n", loaded + refused - silent, silent);
+    return silent != 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 3 && !strcmp(argv[1], "-e"))
+        return expect(argv[2], argv[3]);
+    if (argc > 4 && !strcmp(argv[1], "-m"))
+        return damage_all((unsigned)strtoul(argv[2], NULL, 0), strtoull(argv[3], NULL, 0), argv + 4, argc - 4);
+    if (argc > 1 && !strcmp(argv[1], "-q"))
+        return show_all(argv + 2, argc - 2, true);
+    if (argc > 1)
+        return show_all(argv + 1, argc - 1, false);
+    fprintf(stderr, "usage: objtest [-q] OBJ... | -e SOURCE.c OBJ | -m N SEED OBJ...\n");
+    return 2;
+}
