@@ -200,7 +200,7 @@ static int run(struct want *w, uint32_t *retval, struct skep_trap *trap)
     struct skep_program *prog;
     char name[32], rest[512];
     const char *text = w->o->source;
-    struct buf kconfig = { 0 };
+    struct buf kconfig = {0};
     int err;
 
     while (expect_next(&text, name, rest))
@@ -236,25 +236,27 @@ static int run(struct want *w, uint32_t *retval, struct skep_trap *trap)
 
 static bool check_result(struct want *w)
 {
-    struct skep_trap trap = { .sz = sizeof(trap) };
+    struct skep_trap trap = {.sz = sizeof(trap)};
     uint32_t retval = 0;
     int err = run(w, &retval, &trap);
 
     if (err)
-        return *w->why ? false
-                       : miss(w, "%d: %s %s: %s", err, trap.kind ? trap.kind : "", trap.text ? trap.text : "", trap.detail);
+        return *w->why
+                   ? false
+                   : miss(w, "%d: %s %s: %s", err, trap.kind ? trap.kind : "", trap.text ? trap.text : "", trap.detail);
     return retval == (uint32_t)strtoll(w->word[1], NULL, 0) || miss(w, "%" PRIu32 " (0x%" PRIx32 ")", retval, retval);
 }
 
 static bool check_trap(struct want *w)
 {
-    struct skep_trap trap = { .sz = sizeof(trap) };
+    struct skep_trap trap = {.sz = sizeof(trap)};
     uint32_t retval = 0;
     int err = run(w, &retval, &trap);
 
     if (!err)
         return miss(w, "it returned %" PRIu32, retval);
-    return (trap.kind && !strcmp(trap.kind, w->word[1])) || (!*w->why && miss(w, "%d: %s", err, trap.kind ? trap.kind : ""));
+    return (trap.kind && !strcmp(trap.kind, w->word[1])) ||
+           (!*w->why && miss(w, "%d: %s", err, trap.kind ? trap.kind : ""));
 }
 
 static bool check_warn(struct want *w)
@@ -283,13 +285,13 @@ static const struct {
     bool needs_object;
     bool (*check)(struct want *w);
 } checks[] = {
-    { "expect-prog", 3, true, check_prog },     { "expect-map", 5, true, check_map },
-    { "expect-inner", 5, true, check_inner },   { "expect-init", 3, true, check_init },
-    { "expect-var", 3, true, check_var },       { "expect-data", 2, true, check_data },
-    { "expect-reloc", 3, true, check_reloc },   { "expect-func", 3, true, check_func },
-    { "expect-line", 2, true, check_line },     { "result", 2, true, check_result },
-    { "trap", 2, true, check_trap },            { "expect-warn", 1, false, check_warn },
-    { "expect-error", 1, false, check_error },
+    {"expect-prog", 3, true, check_prog},    {"expect-map", 5, true, check_map},
+    {"expect-inner", 5, true, check_inner},  {"expect-init", 3, true, check_init},
+    {"expect-var", 3, true, check_var},      {"expect-data", 2, true, check_data},
+    {"expect-reloc", 3, true, check_reloc},  {"expect-func", 3, true, check_func},
+    {"expect-line", 2, true, check_line},    {"result", 2, true, check_result},
+    {"trap", 2, true, check_trap},           {"expect-warn", 1, false, check_warn},
+    {"expect-error", 1, false, check_error},
 };
 
 static void check_one(struct want *w, struct counts *counts)
@@ -324,7 +326,7 @@ void expect_all(const struct outcome *o, struct counts *counts)
     bool wants_error = false;
 
     while (expect_next(&text, name, rest)) {
-        struct want w = { .o = o, .name = name, .rest = rest };
+        struct want w = {.o = o, .name = name, .rest = rest};
 
         wants_error |= !strcmp(name, "expect-error");
         check_one(&w, counts);

@@ -1,14 +1,11 @@
 /*
  * What a C source says about its object, in comments of their own lines: `// name: words`. Each is one check.
  *
- *   expect-prog: NAME TYPE FUNCS            type as bpftool writes it; functions of the linked program, "-" for unlinked
- *   expect-map: NAME TYPE KEY VALUE MAX [FLAGS]
- *   expect-inner: NAME TYPE KEY VALUE MAX   the inner map's definition
- *   expect-init: MAP INDEX TARGET           a static initialiser: a map's or a program's name
- *   expect-var: NAME SECTION SIZE
- *   expect-data: NAME HEX                   a variable's initial bytes
- *   expect-reloc: KIND SYMBOL yes|no        one that is resolved, or not
- *   expect-func: PROG NAME global|static    a function of a linked program, with its BTF
+ *   expect-prog: NAME TYPE FUNCS            type as bpftool writes it; functions of the linked program, "-" for
+ * unlinked expect-map: NAME TYPE KEY VALUE MAX [FLAGS] expect-inner: NAME TYPE KEY VALUE MAX   the inner map's
+ * definition expect-init: MAP INDEX TARGET           a static initialiser: a map's or a program's name expect-var: NAME
+ * SECTION SIZE expect-data: NAME HEX                   a variable's initial bytes expect-reloc: KIND SYMBOL yes|no one
+ * that is resolved, or not expect-func: PROG NAME global|static    a function of a linked program, with its BTF
  *   expect-line: PROG TEXT                  a source line of a linked program that contains the text
  *   expect-warn: TEXT                       a warning that contains it
  *   expect-error: TEXT                      opening or linking fails and says so
@@ -30,7 +27,7 @@ struct counts {
 struct outcome {
     const char *path, *source; /* the object; the text of its C source */
     int err;
-    struct object *obj;        /* NULL when err */
+    struct object *obj; /* NULL when err */
     const char *messages;
 };
 

@@ -1,7 +1,8 @@
 // A size that is given twice must be the same.
-#include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include <linux/bpf.h>
 
+// not: gcc
 // expect-error: map 'm': conflicting value sizes 8 and 4
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);

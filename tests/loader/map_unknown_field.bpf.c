@@ -1,7 +1,8 @@
 // A member of a map's definition that means nothing is an error, as in libbpf's strict mode.
-#include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include <linux/bpf.h>
 
+// not: gcc
 // expect-error: map 'm': unknown field 'colour'
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);

@@ -1,7 +1,8 @@
 // A helper that is not there is a warning at load, and traps by name only when it is reached.
-#include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include <linux/bpf.h>
 
+// not: gcc
 static long (*no_such)(void) = (void *)4711;
 volatile int never;
 

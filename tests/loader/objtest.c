@@ -2,9 +2,9 @@
  * objtest: opens and links objects, shows what they are, and compares with expectations.
  *
  *   objtest [-q] OBJ...          open, link and show each; a line for each that fails
- *   objtest -e SOURCE.c OBJ      compare with the expectations in the C source, ending with "N passed, N failed, N skipped"
- *   objtest -m N SEED OBJ...     N damaged copies of each: truncated, bits and bytes changed, fields made extreme; each must
- *                                open and link, or fail with a message
+ *   objtest -e SOURCE.c OBJ      compare with the expectations in the C source, ending with "N passed, N failed, N
+ * skipped" objtest -m N SEED OBJ...     N damaged copies of each: truncated, bits and bytes changed, fields made
+ * extreme; each must open and link, or fail with a message
  */
 #include "tests/loader/expect.h"
 
@@ -26,8 +26,9 @@ static void show_maps(const struct object *obj)
         const struct object_map *m = &obj->maps[i];
         const char *type = map_type_name(m->def.type);
 
-        printf("  map %s: %s key %u value %u max %u flags 0x%x lock %d%s\n", m->def.name, type ? type : "?", m->def.key_size,
-               m->def.value_size, m->def.max_entries, m->def.flags, m->def.spin_lock_off, m->def.inner ? " inner" : "");
+        printf("  map %s: %s key %u value %u max %u flags 0x%x lock %d%s\n", m->def.name, type ? type : "?",
+               m->def.key_size, m->def.value_size, m->def.max_entries, m->def.flags, m->def.spin_lock_off,
+               m->def.inner ? " inner" : "");
         for (uint32_t j = 0; j < m->n_init; j++)
             printf("    [%u] = %s\n", m->init[j].key,
                    m->init[j].map >= 0 ? obj->maps[m->init[j].map].def.name : obj->progs[m->init[j].prog].name);
@@ -46,18 +47,19 @@ static void show(const struct object *obj)
         const struct object_prog *p = &obj->progs[i];
         const struct prog_type *t = prog_type_find(p->type);
 
-        printf("  prog %s: section '%s' type %s target '%s' insns %u funcs %u lines %u poison %u\n", p->name, p->section,
-               t ? t->name : "?", p->target, p->n_insns, p->prog ? p->prog->n_funcs : 0, p->prog ? p->prog->n_lines : 0,
-               p->prog ? p->prog->n_poison : 0);
+        printf("  prog %s: section '%s' type %s target '%s' insns %u funcs %u lines %u poison %u\n", p->name,
+               p->section, t ? t->name : "?", p->target, p->n_insns, p->prog ? p->prog->n_funcs : 0,
+               p->prog ? p->prog->n_lines : 0, p->prog ? p->prog->n_poison : 0);
     }
     for (uint32_t i = 0; i < obj->n_relocs; i++)
-        printf("  reloc %s+%u: %s %s %s %" PRIu64 "\n", obj->relocs[i].section, obj->relocs[i].insn, obj->relocs[i].kind,
-               obj->relocs[i].symbol, obj->relocs[i].resolved ? "ok" : "unresolved", obj->relocs[i].value);
+        printf("  reloc %s+%u: %s %s %s %" PRIu64 "\n", obj->relocs[i].section, obj->relocs[i].insn,
+               obj->relocs[i].kind, obj->relocs[i].symbol, obj->relocs[i].resolved ? "ok" : "unresolved",
+               obj->relocs[i].value);
 }
 
 static char *read_text(const char *path, size_t *size)
 {
-    struct buf b = { 0 };
+    struct buf b = {0};
     char block[65536];
     FILE *f = fopen(path, "re");
     size_t n;
@@ -76,8 +78,8 @@ static char *read_text(const char *path, size_t *size)
 
 static int load(const char *path, const char *kconfig, const struct log *log, struct object **out)
 {
-    struct object_open_opts open = { .kconfig = kconfig };
-    struct object_link_opts link = { 0 };
+    struct object_open_opts open = {.kconfig = kconfig};
+    struct object_link_opts link = {0};
     int err = object_open_file(path, &open, log, out);
 
     if (!err)
@@ -94,8 +96,8 @@ static int show_all(char **paths, int n, bool quiet)
     int failed = 0;
 
     for (int i = 0; i < n; i++) {
-        struct buf said = { 0 };
-        struct log log = { .fn = collect, .ctx = &said, .max = quiet ? SKEP_LOG_ERROR : SKEP_LOG_DEBUG };
+        struct buf said = {0};
+        struct log log = {.fn = collect, .ctx = &said, .max = quiet ? SKEP_LOG_ERROR : SKEP_LOG_DEBUG};
         struct object *obj = NULL;
         int err = load(paths[i], NULL, &log, &obj);
 
@@ -114,10 +116,10 @@ static int show_all(char **paths, int n, bool quiet)
 
 static int expect(const char *source, const char *path)
 {
-    struct buf said = { 0 }, kconfig = { 0 };
-    struct log log = { .fn = collect, .ctx = &said, .max = SKEP_LOG_WARN };
-    struct counts counts = { 0 };
-    struct outcome o = { .path = path };
+    struct buf said = {0}, kconfig = {0};
+    struct log log = {.fn = collect, .ctx = &said, .max = SKEP_LOG_WARN};
+    struct counts counts = {0};
+    struct outcome o = {.path = path};
     char name[32], rest[512];
     const char *text;
     size_t size;
@@ -151,7 +153,8 @@ static uint64_t next_random(uint64_t *state)
 
 static size_t damage(unsigned char *p, size_t size, uint64_t *r)
 {
-    static const uint64_t extremes[] = { 0, 1, 7, 8, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff, -1ull };
+    static const uint64_t extremes[] = {
+        0, 1, 7, 8, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff, -1ull};
     unsigned changes = 1 + next_random(r) % 4;
     /* The headers of the sections are at the end in what clang writes, and small, so they get their share. */
     size_t tail = size > 4096 ? 4096 : size;
@@ -201,9 +204,9 @@ static int damage_all(unsigned n, uint64_t seed, char **paths, int n_paths)
             uint64_t r = seed + (uint64_t)i * 1000003 + j;
             /* A block of exactly its size, so that a sanitizer sees the first byte past it. */
             unsigned char *copy = malloc(size);
-            struct buf said = { 0 };
-            struct log log = { .fn = collect, .ctx = &said, .max = SKEP_LOG_ERROR };
-            struct object_link_opts link = { 0 };
+            struct buf said = {0};
+            struct log log = {.fn = collect, .ctx = &said, .max = SKEP_LOG_ERROR};
+            struct object_link_opts link = {0};
             struct object *obj = NULL;
             struct timespec a, b;
             double took;
@@ -225,7 +228,8 @@ static int damage_all(unsigned n, uint64_t seed, char **paths, int n_paths)
             loaded += !err;
             refused += err != 0;
             if (err && !*buf_text(&said)) {
-                printf("%s: seed %" PRIu64 ": error %d without a message\n", paths[i], seed + (uint64_t)i * 1000003 + j, err);
+                printf("%s: seed %" PRIu64 ": error %d without a message\n", paths[i], seed + (uint64_t)i * 1000003 + j,
+                       err);
                 silent++;
             }
             object_free(obj);

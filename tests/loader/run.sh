@@ -15,7 +15,7 @@ count() { # output of objtest
     read -r p f s < <(awk '/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { print $1, $3, $5 }' <<<"$1" | tail -1)
     if [ -z "$p" ]; then p=0 f=1 s=0; fi
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-    [ "$f" -eq 0 ] || grep -v ' passed, ' <<<"$1"
+    [ "$f" -eq 0 ] || grep -v '^[0-9]* passed, ' <<<"$1"
 }
 
 check() { # source compiler tag command...
@@ -71,7 +71,9 @@ if [ -z "${FILTER:-}" ]; then
     fi
     if [ "${DAMAGED:-100}" -gt 0 ]; then
         victims=("${others[@]:0:3}")
-        for name in globals maps map_in_map calls kconfig ksyms core; do victims+=("$out"/clang-{14,19}.d/$name.o "$out"/bpf-gcc.d/$name.o); done
+        for name in globals maps map_in_map calls kconfig ksyms core; do
+            for obj in "$out"/clang-{14,19}.d/$name.o "$out"/bpf-gcc.d/$name.o; do [ -e "$obj" ] && victims+=("$obj"); done
+        done
         count "$("$B/objtest" -m "${DAMAGED:-100}" 1 "${victims[@]}" 2>&1)"
     fi
 fi
