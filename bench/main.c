@@ -1,5 +1,5 @@
 /*
- * bench [-r ROUNDS] [-o] [-p FILE] [-j] DIR [PROGRAM...]
+ * bench [-r ROUNDS] [-o] [-p FILE] DIR [PROGRAM...]
  * Runs every program in every way, in turn, several rounds, and keeps the least CPU time of each; DIR holds the
  * bytecode. Each run starts from the same memory and must return the same value and leave the same memory as native
  * code. -o adds our engine with each optimisation alone; -p writes a profile of what is executed and runs nothing else.

@@ -7,7 +7,7 @@ BENCH_NAMES   := $(filter-out prog,$(basename $(notdir $(wildcard bench/progs/*.
 BENCH_BIN     := $(BENCH_NAMES:%=$(B)/bench/%.bin) $(BENCH_NAMES:%=$(B)/bench/%.kernel.bin)
 BENCH_OBJ     := $(patsubst %,$(B)/obj/bench/%.o,main kernel profile)
 BENCH_WARN    := -Wall -Wextra -Werror
-BENCH_INCLUDE := $(addprefix -I,$(wildcard /usr/include/$(shell $(CC) -print-multiarch)))
+BENCH_INCLUDE := $(addprefix -I,$(wildcard /usr/include/$(shell uname -m)-linux-gnu))
 BENCH_BPF     := $(BENCH_WARN) -O2 -g -ffreestanding -target bpf -mcpu=v3
 
 .PHONY: bench bench-start bench-build bench-start-build

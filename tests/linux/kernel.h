@@ -90,7 +90,7 @@ typedef int64_t s64;
 #define module_param_string(name, string, len, mode)
 
 /* What the suite prints goes into a buffer, which the driver shows for tests that fail. */
-void kernel_print(const char *fmt, ...) __attribute__((format(gnu_printf, 1, 2)));
+void kernel_print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 #define pr_info kernel_print
 #define pr_err  kernel_print
 #define pr_cont kernel_print
