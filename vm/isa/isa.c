@@ -1,3 +1,7 @@
+/*
+ * What isa.def says, as tables and functions. The rows are the only place where an operation's code, key and meaning
+ * stand; everything here is made from them by the preprocessor.
+ */
 #include "vm/isa/isa.h"
 
 #define ALU64 0x07
@@ -22,20 +26,19 @@
 const struct isa_row isa_rows[ISA_OP_COUNT] = {
     [ISA_INVALID] = {"INVALID", "", 0, ISA_FORM_NONE, ISA_KEY_NONE, 0, 0},
 #define ISA_ALU(n, op, off, t, expr) QUAD(n, t, op, ALU64, ALU32, ISA_FORM_ALU_K, ISA_FORM_ALU_X, ISA_KEY_OFF, off)
-#define ISA_MOVSX(n, w, bits)                                                                                          \
-    [ISA_##n] = {#n, "s" #bits, MOVSX_CODE(w), ISA_FORM_MOVSX, ISA_KEY_OFF, w, bits},
-#define ISA_NEG(n, w) [ISA_##n] = {#n, "-", NEG_CODE(w), ISA_FORM_NEG, ISA_KEY_NONE, w, 0},
+#define ISA_MOVSX(n, w, bits)        [ISA_##n] = {#n, "s" #bits, MOVSX_CODE(w), ISA_FORM_MOVSX, ISA_KEY_OFF, w, bits},
+#define ISA_NEG(n, w)                [ISA_##n] = {#n, "-", NEG_CODE(w), ISA_FORM_NEG, ISA_KEY_NONE, w, 0},
 #define ISA_END(n, c, bits, t, expr) [ISA_##n] = {#n, t, c, ISA_FORM_END, ISA_KEY_IMM, bits, bits},
-#define ISA_JMP(n, op, t, expr) QUAD(n, t, op, JMP64, JMP32, ISA_FORM_JMP_K, ISA_FORM_JMP_X, ISA_KEY_NONE, 0)
+#define ISA_JMP(n, op, t, expr)      QUAD(n, t, op, JMP64, JMP32, ISA_FORM_JMP_K, ISA_FORM_JMP_X, ISA_KEY_NONE, 0)
 #define ISA_MEM(n, c, form, type, t) [ISA_##n] = {#n, t, c, ISA_FORM_##form, ISA_KEY_NONE, 8 * sizeof(type), 0},
 #define ISA_ATOMIC(n, v, t, expr)                                                                                      \
-    [ISA_ATOMIC_##n##64] = {"ATOMIC_" #n "64", t, ATOMIC_DW, ISA_FORM_ATOMIC, ISA_KEY_IMM, 64, v},                          \
+    [ISA_ATOMIC_##n##64] = {"ATOMIC_" #n "64", t, ATOMIC_DW, ISA_FORM_ATOMIC, ISA_KEY_IMM, 64, v},                     \
     [ISA_ATOMIC_##n##32] = {"ATOMIC_" #n "32", t, ATOMIC_W, ISA_FORM_ATOMIC, ISA_KEY_IMM, 32, v},
 #define ISA_ORDERED(n, c, v, type, t)                                                                                  \
     [ISA_##n] = {#n, t, c, (v) == 0x100 ? ISA_FORM_LOAD_ACQ : ISA_FORM_STORE_REL, ISA_KEY_IMM, 8 * sizeof(type), v},
 #define ISA_LD_PKT(n, c, mode, type, t) [ISA_##n] = {#n, t, c, ISA_FORM_LD_##mode, ISA_KEY_NONE, 8 * sizeof(type), 0},
-#define ISA_LDIMM(n, s, t) [ISA_##n] = {#n, t, LDIMM, ISA_FORM_LDIMM, ISA_KEY_SRC, 64, s},
-#define ISA_CONTROL(n, c, k, v, form) [ISA_##n] = {#n, "", c, ISA_FORM_##form, ISA_KEY_##k, 64, v},
+#define ISA_LDIMM(n, s, t)              [ISA_##n] = {#n, t, LDIMM, ISA_FORM_LDIMM, ISA_KEY_SRC, 64, s},
+#define ISA_CONTROL(n, c, k, v, form)   [ISA_##n] = {#n, "", c, ISA_FORM_##form, ISA_KEY_##k, 64, v},
 #include "vm/isa/isa.def"
 };
 
@@ -46,16 +49,16 @@ const struct isa_row isa_rows[ISA_OP_COUNT] = {
 #ifdef __clang__
 #pragma GCC diagnostic ignored "-Winitializer-overrides"
 #endif
-#define KEYED(code, key)      [code] = ISA_KEY_##key,
+#define KEYED(code, key) [code] = ISA_KEY_##key,
 #define KEYED_QUAD(op, a, b, key)                                                                                      \
     KEYED((op) | (a), key) KEYED((op) | (a) | SRC_X, key) KEYED((op) | (b), key) KEYED((op) | (b) | SRC_X, key)
 static const uint8_t key_of[256] = {
-#define ISA_ALU(n, op, off, t, expr) KEYED_QUAD(op, ALU64, ALU32, OFF)
-#define ISA_MOVSX(n, w, bits) KEYED(MOVSX_CODE(w), OFF)
-#define ISA_END(n, c, bits, t, expr) KEYED(c, IMM)
-#define ISA_ATOMIC(n, v, t, expr) KEYED(ATOMIC_DW, IMM) KEYED(ATOMIC_W, IMM)
+#define ISA_ALU(n, op, off, t, expr)  KEYED_QUAD(op, ALU64, ALU32, OFF)
+#define ISA_MOVSX(n, w, bits)         KEYED(MOVSX_CODE(w), OFF)
+#define ISA_END(n, c, bits, t, expr)  KEYED(c, IMM)
+#define ISA_ATOMIC(n, v, t, expr)     KEYED(ATOMIC_DW, IMM) KEYED(ATOMIC_W, IMM)
 #define ISA_ORDERED(n, c, v, type, t) KEYED(c, IMM)
-#define ISA_LDIMM(n, s, t) KEYED(LDIMM, SRC)
+#define ISA_LDIMM(n, s, t)            KEYED(LDIMM, SRC)
 #define ISA_CONTROL(n, c, k, v, form) KEYED(c, k)
 #include "vm/isa/isa.def"
 };
@@ -63,7 +66,9 @@ static const uint8_t key_of[256] = {
 
 /* A row's code and key value as one number: two rows with the same number do not compile. */
 #define WHICH(code, value) ((uint64_t)(code) << 32 | (uint32_t)(value))
-#define IS(code, value, op) case WHICH(code, value): return ISA_##op;
+#define IS(code, value, op)                                                                                            \
+    case WHICH(code, value):                                                                                           \
+        return ISA_##op;
 #define IS_QUAD(n, op, a, b, value)                                                                                    \
     IS((op) | (a), value, n##64_K)                                                                                     \
     IS((op) | (a) | SRC_X, value, n##64_X) IS((op) | (b), value, n##32_K) IS((op) | (b) | SRC_X, value, n##32_X)
@@ -74,17 +79,17 @@ enum isa_op isa_decode(const struct skep_insn *insn)
         [ISA_KEY_NONE] = 0, [ISA_KEY_OFF] = insn->off, [ISA_KEY_IMM] = insn->imm, [ISA_KEY_SRC] = insn->src_reg};
 
     switch (WHICH(insn->code, fields[key_of[insn->code]])) {
-#define ISA_ALU(n, op, off, t, expr) IS_QUAD(n, op, ALU64, ALU32, off)
-#define ISA_MOVSX(n, w, bits) IS(MOVSX_CODE(w), bits, n)
-#define ISA_NEG(n, w) IS(NEG_CODE(w), 0, n)
-#define ISA_END(n, c, bits, t, expr) IS(c, bits, n)
-#define ISA_JMP(n, op, t, expr) IS_QUAD(n, op, JMP64, JMP32, 0)
-#define ISA_MEM(n, c, form, type, t) IS(c, 0, n)
-#define ISA_ATOMIC(n, v, t, expr) IS(ATOMIC_DW, v, ATOMIC_##n##64) IS(ATOMIC_W, v, ATOMIC_##n##32)
-#define ISA_ORDERED(n, c, v, type, t) IS(c, v, n)
+#define ISA_ALU(n, op, off, t, expr)    IS_QUAD(n, op, ALU64, ALU32, off)
+#define ISA_MOVSX(n, w, bits)           IS(MOVSX_CODE(w), bits, n)
+#define ISA_NEG(n, w)                   IS(NEG_CODE(w), 0, n)
+#define ISA_END(n, c, bits, t, expr)    IS(c, bits, n)
+#define ISA_JMP(n, op, t, expr)         IS_QUAD(n, op, JMP64, JMP32, 0)
+#define ISA_MEM(n, c, form, type, t)    IS(c, 0, n)
+#define ISA_ATOMIC(n, v, t, expr)       IS(ATOMIC_DW, v, ATOMIC_##n##64) IS(ATOMIC_W, v, ATOMIC_##n##32)
+#define ISA_ORDERED(n, c, v, type, t)   IS(c, v, n)
 #define ISA_LD_PKT(n, c, mode, type, t) IS(c, 0, n)
-#define ISA_LDIMM(n, s, t) IS(LDIMM, s, n)
-#define ISA_CONTROL(n, c, k, v, form) IS(c, v, n)
+#define ISA_LDIMM(n, s, t)              IS(LDIMM, s, n)
+#define ISA_CONTROL(n, c, k, v, form)   IS(c, v, n)
 #include "vm/isa/isa.def"
     default: return ISA_INVALID;
     }
@@ -155,12 +160,12 @@ bool isa_fields_ok(const struct skep_insn *insn, enum isa_op op)
     (__BYTE_ORDER__ == (order) ? (uint##bits##_t)(a) : __builtin_bswap##bits((uint##bits##_t)(a)))
 #define HOST_LE(bits, a) SWAP_UNLESS(__ORDER_LITTLE_ENDIAN__, bits, a)
 #define HOST_BE(bits, a) SWAP_UNLESS(__ORDER_BIG_ENDIAN__, bits, a)
-#define HOST_LE16(a) HOST_LE(16, a)
-#define HOST_LE32(a) HOST_LE(32, a)
-#define HOST_LE64(a) HOST_LE(64, a)
-#define HOST_BE16(a) HOST_BE(16, a)
-#define HOST_BE32(a) HOST_BE(32, a)
-#define HOST_BE64(a) HOST_BE(64, a)
+#define HOST_LE16(a)     HOST_LE(16, a)
+#define HOST_LE32(a)     HOST_LE(32, a)
+#define HOST_LE64(a)     HOST_LE(64, a)
+#define HOST_BE16(a)     HOST_BE(16, a)
+#define HOST_BE32(a)     HOST_BE(32, a)
+#define HOST_BE64(a)     HOST_BE(64, a)
 
 /* One function a row and width: the only place where a row's expression meets its types. */
 #define EVAL(name, bits, result, expr)                                                                                 \
@@ -175,23 +180,25 @@ bool isa_fields_ok(const struct skep_insn *insn, enum isa_op op)
     }
 
 #define ISA_ALU(name, code, off, text, expr) EVAL(name, 64, uint64_t, expr) EVAL(name, 32, uint32_t, expr)
-#define ISA_JMP(name, code, text, expr) EVAL(name, 64, bool, expr) EVAL(name, 32, bool, expr)
+#define ISA_JMP(name, code, text, expr)      EVAL(name, 64, bool, expr) EVAL(name, 32, bool, expr)
 #include "vm/isa/isa.def"
+
+/* A row's four operations yield the same at one width, from an immediate or from a register. */
+#define YIELD(op, value)                                                                                               \
+    case ISA_##op:                                                                                                     \
+        return value;
+#define YIELD_QUAD(name)                                                                                               \
+    YIELD(name##64_K, eval_##name##64(a, b))                                                                           \
+    YIELD(name##64_X, eval_##name##64(a, b))                                                                           \
+    YIELD(name##32_K, eval_##name##32(a, b)) YIELD(name##32_X, eval_##name##32(a, b))
 
 uint64_t isa_eval_alu(enum isa_op op, uint64_t a, uint64_t b)
 {
     switch (op) {
-#define ISA_ALU(name, code, off, text, expr)                                                                           \
-    case ISA_##name##64_K:                                                                                             \
-    case ISA_##name##64_X: return eval_##name##64(a, b);                                                               \
-    case ISA_##name##32_K:                                                                                             \
-    case ISA_##name##32_X: return eval_##name##32(a, b);
-#define ISA_MOVSX(name, width, bits)                                                                                   \
-    case ISA_##name: return (uint##width##_t)(int##bits##_t)b;
-#define ISA_NEG(name, width)                                                                                           \
-    case ISA_##name: return (uint##width##_t)(0 - a);
-#define ISA_END(name, code, bits, text, expr)                                                                          \
-    case ISA_##name: return expr;
+#define ISA_ALU(name, code, off, text, expr)  YIELD_QUAD(name)
+#define ISA_MOVSX(name, width, bits)          YIELD(name, (uint##width##_t)(int##bits##_t)b)
+#define ISA_NEG(name, width)                  YIELD(name, (uint##width##_t)(0 - a))
+#define ISA_END(name, code, bits, text, expr) YIELD(name, expr)
 #include "vm/isa/isa.def"
     default: return 0;
     }
@@ -200,11 +207,7 @@ uint64_t isa_eval_alu(enum isa_op op, uint64_t a, uint64_t b)
 bool isa_eval_jmp(enum isa_op op, uint64_t a, uint64_t b)
 {
     switch (op) {
-#define ISA_JMP(name, code, text, expr)                                                                                \
-    case ISA_##name##64_K:                                                                                             \
-    case ISA_##name##64_X: return eval_##name##64(a, b);                                                               \
-    case ISA_##name##32_K:                                                                                             \
-    case ISA_##name##32_X: return eval_##name##32(a, b);
+#define ISA_JMP(name, code, text, expr) YIELD_QUAD(name)
 #include "vm/isa/isa.def"
     default: return false;
     }

@@ -11,16 +11,16 @@
 
 enum isa_op {
     ISA_INVALID,
-#define ISA_ALU(name, code, off, text, expr) ISA_##name##64_K, ISA_##name##64_X, ISA_##name##32_K, ISA_##name##32_X,
-#define ISA_MOVSX(name, width, bits) ISA_##name,
-#define ISA_NEG(name, width) ISA_##name,
-#define ISA_END(name, code, bits, text, expr) ISA_##name,
-#define ISA_JMP(name, code, text, expr) ISA_##name##64_K, ISA_##name##64_X, ISA_##name##32_K, ISA_##name##32_X,
-#define ISA_MEM(name, code, form, type, text) ISA_##name,
-#define ISA_ATOMIC(name, imm, text, expr) ISA_ATOMIC_##name##64, ISA_ATOMIC_##name##32,
-#define ISA_ORDERED(name, code, imm, type, text) ISA_##name,
-#define ISA_LD_PKT(name, code, mode, type, text) ISA_##name,
-#define ISA_LDIMM(name, src, text) ISA_##name,
+#define ISA_ALU(name, code, off, text, expr)      ISA_##name##64_K, ISA_##name##64_X, ISA_##name##32_K, ISA_##name##32_X,
+#define ISA_MOVSX(name, width, bits)              ISA_##name,
+#define ISA_NEG(name, width)                      ISA_##name,
+#define ISA_END(name, code, bits, text, expr)     ISA_##name,
+#define ISA_JMP(name, code, text, expr)           ISA_##name##64_K, ISA_##name##64_X, ISA_##name##32_K, ISA_##name##32_X,
+#define ISA_MEM(name, code, form, type, text)     ISA_##name,
+#define ISA_ATOMIC(name, imm, text, expr)         ISA_ATOMIC_##name##64, ISA_ATOMIC_##name##32,
+#define ISA_ORDERED(name, code, imm, type, text)  ISA_##name,
+#define ISA_LD_PKT(name, code, mode, type, text)  ISA_##name,
+#define ISA_LDIMM(name, src, text)                ISA_##name,
 #define ISA_CONTROL(name, code, key, value, form) ISA_##name,
 #include "vm/isa/isa.def"
     ISA_OP_COUNT
@@ -58,18 +58,18 @@ enum isa_form {
 enum isa_key { ISA_KEY_NONE, ISA_KEY_OFF, ISA_KEY_IMM, ISA_KEY_SRC };
 
 struct isa_row {
-    const char *name;  /* "ADD64_K" */
-    const char *text;  /* operator or type, as the assembler writes it */
+    const char *name; /* "ADD64_K" */
+    const char *text; /* operator or type, as the assembler writes it */
     uint8_t code;
-    uint8_t form;      /* enum isa_form */
-    uint8_t key;       /* enum isa_key */
-    uint8_t width;     /* 32 or 64 for ALU, jumps and atomics; the access size in bits for memory */
-    int32_t value;     /* of the key field */
+    uint8_t form;  /* enum isa_form */
+    uint8_t key;   /* enum isa_key */
+    uint8_t width; /* 32 or 64 for ALU, jumps and atomics; the access size in bits for memory */
+    int32_t value; /* of the key field */
 };
 
 extern const struct isa_row isa_rows[ISA_OP_COUNT];
 
-/** The operation that these bytes stand for. Looks at code, off, imm and src as the table's keys say, and no further. */
+/** The operation that these bytes stand for. Of off, imm and src it looks at what the row's key says, no further. */
 enum isa_op isa_decode(const struct skep_insn *insn);
 
 /** The instruction of an operation; the field that selects it (its row's key) is put in over what is given. */
