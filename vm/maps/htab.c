@@ -68,11 +68,11 @@ static int take_memory(struct htab *h, const struct map_def *def, uint32_t prefi
     if (h->recycle_later) {
         uint32_t first = def->max_entries < FIRST_CHUNK ? def->max_entries : FIRST_CHUNK;
 
-        return pool_init(&h->pool, size, prefix, first, UINT32_MAX - 1, UINT32_MAX - 1);
+        return pool_init(&h->pool, size, prefix, first, UINT32_MAX - 1, UINT32_MAX - 1, buckets_size(h));
     }
     /* One element a stripe above max_entries serves updates of keys that are there, when the map is full. */
     return pool_init(&h->pool, size, prefix, def->max_entries + n_stripes, def->max_entries + n_stripes,
-                     def->max_entries);
+                     def->max_entries, buckets_size(h));
 }
 
 int htab_create(struct map *map, uint32_t prefix, const struct log *log)

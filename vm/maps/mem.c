@@ -23,11 +23,16 @@ void map_set_limit(uint64_t bytes)
     __atomic_store_n(&limit, bytes, __ATOMIC_RELAXED);
 }
 
+bool map_mem_fits(uint64_t size)
+{
+    return size <= __atomic_load_n(&limit, __ATOMIC_RELAXED) && size <= SIZE_MAX / 4;
+}
+
 void *map_mem_take(uint64_t size)
 {
     void *p;
 
-    if (size > __atomic_load_n(&limit, __ATOMIC_RELAXED) || size > SIZE_MAX / 2)
+    if (!map_mem_fits(size))
         return NULL;
     if (size <= SMALL) {
         size = (size + 63) & ~63ull;
@@ -74,7 +79,7 @@ void *map_ring_take(uint64_t size)
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     unsigned char *p;
 
-    if (size > __atomic_load_n(&limit, __ATOMIC_RELAXED) / 2)
+    if (!map_mem_fits(2 * size))
         return NULL;
     p = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (p == MAP_FAILED)

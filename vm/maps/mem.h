@@ -108,6 +108,8 @@ void map_spin_unlock(void *lock);
  * more than the limit of map_set_limit(). */
 void *map_mem_take(uint64_t size);
 void map_mem_give(void *p, uint64_t size);
+/* May one map take so many bytes? */
+bool map_mem_fits(uint64_t size);
 
 /* A ring's memory: size bytes (a power of two) that may be read and written past their end as far again, so that no
  * record need be split. Mapped twice where the system lets us; else twice as large, which serves as well for who

@@ -19,7 +19,7 @@ static uint64_t invert(uint64_t odd)
 static bool take_chunk(struct pool *p)
 {
     uint32_t n = p->n_chunks, start = n ? p->chunks[n - 1].start + p->chunks[n - 1].count : 0;
-    uint64_t count = (uint64_t)p->first << n, size;
+    uint64_t count = (uint64_t)p->first << n, size, all;
     struct pool_chunk *c;
 
     if (n == POOL_CHUNKS || start >= p->max)
@@ -27,15 +27,18 @@ static bool take_chunk(struct pool *p)
     if (count > p->max - start)
         count = p->max - start;
     c = &p->chunks[n];
-    if (__builtin_mul_overflow(count, p->stride, &size) || !(c->base = map_mem_take(size)))
+    if (__builtin_mul_overflow(count, p->stride, &size) || __builtin_add_overflow(size, p->taken, &all) ||
+        !map_mem_fits(all) || !(c->base = map_mem_take(size)))
         return false;
+    p->taken = all;
     c->start = start;
     c->count = (uint32_t)count;
     __atomic_store_n(&p->n_chunks, n + 1, __ATOMIC_RELEASE);
     return true;
 }
 
-int pool_init(struct pool *p, uint64_t size, uint32_t prefix, uint32_t first, uint32_t max, uint32_t bound)
+int pool_init(struct pool *p, uint64_t size, uint32_t prefix, uint32_t first, uint32_t max, uint32_t bound,
+              uint64_t taken)
 {
     memset(p, 0, sizeof(*p));
     p->stride = size + prefix;
@@ -45,6 +48,7 @@ int pool_init(struct pool *p, uint64_t size, uint32_t prefix, uint32_t first, ui
     p->first = first;
     p->max = max;
     p->bound = bound;
+    p->taken = taken;
     return take_chunk(p) ? 0 : -ENOMEM;
 }
 

@@ -34,6 +34,7 @@ struct pool {
     uint32_t prefix;     /* bytes of an element's room before the element itself */
     uint32_t shift;      /* stride = odd << shift */
     uint64_t inverse;    /* of odd, modulo 2^64 */
+    uint64_t taken;      /* bytes, with those that the owner took */
     uint32_t first, max; /* elements in the first chunk; in all */
     uint32_t bound;      /* numbers below this are handed out; those above are the owner's (pool_at) */
     uint32_t fresh;      /* atomic: numbers from here on were never handed out */
@@ -48,8 +49,10 @@ struct pool {
 };
 
 /** A pool of at most max elements of size bytes (header included, a multiple of 8) with prefix bytes before each.
- * first: elements in the first chunk; it is taken now. bound <= max: how many pool_take() hands out. 0, -ENOMEM. */
-int pool_init(struct pool *p, uint64_t size, uint32_t prefix, uint32_t first, uint32_t max, uint32_t bound);
+ * first: elements in the first chunk; it is taken now. bound <= max: how many pool_take() hands out. taken: bytes that
+ * the map took otherwise, which count against its limit. 0, -ENOMEM. */
+int pool_init(struct pool *p, uint64_t size, uint32_t prefix, uint32_t first, uint32_t max, uint32_t bound,
+              uint64_t taken);
 void pool_destroy(struct pool *p);
 
 /** NULL: all are in use, or out of memory (errno-free; the caller knows which by its own count). */
