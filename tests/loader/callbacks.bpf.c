@@ -1,6 +1,6 @@
 // Functions that only a pointer reaches come along, also from inside of other subprograms.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -9,9 +9,7 @@ struct {
     __type(value, __u64);
 } arr SEC(".maps");
 
-struct state {
-    long sum;
-};
+struct state { long sum; };
 
 static long add(__u32 i, void *ctx)
 {
@@ -21,7 +19,7 @@ static long add(__u32 i, void *ctx)
 
 static long each(void *map, __u32 *key, __u64 *value, void *ctx)
 {
-    struct state inner = {0};
+    struct state inner = { 0 };
 
     bpf_loop(3, add, &inner, 0);
     ((struct state *)ctx)->sum += *key + inner.sum;
@@ -34,7 +32,7 @@ static long each(void *map, __u32 *key, __u64 *value, void *ctx)
 // result: loop 15
 SEC("xdp") int loop(void *ctx)
 {
-    struct state s = {0};
+    struct state s = { 0 };
 
     bpf_loop(100, add, &s, 0);
     return s.sum;
@@ -44,7 +42,7 @@ SEC("xdp") int loop(void *ctx)
 // expect-func: for_each add static
 SEC("xdp") int for_each(void *ctx)
 {
-    struct state s = {0};
+    struct state s = { 0 };
 
     bpf_for_each_map_elem(&arr, each, &s, 0);
     return s.sum;

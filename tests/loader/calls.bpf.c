@@ -1,6 +1,6 @@
 // Static and global subprograms, called from several programs of one section and from one another.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 int zero;
 

@@ -1,19 +1,12 @@
 // CO-RE against the running kernel: what is there is resolved, what is not becomes a trap in code that may be dead.
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
 
 // not: gcc
-struct task_struct {
-    int pid;
-    int tgid;
-} __attribute__((preserve_access_index));
-struct task_struct___other {
-    int skep_no_such_field;
-} __attribute__((preserve_access_index));
-struct skep_no_such_type {
-    int x;
-} __attribute__((preserve_access_index));
+struct task_struct { int pid; int tgid; } __attribute__((preserve_access_index));
+struct task_struct___other { int skep_no_such_field; } __attribute__((preserve_access_index));
+struct skep_no_such_type { int x; } __attribute__((preserve_access_index));
 
 volatile long where;
 

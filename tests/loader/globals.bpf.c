@@ -1,6 +1,6 @@
 // Global data sections become maps with their initial contents; every way of naming a variable reaches it.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 // expect-map: globals.data array 4 24 1 0x400
 // expect-map: .data.custom array 4 8 1

@@ -1,7 +1,7 @@
 // Externs of .kconfig: given values win, every type, weak ones are 0.
-#include <bpf/bpf_helpers.h>
-#include <linux/bpf.h>
 #include <stdbool.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 // not: gcc
 // kconfig: CONFIG_T_BOOL=y

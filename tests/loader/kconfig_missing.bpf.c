@@ -1,6 +1,6 @@
 // A strong extern without a value is refused when the object is loaded, with what would mend it.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 // not: gcc
 // expect-error: extern 'CONFIG_SKEP_NO_SUCH_OPTION' (.kconfig): neither

@@ -1,6 +1,6 @@
 // A value that the extern's type cannot hold is refused.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 // not: gcc
 // kconfig: CONFIG_T_SMALL=300

@@ -1,6 +1,6 @@
 // Kernel symbols: addresses of variables, kernel functions, and what is not there.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 // not: gcc clang-14
 extern const void skep_no_such_variable __ksym __weak;

@@ -1,6 +1,6 @@
 // A size that is given twice must be the same.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 // not: gcc
 // expect-error: map 'm': conflicting value sizes 8 and 4

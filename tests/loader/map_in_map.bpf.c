@@ -1,6 +1,6 @@
 // Maps of maps with an inner definition and static initialisers, and an array of programs.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 struct inner {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -20,7 +20,7 @@ struct {
     __uint(max_entries, 4);
     __type(key, __u32);
     __array(values, struct inner);
-} outer SEC(".maps") = {.values = {[1] = &one, [3] = &two}};
+} outer SEC(".maps") = { .values = { [1] = &one, [3] = &two } };
 
 // expect-map: by_number hash_of_maps 4 4 8
 // expect-init: by_number 0 two
@@ -29,7 +29,7 @@ struct {
     __uint(max_entries, 8);
     __uint(key_size, 4);
     __array(values, struct inner);
-} by_number SEC(".maps") = {.values = {&two}};
+} by_number SEC(".maps") = { .values = { &two } };
 
 int tail(void *ctx);
 
@@ -40,7 +40,7 @@ struct {
     __uint(max_entries, 5);
     __uint(key_size, 4);
     __array(values, int(void *));
-} progs SEC(".maps") = {.values = {[2] = (void *)&tail}};
+} progs SEC(".maps") = { .values = { [2] = (void *)&tail } };
 
 SEC("xdp") int tail(void *ctx)
 {

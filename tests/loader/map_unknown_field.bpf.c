@@ -1,6 +1,6 @@
 // A member of a map's definition that means nothing is an error, as in libbpf's strict mode.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 // not: gcc
 // expect-error: map 'm': unknown field 'colour'

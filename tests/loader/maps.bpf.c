@@ -1,17 +1,10 @@
 // BTF-defined maps: sizes by type and by number, flags, pinning, what libbpf rounds, locks in values.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 // not: gcc
-struct key {
-    __u32 a;
-    __u16 b;
-};
-struct value {
-    __u64 x;
-    struct bpf_spin_lock lock;
-    __u32 y;
-};
+struct key { __u32 a; __u16 b; };
+struct value { __u64 x; struct bpf_spin_lock lock; __u32 y; };
 
 // expect-map: by_type hash 8 16 10 0
 struct {
@@ -58,8 +51,8 @@ struct {
 // result: use 12
 SEC("xdp") int use(void *ctx)
 {
-    struct key k = {.a = 7, .b = 3};
-    struct value v = {.x = 5}, *p;
+    struct key k = { .a = 7, .b = 3 };
+    struct value v = { .x = 5 }, *p;
     __u32 zero = 0;
     __u64 *q;
 

@@ -1,6 +1,6 @@
 // A helper that is not there is a warning at load, and traps by name only when it is reached.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 // not: gcc
 static long (*no_such)(void) = (void *)4711;

@@ -1,6 +1,6 @@
 // Functions that call one another in a circle are linked once each; running them ends at the depth of frames.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 volatile int depth;
 

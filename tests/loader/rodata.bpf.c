@@ -1,15 +1,12 @@
 // Constants: read-only for programs, and strings that need no BTF of their own.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 // not: gcc
 // expect-map: rodata.rodata array 4 12 1 0x480
 // expect-var: tunable .rodata 4
 const volatile int tunable = 8;
-const volatile struct {
-    short a, b;
-    int c;
-} cfg = {1, 2, 3};
+const volatile struct { short a, b; int c; } cfg = { 1, 2, 3 };
 
 // result: reads 14
 SEC("xdp") int reads(void *ctx)

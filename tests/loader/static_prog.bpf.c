@@ -1,6 +1,6 @@
 // A static program cannot be found by name; libbpf refuses it and so do we.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 // expect-error: program 'prog' is static
 SEC("xdp") static int __attribute__((used)) prog(void *ctx)

@@ -1,6 +1,6 @@
 // String literals land in .rodata.str1.1, a section without BTF.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 // not: gcc
 // expect-map: .rodata.str1.1 array 4 14 1 0x80

@@ -1,6 +1,6 @@
 // An extern that is neither __ksym nor __kconfig has to be linked in first.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 // expect-error: extern 'elsewhere'
 extern int elsewhere;
