@@ -29,7 +29,7 @@ enum {
     INET6 = 10,
 };
 
-enum { TYPE_HOST, TYPE_BROADCAST, TYPE_MULTICAST, TYPE_OTHERHOST };
+enum { TYPE_HOST = 0, TYPE_MULTICAST = 2, TYPE_OTHERHOST = 3 };
 
 static uint16_t be16(const unsigned char *p)
 {
@@ -51,15 +51,13 @@ uint16_t skb_eth_protocol(const unsigned char *eth, uint32_t len)
     return to_be16(len >= 16 && eth[14] == 0xff && eth[15] == 0xff ? NOVELL : LLC);
 }
 
-/* Frames come from the loopback device, whose address is all zeroes. */
+/* Frames come from the loopback device: its address is all zeroes, and so is what it takes for the broadcast address. */
 static uint32_t pkt_type(const unsigned char *eth)
 {
-    static const unsigned char broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, own[6];
+    static const unsigned char own[6];
 
     if (!memcmp(eth, own, 6))
         return TYPE_HOST;
-    if (!memcmp(eth, broadcast, 6))
-        return TYPE_BROADCAST;
     return eth[0] & 1 ? TYPE_MULTICAST : TYPE_OTHERHOST;
 }
 
