@@ -1,0 +1,179 @@
+/*
+ * Does an old state stand for everything that a new one stands for? Then what the old one led to covers the new one,
+ * which may stop. Registers and slots that are not read later do not count; scalars whose value never mattered match
+ * any scalar; ids match when one renaming fits all.
+ */
+#include "verifier/verifier.h"
+
+#include <string.h>
+
+enum { MAX_IDS = 1024 };
+
+struct renaming {
+    uint32_t old[MAX_IDS], cur[MAX_IDS];
+    uint32_t n;
+    uint32_t fresh; /* ids for scalars that have none */
+};
+
+static bool same_id(struct renaming *m, uint32_t old, uint32_t cur)
+{
+    if (!old || !cur)
+        return old == cur;
+    for (uint32_t i = 0; i < m->n; i++) {
+        if (m->old[i] == old)
+            return m->cur[i] == cur;
+        if (m->cur[i] == cur)
+            return false;
+    }
+    if (m->n == MAX_IDS)
+        return false;
+    m->old[m->n] = old;
+    m->cur[m->n++] = cur;
+    return true;
+}
+
+/* An old scalar that was linked to nothing covers linked ones; one that was linked needs the same links. */
+static bool same_link(struct renaming *m, uint32_t old, uint32_t cur)
+{
+    if (!old)
+        return true;
+    return same_id(m, old, cur ? cur : --m->fresh);
+}
+
+static bool scalar_covers(struct renaming *m, const struct reg *old, const struct reg *cur, bool precise,
+                          enum compare how)
+{
+    if (how == COMPARE_EXACT)
+        return scalar_equal(&old->s, &cur->s) && same_id(m, old->id, cur->id) && old->off == cur->off;
+    if (how == COMPARE_PRUNE && !precise)
+        return true;
+    if ((old->flags ^ cur->flags) & REG_LINK_OFF && old->id)
+        return false;
+    if (old->flags & REG_LINK_OFF && old->off != cur->off)
+        return false;
+    return scalar_within(&old->s, &cur->s) && same_link(m, old->id, cur->id);
+}
+
+static bool reg_covers(struct renaming *m, const struct reg *old, const struct reg *cur, bool precise, enum compare how)
+{
+    if (old->kind == REG_NONE && how != COMPARE_EXACT)
+        return true;
+    if (old->kind != cur->kind)
+        return false;
+    if (old->kind == REG_SCALAR)
+        return scalar_covers(m, old, cur, precise, how);
+    if (old->kind == REG_NONE)
+        return true;
+    if (old->flags != cur->flags || old->frame != cur->frame || old->map != cur->map || old->off != cur->off)
+        return false;
+    if (!same_id(m, old->id, cur->id) || !same_id(m, old->ref, cur->ref) || !same_id(m, old->map_uid, cur->map_uid))
+        return false;
+    if (old->kind == REG_PACKET || old->kind == REG_PACKET_META) {
+        if (how == COMPARE_EXACT ? old->size != cur->size : old->size > cur->size)
+            return false;
+    } else if (old->size != cur->size) {
+        return false;
+    }
+    return how == COMPARE_EXACT ? scalar_equal(&old->s, &cur->s) : scalar_within(&old->s, &cur->s);
+}
+
+static const struct slot no_slot;
+
+static const struct slot *slot_of(const struct frame *f, unsigned i)
+{
+    return i < f->n_slots ? &f->slots[i] : &no_slot;
+}
+
+/* The slot as one scalar, when that is what it is: a spilled scalar of 8 bytes, or 8 bytes that nothing is known of. */
+static bool as_scalar(const struct verifier *v, const struct slot *slot, struct reg *out)
+{
+    if (slot_spill_size(slot) == SLOT && slot->reg.kind == REG_SCALAR) {
+        *out = slot->reg;
+        return true;
+    }
+    for (unsigned i = 0; i < SLOT; i++)
+        if (slot->type[i] != SLOT_MISC && !(slot->type[i] == SLOT_INVALID && v->privileged))
+            return false;
+    *out = reg_unknown();
+    return true;
+}
+
+static bool slot_covers(const struct verifier *v, struct renaming *m, const struct slot *old, const struct slot *cur,
+                        bool precise, enum compare how)
+{
+    struct reg a, b;
+
+    if (how != COMPARE_EXACT && as_scalar(v, old, &a) && as_scalar(v, cur, &b)) {
+        if (!slot_is_spill(old)) /* nothing was known, and nothing needs to be */
+            return true;
+        return scalar_covers(m, &a, &b, precise, how);
+    }
+    for (unsigned i = 0; i < SLOT; i++) {
+        uint8_t o = old->type[i], c = cur->type[i];
+
+        if (how != COMPARE_EXACT && (o == SLOT_INVALID))
+            continue;
+        if (how != COMPARE_EXACT && o == SLOT_MISC &&
+            (c == SLOT_ZERO || c == SLOT_MISC || (c == SLOT_INVALID && v->privileged) ||
+             (c == SLOT_SPILL && cur->reg.kind == REG_SCALAR)))
+            continue;
+        if (o != c)
+            return false;
+    }
+    if (!slot_is_spill(old))
+        return true;
+    return slot_spill_size(old) == slot_spill_size(cur) && reg_covers(m, &old->reg, &cur->reg, precise, how);
+}
+
+static void live_at(const struct verifier *v, const struct state *s, unsigned f, uint16_t *regs, uint64_t *slots)
+{
+    if (f + 1 == s->n_frames) {
+        *regs = v->info[s->insn].live_regs;
+        *slots = v->info[s->insn].live_slots;
+        return;
+    }
+    /* An outer frame goes on after its call; the callee may meanwhile read what it was given pointers to. */
+    *regs = v->info[s->frames[f + 1]->callsite + 1].live_regs & (uint16_t)~0x3f;
+    *slots = v->info[s->frames[f + 1]->callsite].live_slots;
+}
+
+static bool frame_covers(struct verifier *v, struct renaming *m, const struct checkpoint *old, const struct state *cur,
+                         unsigned f, enum compare how)
+{
+    const struct frame *a = old->state->frames[f], *b = cur->frames[f];
+    unsigned n = a->n_slots > b->n_slots ? a->n_slots : b->n_slots;
+    uint16_t regs;
+    uint64_t slots;
+
+    if (a->func != b->func || a->callsite != b->callsite)
+        return false;
+    live_at(v, cur, f, &regs, &slots);
+    for (unsigned r = 0; r < REGS - 1; r++)
+        if (regs >> r & 1 && !reg_covers(m, &a->regs[r], &b->regs[r], old->precise.regs[f] >> r & 1, how))
+            return false;
+    for (unsigned i = 0; i < n; i++)
+        if (slots >> i & 1 && !slot_covers(v, m, slot_of(a, i), slot_of(b, i), old->precise.slots[f] >> i & 1, how))
+            return false;
+    return true;
+}
+
+bool states_equal(struct verifier *v, const struct checkpoint *old, const struct state *cur, enum compare how)
+{
+    const struct state *o = old->state;
+    struct renaming m;
+
+    m.n = 0;
+    m.fresh = UINT32_MAX;
+    if (o->n_frames != cur->n_frames || o->n_refs != cur->n_refs || !o->lock_id != !cur->lock_id ||
+        o->lock_map != cur->lock_map)
+        return false;
+    if (o->lock_id && !same_id(&m, o->lock_id, cur->lock_id))
+        return false;
+    for (uint32_t i = 0; i < o->n_refs; i++)
+        if (!same_id(&m, o->refs[i], cur->refs[i]))
+            return false;
+    for (unsigned f = 0; f < o->n_frames; f++)
+        if (!frame_covers(v, &m, old, cur, f, how))
+            return false;
+    return true;
+}

@@ -1,0 +1,209 @@
+/*
+ * Abstract states. A `struct state` stands for all machine states that one path may be in before the instruction at
+ * `insn`: what is known of each register and stack byte of each frame, which references and locks are held. Frames are
+ * shared between states by reference count until one of them writes (state_frame_mut); everything a state points to
+ * comes from the pool of the verification, and goes back to it.
+ *
+ * A register that holds a pointer stands for base + off + s, where `kind` and what follows say what base is, off is the
+ * constant part and s what is known of the rest. A scalar's `id` links copies of one value: registers with one id hold
+ * values that differ by their `off`.
+ */
+#ifndef VERIFIER_STATE_H
+#define VERIFIER_STATE_H
+
+#include "verifier/scalar.h"
+#include "vm/prog.h"
+
+enum { REGS = 11, MAX_REFS = 16, SLOT = 8, MAX_SLOTS = PROG_STACK_FRAME / SLOT };
+
+enum reg_kind {
+    REG_NONE, /* nothing was written to it */
+    REG_SCALAR,
+    REG_CTX,
+    REG_STACK, /* frame says whose */
+    REG_MAP,   /* a map itself */
+    REG_MAP_VALUE,
+    REG_MAP_KEY,
+    REG_PACKET, /* size: bytes proved to be there from the base on, for this id */
+    REG_PACKET_META,
+    REG_PACKET_END,
+    REG_MEM,  /* size bytes that a helper or the host gave */
+    REG_FUNC, /* a function of the program */
+    REG_KIND_COUNT
+};
+
+enum reg_flag {
+    REG_MAYBE_NULL = 1,
+    REG_READ_ONLY = 2,
+    REG_RECORD = 4,   /* MEM: a ring buffer record */
+    REG_LINK_OFF = 8, /* scalar: off is the difference to the others of its id */
+    REG_TRUSTED_SIZE = 16,
+};
+
+struct reg {
+    uint8_t kind;  /* enum reg_kind */
+    uint8_t flags; /* enum reg_flag */
+    uint8_t frame; /* STACK */
+    uint8_t pad;
+    int32_t off;
+    uint32_t id;               /* 0: none. Null checks, packet ranges and scalar links go by it */
+    uint32_t ref;              /* the reference that keeps it alive; 0: none */
+    uint32_t size;             /* MEM: bytes; PACKET: proved range; FUNC: index of the function */
+    uint32_t map_uid;          /* which lookup an inner map came from; 0 for maps named in the program */
+    const struct map_def *map; /* MAP, MAP_VALUE, MAP_KEY */
+    struct scalar s;
+};
+
+/* What a stack byte holds. */
+enum slot_type { SLOT_INVALID, SLOT_SPILL, SLOT_MISC, SLOT_ZERO };
+
+/* Eight bytes of stack. Bytes of type SPILL hold the low bytes of reg: always the upper end of the array's indices,
+ * since type[i] is byte i and a spill of n bytes covers bytes 0 to n - 1. */
+struct slot {
+    uint8_t type[SLOT];
+    struct reg reg;
+};
+
+struct frame {
+    uint32_t shared;   /* states that hold it */
+    uint32_t callsite; /* slot of the call instruction; UINT32_MAX for the entry */
+    uint32_t func;     /* index into prog->funcs */
+    uint16_t n_slots;  /* slots with a record; slot i covers [-8 (i + 1), -8 i) from r10; further ones are INVALID */
+    uint16_t cap;
+    struct reg regs[REGS];
+    struct slot slots[];
+};
+
+/* One executed instruction, for walking back. */
+struct step_record {
+    uint32_t insn;
+    uint16_t stack; /* STEP_STACK | frame << 6 | slot: it accessed this stack slot */
+    uint16_t links; /* 1 + index into the history's link sets: a branch that refined linked scalars; 0: none */
+};
+
+enum { STEP_STACK = 1 << 15 };
+
+/* Registers and spilled slots that were linked when a branch refined them: bit masks a frame. */
+struct link_set {
+    uint16_t regs[PROG_MAX_FRAMES];
+    uint64_t slots[PROG_MAX_FRAMES];
+};
+
+struct history {
+    struct step_record *steps;
+    uint32_t n, cap;
+    struct link_set *links;
+    uint32_t n_links, cap_links;
+};
+
+struct checkpoint;
+
+struct state {
+    uint32_t insn; /* about to be executed */
+    uint32_t n_frames;
+    struct frame *frames[PROG_MAX_FRAMES];
+    uint32_t refs[MAX_REFS]; /* ids of references held */
+    uint32_t n_refs;
+    uint32_t lock_id; /* of the value whose spin lock is held; 0: none */
+    const struct map_def *lock_map;
+    uint32_t may_goto_depth;
+    struct checkpoint *parent; /* the last saved state on this path */
+    struct history past;       /* since parent */
+    uint32_t jumps;            /* conditional jumps since parent */
+    struct state *next;        /* worklist and free list */
+};
+
+/* Frames and states of one verification. Allocation fails by returning NULL and setting `failed`. */
+struct pool {
+    struct state *free_states;
+    struct frame *free_frames[5]; /* by capacity: 4, 8, 16, 32, 64 slots */
+    size_t bytes, peak, limit;
+    bool failed;
+};
+
+struct state *state_new(struct pool *pool);
+/** Gives back everything that was freed into the pool; nothing of it may be in use. */
+void pool_free(struct pool *pool);
+/** A copy that shares all frames; the history since the parent is copied, the parent's is shared. */
+struct state *state_copy(struct pool *pool, const struct state *from);
+void state_free(struct pool *pool, struct state *s);
+/** Shares from's frames with `to`, which has none, without history. */
+void state_share(struct state *to, const struct state *from);
+void state_release_frames(struct pool *pool, struct state *s);
+
+/** Pushes a fresh frame. @return false: out of memory. */
+bool state_push_frame(struct pool *pool, struct state *s, uint32_t func, uint32_t callsite);
+void state_pop_frame(struct pool *pool, struct state *s);
+
+/** The frame for writing (made unshared), NULL when out of memory. */
+struct frame *state_frame_mut(struct pool *pool, struct state *s, uint32_t frame);
+/** The frame for writing with at least n_slots slot records. */
+struct frame *state_slots_mut(struct pool *pool, struct state *s, uint32_t frame, uint32_t n_slots);
+
+static inline const struct frame *state_top(const struct state *s)
+{
+    return s->frames[s->n_frames - 1];
+}
+
+static inline const struct reg *state_reg(const struct state *s, unsigned r)
+{
+    return &s->frames[s->n_frames - 1]->regs[r];
+}
+
+/** A register of the top frame, for writing. NULL when out of memory. */
+struct reg *state_reg_mut(struct pool *pool, struct state *s, unsigned r);
+
+bool history_add(struct history *h, struct step_record step, const struct link_set *links);
+bool history_copy(struct history *to, const struct history *from);
+void history_free(struct history *h);
+
+/** Calls fn on every register and every spilled register of every frame that `want` likes, for writing. */
+typedef bool (*reg_want)(const struct reg *r, const void *ctx);
+typedef void (*reg_change)(struct reg *r, const void *ctx);
+bool state_change_regs(struct pool *pool, struct state *s, reg_want want, reg_change change, const void *ctx);
+
+bool state_has_ref(const struct state *s, uint32_t ref);
+bool state_drop_ref(struct state *s, uint32_t ref);
+
+static inline struct reg reg_scalar(struct scalar v)
+{
+    return (struct reg){.kind = REG_SCALAR, .s = v};
+}
+
+static inline struct reg reg_const(uint64_t v)
+{
+    return reg_scalar(scalar_const(v));
+}
+
+static inline struct reg reg_unknown(void)
+{
+    return reg_scalar(scalar_unknown());
+}
+
+static inline bool reg_is_pointer(const struct reg *r)
+{
+    return r->kind > REG_SCALAR;
+}
+
+static inline bool reg_is_const(const struct reg *r)
+{
+    return r->kind == REG_SCALAR && scalar_is_const(&r->s);
+}
+
+/** Is the slot's low part a spilled register? (Byte 0 holds its lowest byte.) */
+static inline bool slot_is_spill(const struct slot *slot)
+{
+    return slot->type[0] == SLOT_SPILL;
+}
+
+/** Bytes of the register that the slot holds, 0 for no spill. */
+static inline unsigned slot_spill_size(const struct slot *slot)
+{
+    unsigned n = 0;
+
+    while (n < SLOT && slot->type[n] == SLOT_SPILL)
+        n++;
+    return n;
+}
+
+#endif

@@ -1,0 +1,359 @@
+/*
+ * One instruction: what it needs is judged, then the state becomes its successor's. step() notes the instruction in the
+ * path's history first; while it works, v->in_step tells the precision walk to begin before that record.
+ */
+#include "verifier/verifier.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum reason refuse(struct verifier *v, enum reason reason, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(v->why, sizeof(v->why), fmt, ap);
+    va_end(ap);
+    return reason;
+}
+
+enum reason unsupported(struct verifier *v, const char *what)
+{
+    v->missing = what;
+    return refuse(v, REASON_unsupported, "%s", what);
+}
+
+/* One instruction may not reach different kinds of memory on different paths where Linux rewrites the access by kind.
+ */
+static enum reason same_kind(struct verifier *v, const struct state *s, const struct reg *base)
+{
+    struct insn_info *info = &v->info[s->insn];
+    bool rewritten = base->kind == REG_CTX, was = info->ptr_kind == REG_CTX;
+
+    if (info->ptr_kind && (uint8_t)base->kind != info->ptr_kind && (rewritten || was))
+        return refuse(v, REASON_pointer_kind_differs,
+                      "this instruction accessed another kind of memory than a %s on another path",
+                      reg_kind_name(base));
+    info->ptr_kind = base->kind;
+    return REASON_ok;
+}
+
+static void note_fact(struct verifier *v, const struct state *s, const struct reg *base, int64_t off)
+{
+    static const uint8_t kinds[REG_KIND_COUNT] = {
+        [REG_CTX] = FACT_MEM_CTX,       [REG_STACK] = FACT_MEM_STACK,        [REG_MAP_VALUE] = FACT_MEM_MAP_VALUE,
+        [REG_PACKET] = FACT_MEM_PACKET, [REG_PACKET_META] = FACT_MEM_PACKET, [REG_MAP_KEY] = FACT_MEM_OTHER,
+        [REG_MEM] = FACT_MEM_OTHER,
+    };
+    struct insn_info *info = &v->info[s->insn];
+    uint8_t kind = kinds[base->kind];
+
+    if (info->mem_seen && (info->mem != kind || (kind == FACT_MEM_CTX && info->ctx_off != (uint16_t)off)))
+        kind = FACT_MEM_ANY;
+    info->mem = kind;
+    info->mem_seen = true;
+    if (base->kind == REG_CTX)
+        info->ctx_off = (uint16_t)off;
+}
+
+static enum reason judge_access(struct verifier *v, struct state *s, const struct reg *base, const struct access *a)
+{
+    enum reason reason = mem_check(v, s, base, a);
+
+    if (!reason)
+        reason = same_kind(v, s, base);
+    if (reason)
+        return reason;
+    note_fact(v, s, base, a->off);
+    if (base->kind == REG_STACK)
+        s->past.steps[s->past.n - 1].stack = stack_step(base, a);
+    return REASON_ok;
+}
+
+static enum reason load(struct verifier *v, struct state *s, const struct insn *insn, bool sign)
+{
+    struct reg base = *state_reg(s, insn->src), value, *dst;
+    struct access a = {
+        .insn = s->insn, .reg = insn->src, .off = insn->off, .size = isa_access_size((enum isa_op)insn->op)};
+    enum reason reason;
+
+    if (insn->dst == 10)
+        return refuse(v, REASON_frame_pointer_write, "r10 is written");
+    if (sign && (base.kind == REG_CTX || base.kind == REG_PACKET_END) && v->prog->type && v->prog->type->ctx &&
+        v->prog->type->ctx->n_fields) {
+        const struct ctx_field *field = ctx_field_at(v->prog->type->ctx, (uint32_t)insn->off);
+
+        if (field && field->kind != CTX_PLAIN)
+            return refuse(v, REASON_ctx_access, "field '%s' is not to be loaded with sign extension", field->name);
+    }
+    reason = judge_access(v, s, &base, &a);
+    if (reason)
+        return reason;
+    value = base.kind == REG_STACK ? stack_read(v, s, &base, &a, sign) : mem_value(v, s, &base, &a, sign);
+    dst = state_reg_mut(&v->pool, s, insn->dst);
+    if (!dst)
+        return REASON_out_of_memory;
+    *dst = value;
+    return REASON_ok;
+}
+
+static enum reason store_value(struct verifier *v, struct state *s, const struct reg *base, const struct access *a,
+                               const struct reg *value, int value_reg)
+{
+    enum reason reason;
+
+    if (base->kind != REG_STACK) {
+        if (reg_is_pointer(value) && (base->kind == REG_PACKET || base->kind == REG_PACKET_META))
+            return v->privileged
+                       ? REASON_ok
+                       : refuse(v, REASON_pointer_leak, "a %s is stored into the packet", reg_kind_name(value));
+        if (reg_is_pointer(value) && !v->privileged)
+            return refuse(v, REASON_pointer_leak, "a %s is stored where it can be read from outside",
+                          reg_kind_name(value));
+        if (reg_is_pointer(value) && base->kind == REG_CTX)
+            return refuse(v, REASON_pointer_leak, "a %s is stored into the context", reg_kind_name(value));
+        return REASON_ok;
+    }
+    if (reg_is_pointer(value) && a->size != SLOT) {
+        if (!v->privileged || scalar_is_const(&base->s))
+            return refuse(v, REASON_stack_pointer_corrupted, "%u bytes of a %s are stored to the stack", a->size,
+                          reg_kind_name(value));
+    }
+    if (reg_is_pointer(value) && (!scalar_is_const(&base->s) || (base->off + a->off) % SLOT))
+        return refuse(v, REASON_stack_pointer_corrupted, "a %s is stored to the stack at an offset that is %s",
+                      reg_kind_name(value), scalar_is_const(&base->s) ? "not a multiple of 8" : "not known");
+    /* A zero that becomes zero bytes, rather than a spilled register, must be zero on every path. */
+    if (value_reg >= 0 && reg_is_const(value) && !value->s.t.value &&
+        (!scalar_is_const(&base->s) || (base->off + a->off + (int64_t)base->s.t.value) % SLOT)) {
+        reason = precision_mark_reg(v, s, (unsigned)value_reg);
+        if (reason)
+            return reason;
+    }
+    return stack_write_reg(v, s, base, a, value) ? REASON_ok : REASON_out_of_memory;
+}
+
+static enum reason store(struct verifier *v, struct state *s, const struct insn *insn, bool from_reg)
+{
+    struct reg base = *state_reg(s, insn->dst), value = reg_const((uint64_t)insn->imm);
+    struct access a = {.insn = s->insn,
+                       .reg = insn->dst,
+                       .off = insn->off,
+                       .size = isa_access_size((enum isa_op)insn->op),
+                       .write = true};
+    enum reason reason;
+
+    if (from_reg) {
+        value = *state_reg(s, insn->src);
+        if (value.kind == REG_NONE)
+            return refuse(v, REASON_uninitialized_register, "r%u was not written on this path", insn->src);
+    } else {
+        value.s = scalar_cast(&value.s, a.size, false);
+    }
+    reason = judge_access(v, s, &base, &a);
+    if (reason)
+        return reason;
+    if (from_reg && value.kind == REG_SCALAR && base.kind == REG_STACK && !value.id && !scalar_is_const(&value.s) &&
+        value.s.r.umax <= UINT64_MAX >> (64 - 8 * a.size)) {
+        /* The spill is a copy: link it. */
+        struct reg *w = state_reg_mut(&v->pool, s, insn->src);
+
+        if (!w)
+            return REASON_out_of_memory;
+        w->id = ++v->next_id;
+        w->off = 0;
+        w->flags &= (uint8_t)~REG_LINK_OFF;
+        value = *w;
+    }
+    return store_value(v, s, &base, &a, &value, from_reg ? insn->src : -1);
+}
+
+static bool fetches(enum isa_op op)
+{
+    return op >= ISA_ATOMIC_FETCH_ADD64 && op <= ISA_ATOMIC_CMPXCHG32;
+}
+
+static enum reason atomic(struct verifier *v, struct state *s, const struct insn *insn)
+{
+    enum isa_op op = (enum isa_op)insn->op;
+    struct reg base = *state_reg(s, insn->dst), old;
+    const struct reg *value = state_reg(s, insn->src), *r0 = state_reg(s, 0);
+    struct access a = {
+        .insn = s->insn, .reg = insn->dst, .off = insn->off, .size = isa_access_size(op), .atomic = true};
+    bool cmpxchg = op == ISA_ATOMIC_CMPXCHG64 || op == ISA_ATOMIC_CMPXCHG32;
+    struct reg *dst;
+    enum reason reason;
+
+    if (value->kind == REG_NONE)
+        return refuse(v, REASON_uninitialized_register, "r%u was not written on this path", insn->src);
+    if (cmpxchg && r0->kind == REG_NONE)
+        return refuse(v, REASON_uninitialized_register, "r0 was not written on this path");
+    if (reg_is_pointer(value))
+        return refuse(v, REASON_pointer_leak, "r%u, a %s, is an operand of an atomic operation", insn->src,
+                      reg_kind_name(value));
+    if (cmpxchg && reg_is_pointer(r0) && !v->privileged)
+        return refuse(v, REASON_pointer_leak, "r0, a %s, is an operand of an atomic operation", reg_kind_name(r0));
+    reason = judge_access(v, s, &base, &a);
+    if (!reason) {
+        a.write = true;
+        reason = judge_access(v, s, &base, &a);
+    }
+    if (reason)
+        return reason;
+    old = base.kind == REG_STACK ? stack_read(v, s, &base, &a, false) : mem_value(v, s, &base, &a, false);
+    if (reg_is_pointer(&old)) /* unprivileged programs are refused by the check; the value is a number from here on */
+        old = reg_unknown();
+    if (base.kind == REG_STACK) {
+        /* Walking back does not follow values through atomics: what stood there and what comes is unknown. */
+        old = reg_unknown();
+        old.s = scalar_cast(&old.s, a.size, false);
+        s->past.steps[s->past.n - 1].stack = stack_step(&base, &a);
+        if (!stack_write_unknown(v, s, &base, &a))
+            return REASON_out_of_memory;
+    }
+    if (!fetches(op))
+        return REASON_ok;
+    dst = state_reg_mut(&v->pool, s, cmpxchg ? 0 : insn->src);
+    if (!dst)
+        return REASON_out_of_memory;
+    *dst = old;
+    return REASON_ok;
+}
+
+static enum reason load_wide(struct verifier *v, struct state *s, const struct insn *insn)
+{
+    struct reg value = reg_const((uint64_t)insn->imm), *dst;
+    uint32_t index;
+
+    switch (insn->op) {
+    case ISA_LD_IMM64: break;
+    case ISA_LD_MAP_FD:
+    case ISA_LD_MAP_IDX:
+        value = (struct reg){.kind = REG_MAP, .map = v->prog->maps[insn->imm], .s = scalar_const(0)};
+        break;
+    case ISA_LD_MAP_VALUE:
+    case ISA_LD_MAP_IDX_VALUE:
+        index = (uint32_t)((uint64_t)insn->imm >> 32);
+        value = (struct reg){
+            .kind = REG_MAP_VALUE, .map = v->prog->maps[index], .off = (int32_t)insn->imm, .s = scalar_const(0)};
+        if (value.map->spin_lock_off >= 0)
+            value.id = ++v->next_id;
+        break;
+    case ISA_LD_FUNC: return unsupported(v, "callbacks (function pointers)");
+    default: return unsupported(v, "addresses of kernel variables");
+    }
+    dst = state_reg_mut(&v->pool, s, insn->dst);
+    if (!dst)
+        return REASON_out_of_memory;
+    *dst = value;
+    return REASON_ok;
+}
+
+static enum reason load_packet(struct verifier *v, struct state *s, const struct insn *insn, bool indirect)
+{
+    const struct prog_type *type = v->prog->type;
+    struct frame *f;
+
+    if (!type ||
+        (type->id != PROG_TYPE_SOCKET_FILTER && type->id != PROG_TYPE_SCHED_CLS && type->id != PROG_TYPE_SCHED_ACT))
+        return refuse(v, REASON_packet_access, "programs of type %s have no BPF_LD_ABS", type ? type->name : "raw");
+    if (state_reg(s, 6)->kind != REG_CTX || state_reg(s, 6)->off)
+        return refuse(v, REASON_helper_argument, "r6 must be the context for this load");
+    if (s->lock_id)
+        return refuse(v, REASON_lock_held, "packet loads end the program when they fail, with the lock held");
+    if (s->n_refs)
+        return refuse(v, REASON_reference_leak, "packet loads end the program when they fail, with a reference held");
+    if (indirect && state_reg(s, insn->src)->kind != REG_SCALAR)
+        return refuse(v,
+                      state_reg(s, insn->src)->kind == REG_NONE ? REASON_uninitialized_register : REASON_pointer_leak,
+                      "r%u is a %s", insn->src, reg_kind_name(state_reg(s, insn->src)));
+    if (s->n_frames > 1 && type->ret_min <= type->ret_max && (type->ret_min > 0 || type->ret_max < 0))
+        return refuse(v, REASON_return_value, "a packet load that fails ends the program with 0");
+    f = state_frame_mut(&v->pool, s, s->n_frames - 1);
+    if (!f)
+        return REASON_out_of_memory;
+    memset(f->regs, 0, 6 * sizeof(f->regs[0]));
+    f->regs[0] = reg_unknown();
+    if (isa_access_size((enum isa_op)insn->op) < 8)
+        f->regs[0].s = scalar_cast(&f->regs[0].s, isa_access_size((enum isa_op)insn->op), false);
+    return REASON_ok;
+}
+
+static enum reason execute(struct verifier *v, struct state *s, const struct insn *insn, struct state **other,
+                           bool *done)
+{
+    enum reason reason;
+    bool taken;
+
+    switch (isa_rows[insn->op].form) {
+    case ISA_FORM_ALU_K:
+    case ISA_FORM_ALU_X:
+    case ISA_FORM_MOVSX:
+    case ISA_FORM_NEG:
+    case ISA_FORM_END: reason = alu_step(v, s, insn); break;
+    case ISA_FORM_LDX: reason = load(v, s, insn, insn->op >= ISA_LDSX_W && insn->op <= ISA_LDSX_B); break;
+    case ISA_FORM_LOAD_ACQ: reason = load(v, s, insn, false); break;
+    case ISA_FORM_ST: reason = store(v, s, insn, false); break;
+    case ISA_FORM_STX:
+    case ISA_FORM_STORE_REL: reason = store(v, s, insn, true); break;
+    case ISA_FORM_ATOMIC: reason = atomic(v, s, insn); break;
+    case ISA_FORM_LD_ABS: reason = load_packet(v, s, insn, false); break;
+    case ISA_FORM_LD_IND: reason = load_packet(v, s, insn, true); break;
+    case ISA_FORM_LDIMM:
+        reason = load_wide(v, s, insn);
+        s->insn++;
+        break;
+    case ISA_FORM_JMP_K:
+    case ISA_FORM_JMP_X: return branch_step(v, s, insn, other, &taken);
+    case ISA_FORM_GOTO_OFF:
+    case ISA_FORM_GOTO_IMM: s->insn = insn->target; return REASON_ok;
+    case ISA_FORM_MAY_GOTO:
+        *other = state_copy(&v->pool, s);
+        if (!*other)
+            return REASON_out_of_memory;
+        (*other)->insn = insn->target;
+        s->may_goto_depth++;
+        s->insn++;
+        return REASON_ok;
+    case ISA_FORM_CALL:
+        if (insn->op == ISA_CALL_LOCAL)
+            return call_local(v, s, insn);
+        reason = insn->op == ISA_CALL_HELPER ? call_helper(v, s, insn) : unsupported(v, "kernel functions (kfuncs)");
+        break;
+    case ISA_FORM_NO_OPERANDS: return exit_step(v, s, done);
+    case ISA_FORM_CAST: return refuse(v, REASON_address_space, "the program has no arena");
+    default: return refuse(v, REASON_bad_instruction, "no such instruction");
+    }
+    s->insn++;
+    return reason;
+}
+
+static enum reason poisoned(struct verifier *v, const struct insn *insn)
+{
+    const struct prog_poison *p = &v->prog->poison[insn->imm];
+    enum reason reason = p->kind == TRAP_core_unresolved ? REASON_core_unresolved
+                         : p->kind == TRAP_kfunc_missing ? REASON_kfunc_missing
+                                                         : REASON_helper_unknown;
+
+    return refuse(v, reason, "%s", p->reason);
+}
+
+enum reason step(struct verifier *v, struct state *s, struct state **other, bool *done)
+{
+    const struct insn *insn = insn_at(v, s->insn);
+    enum reason reason;
+
+    *other = NULL;
+    *done = false;
+    v->info[s->insn].seen = true;
+    if (insn->poisoned)
+        return poisoned(v, insn);
+    if (!history_add(&s->past, (struct step_record){.insn = s->insn}, NULL))
+        return REASON_out_of_memory;
+    v->in_step = true;
+    reason = execute(v, s, insn, other, done);
+    v->in_step = false;
+    if (v->pool.failed && !reason)
+        reason = REASON_out_of_memory;
+    return reason;
+}

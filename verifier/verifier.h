@@ -1,0 +1,142 @@
+/*
+ * What the rooms of the verifier share: one verification in progress, and the interface of each room. Judging functions
+ * take const states and return a reason, with words in v->why; changing functions follow success. Only explore.c holds
+ * the worklist.
+ */
+#ifndef VERIFIER_VERIFIER_H
+#define VERIFIER_VERIFIER_H
+
+#include "verifier/state.h"
+#include "verifier/verify.h"
+
+/* Which registers and stack slots of each frame a later instruction needs exactly. */
+struct marks {
+    uint16_t regs[PROG_MAX_FRAMES];
+    uint64_t slots[PROG_MAX_FRAMES];
+};
+
+/* A saved state: what was explored from an instruction. Its precision marks stand beside the state, not in it. */
+struct checkpoint {
+    struct checkpoint *next; /* at the same instruction */
+    struct state *state;     /* its past is the segment that led here from its parent; parent is the one before */
+    struct marks precise;
+    uint32_t branches; /* paths below that are not finished */
+    uint32_t hits, misses;
+    bool retired; /* no longer in its list, kept while children name it */
+};
+
+/* What is known of an instruction before and during exploration. */
+struct insn_info {
+    bool prune_point; /* states are compared here */
+    bool force;       /* and always saved */
+    bool seen;
+    bool scc_loop; /* inside a loop */
+    uint8_t mem;   /* enum fact_mem, as seen so far */
+    bool mem_seen;
+    uint8_t ptr_kind; /* enum reg_kind of the base, for kinds that may not mix */
+    uint16_t ctx_off;
+    uint16_t live_regs;  /* before it */
+    uint64_t live_slots; /* of its own frame, before it */
+};
+
+struct verifier {
+    const struct prog *prog;
+    const struct verify_opts *opts;
+    const struct log *log;
+    struct pool pool;
+    struct arena arena;
+    struct insn_info *info; /* one a slot */
+    struct checkpoint **at; /* one list a slot */
+    uint32_t next_id;
+    bool in_step;         /* the last record of the path's history is the instruction being executed */
+    bool privileged;      /* may see pointers, read uninitialized stack, ... */
+    uint16_t *func_depth; /* bytes of stack that each function was seen to use */
+    bool *func_tail_calls;
+    /* The failing instruction in words, written by whoever judges. */
+    char why[320];
+    const char *missing; /* for REASON_unsupported */
+    struct verify_result *out;
+    struct state *work; /* paths to explore, last in first out */
+    uint32_t n_work;
+    uint64_t insns_since_save;
+    uint32_t states; /* checkpoints that stand */
+};
+
+/* Notes in words why something is refused. @return reason. */
+enum reason refuse(struct verifier *v, enum reason reason, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+enum reason unsupported(struct verifier *v, const char *what);
+
+/* "r3" or "the stack at r10-16", for messages. */
+const char *reg_kind_name(const struct reg *r);
+
+/* cfg.c: shape of the control flow, prune points, unreachable code. liveness.c: what is read later. */
+enum reason cfg_check(struct verifier *v, uint32_t *insn);
+bool liveness_compute(struct verifier *v);
+
+/* An access of memory by an instruction or a helper. */
+struct access {
+    uint32_t insn;
+    unsigned reg;  /* base register, for messages */
+    int64_t off;   /* displacement */
+    uint32_t size; /* bytes, the most that may be touched */
+    bool write;
+    bool atomic;
+    bool helper; /* by a helper: uninitialized stack is an output */
+    bool zero_size_ok;
+};
+
+/* mem.c: everything but the stack is judged here; the stack in stack.c. */
+enum reason mem_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);
+/* What a load of `size` bytes from checked memory yields. */
+struct reg mem_value(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a,
+                     bool sign);
+
+/* stack.c: offsets are from r10 of the frame. */
+enum reason stack_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);
+bool stack_write_reg(struct verifier *v, struct state *s, const struct reg *base, const struct access *a,
+                     const struct reg *value);
+bool stack_write_unknown(struct verifier *v, struct state *s, const struct reg *base, const struct access *a);
+struct reg stack_read(struct verifier *v, struct state *s, const struct reg *base, const struct access *a, bool sign);
+/* The stack record of a step that accesses a fixed slot, 0 for others. */
+uint16_t stack_step(const struct reg *base, const struct access *a);
+
+/* alu.c */
+enum reason alu_step(struct verifier *v, struct state *s, const struct insn *insn);
+
+/* branch.c: *taken says which arms are alive (bit 0: not taken, bit 1: taken); s becomes the not-taken arm, and *other,
+ * a new state, the taken one when both are alive; when one is, s becomes it. */
+enum reason branch_step(struct verifier *v, struct state *s, const struct insn *insn, struct state **other,
+                        bool *taken);
+/* Everything known about NULL-ness of pointers with this id: it is NULL, or it is not. */
+bool branch_settle_null(struct verifier *v, struct state *s, uint32_t id, bool is_null);
+
+/* call.c */
+enum reason call_helper(struct verifier *v, struct state *s, const struct insn *insn);
+enum reason call_local(struct verifier *v, struct state *s, const struct insn *insn);
+enum reason exit_step(struct verifier *v, struct state *s, bool *done);
+
+/* step.c: executes the instruction at s->insn. *other: a second successor, or NULL; *done: the path ends here. */
+enum reason step(struct verifier *v, struct state *s, struct state **other, bool *done);
+
+/* precision.c */
+/** Marks that the value of these registers and slots before s->insn matters, in every saved state that it came from. */
+enum reason precision_mark(struct verifier *v, const struct state *s, const struct marks *m);
+enum reason precision_mark_reg(struct verifier *v, const struct state *s, unsigned reg);
+
+/* equal.c */
+enum compare {
+    COMPARE_PRUNE, /* may cur stop because old was explored? */
+    COMPARE_EXACT, /* has cur come back to old? */
+    COMPARE_RANGE, /* as PRUNE, every scalar precise: for loops that an instruction of their own bounds */
+};
+bool states_equal(struct verifier *v, const struct checkpoint *old, const struct state *cur, enum compare how);
+
+/* explore.c: the only loop. */
+enum reason explore(struct verifier *v, uint32_t *insn);
+
+static inline const struct insn *insn_at(const struct verifier *v, uint32_t i)
+{
+    return &v->prog->insns[i];
+}
+
+#endif

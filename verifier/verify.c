@@ -1,0 +1,242 @@
+/*
+ * The entry: sets up a verification, runs its stages in order (form of the control flow, liveness, exploration, stack
+ * depth) and turns what came out into a verdict and facts.
+ */
+#include "verifier/verify.h"
+#include "verifier/verifier.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct reason_row {
+    const char *name, *rule, *cure;
+};
+
+static const struct reason_row rows[REASON_COUNT] = {
+#define REASON(name, rule, cure) {#name, rule, cure},
+#include "verifier/reasons.def"
+};
+
+const char *reason_name(enum reason r)
+{
+    return rows[r].name;
+}
+
+const char *reason_rule(enum reason r)
+{
+    return rows[r].rule;
+}
+
+const char *reason_cure(enum reason r)
+{
+    return rows[r].cure;
+}
+
+/* Frames take their size in steps of 16, as under Linux's JIT. */
+static uint32_t rounded(uint32_t depth)
+{
+    return ((depth ? depth : 1) + 15) & ~15u;
+}
+
+/* The deepest chain of calls below a function, in bytes. */
+static enum reason chain_depth(struct verifier *v, uint32_t func, uint32_t above, uint32_t frames, bool tail_above,
+                               uint32_t *bad)
+{
+    const struct prog_func *f = &v->prog->funcs[func];
+    uint32_t depth = above + rounded(v->func_depth[func]);
+    enum reason reason = REASON_ok;
+
+    *bad = f->start;
+    if (depth > PROG_STACK_FRAME)
+        return refuse(v, REASON_stack_depth, "%u functions in a chain of calls use %u bytes of stack", frames, depth);
+    if (depth > v->out->stack_depth)
+        v->out->stack_depth = depth;
+    for (uint32_t i = f->start; i < f->end && !reason; i++) {
+        const struct insn *insn = insn_at(v, i);
+
+        if (insn->op != ISA_CALL_LOCAL || insn->poisoned || !v->info[i].seen)
+            continue;
+        *bad = i;
+        if (frames == PROG_MAX_FRAMES)
+            return refuse(v, REASON_call_depth, "the chain of calls has more than %u frames", PROG_MAX_FRAMES);
+        for (uint32_t c = 0; c < v->prog->n_funcs; c++) {
+            if (v->prog->funcs[c].start != insn->target)
+                continue;
+            if (v->func_tail_calls[c] && depth >= 256)
+                return refuse(
+                    v, REASON_tail_call_mixed,
+                    "%u bytes of stack are in use where a function that makes tail calls is called; 256 are allowed",
+                    depth);
+            reason = chain_depth(v, c, depth, frames + 1, tail_above, bad);
+        }
+    }
+    return reason;
+}
+
+static bool first_state(struct verifier *v)
+{
+    struct state *s = state_new(&v->pool);
+    struct reg *regs;
+
+    if (!s || !state_push_frame(&v->pool, s, 0, UINT32_MAX))
+        return false;
+    regs = s->frames[0]->regs;
+    if (v->prog->type) {
+        regs[1] = (struct reg){.kind = REG_CTX, .s = scalar_const(0)};
+    } else {
+        regs[1] = (struct reg){.kind = REG_MEM,
+                               .size = v->opts->raw_mem_size,
+                               .s = scalar_const(0),
+                               .flags = v->opts->raw_mem_writable ? 0 : REG_READ_ONLY};
+        regs[2] = reg_scalar(scalar_unsigned(v->opts->raw_mem_size, UINT32_MAX));
+    }
+    v->work = s;
+    return true;
+}
+
+static enum reason run(struct verifier *v, uint32_t *insn)
+{
+    enum reason reason;
+
+    for (uint32_t i = 0; i < v->prog->n_insns; i++)
+        if (insn_at(v, i)->op == ISA_INVALID && !insn_at(v, i)->wide_tail && !insn_at(v, i)->poisoned) {
+            *insn = i;
+            return refuse(v, REASON_bad_instruction, "no such instruction");
+        }
+    reason = cfg_check(v, insn);
+    if (reason)
+        return reason;
+    if (!liveness_compute(v) || !first_state(v))
+        return REASON_out_of_memory;
+    reason = explore(v, insn);
+    if (!reason)
+        reason = chain_depth(v, 0, 0, 1, false, insn);
+    return reason;
+}
+
+static bool make_facts(const struct verifier *v, struct facts *facts)
+{
+    struct fact *insns = calloc(v->prog->n_insns, sizeof(*insns));
+
+    if (!insns)
+        return false;
+    for (uint32_t i = 0; i < v->prog->n_insns; i++)
+        insns[i] = (struct fact){.reached = v->info[i].seen, .mem = v->info[i].mem, .ctx_off = v->info[i].ctx_off};
+    facts->insns = insns;
+    facts->n_insns = v->prog->n_insns;
+    return true;
+}
+
+/* The branch decisions that led to where the path is, the last ones. */
+static void note_path(struct verifier *v, const struct state *s)
+{
+    const struct history *h = &s->past;
+    struct checkpoint *c = s->parent;
+    struct verify_result *out = v->out;
+    uint32_t n = h->n, after = s->insn, total = 0;
+
+    for (;;) {
+        while (n && total < VERIFY_MAX_PATH) {
+            uint32_t at = h->steps[--n].insn;
+            const struct insn *insn = insn_at(v, at);
+            enum isa_form f = isa_rows[insn->op].form;
+
+            if (f == ISA_FORM_JMP_K || f == ISA_FORM_JMP_X)
+                out->path[total++] = (struct verify_step){at, after == insn->target && after != at + 1};
+            after = at;
+        }
+        if (!c || total == VERIFY_MAX_PATH)
+            break;
+        h = &c->state->past;
+        n = h->n;
+        c = c->state->parent;
+    }
+    for (uint32_t i = 0; i < total / 2; i++) {
+        struct verify_step t = out->path[i];
+
+        out->path[i] = out->path[total - 1 - i];
+        out->path[total - 1 - i] = t;
+    }
+    out->n_path = total;
+}
+
+static void free_all(struct verifier *v)
+{
+    struct state *s, *next_state;
+
+    for (s = v->work; s; s = next_state) {
+        struct checkpoint *c = s->parent;
+
+        next_state = s->next;
+        while (c) {
+            struct checkpoint *up = c->state->parent;
+
+            if (--c->branches)
+                break;
+            if (c->retired) {
+                state_free(&v->pool, c->state);
+                free(c);
+            }
+            c = up;
+        }
+        state_free(&v->pool, s);
+    }
+    for (uint32_t i = 0; v->at && i < v->prog->n_insns; i++)
+        for (struct checkpoint *c = v->at[i], *next; c; c = next) {
+            next = c->next;
+            state_free(&v->pool, c->state);
+            free(c);
+        }
+    pool_free(&v->pool);
+    free(v->info);
+    free(v->at);
+    free(v->func_depth);
+    free(v->func_tail_calls);
+}
+
+int verify_prog(const struct prog *prog, const struct verify_opts *opts, const struct log *log,
+                struct verify_result *out)
+{
+    static const struct verify_opts defaults;
+    struct verifier v = {.prog = prog, .opts = opts ? opts : &defaults, .log = log, .out = out};
+    enum reason reason;
+    uint32_t insn = 0;
+
+    memset(out, 0, sizeof(*out));
+    v.privileged = !v.opts->unprivileged;
+    v.pool.limit = v.opts->max_memory ? v.opts->max_memory : (size_t)1 << 30;
+    v.info = calloc(prog->n_insns + 2, sizeof(*v.info));
+    v.at = calloc(prog->n_insns + 1, sizeof(*v.at));
+    v.func_depth = calloc(prog->n_funcs + 1, sizeof(*v.func_depth));
+    v.func_tail_calls = calloc(prog->n_funcs + 1, sizeof(*v.func_tail_calls));
+    if (!v.info || !v.at || !v.func_depth || !v.func_tail_calls) {
+        free_all(&v);
+        return -ENOMEM;
+    }
+    reason = run(&v, &insn);
+    out->memory_peak = v.pool.peak;
+    if (reason == REASON_out_of_memory && v.pool.peak < v.pool.limit / 2) {
+        free_all(&v);
+        return -ENOMEM;
+    }
+    if (!reason && !make_facts(&v, &out->facts)) {
+        free_all(&v);
+        return -ENOMEM;
+    }
+    out->reason = reason;
+    out->insn = insn;
+    out->verdict = !reason ? VERDICT_ACCEPT : reason == REASON_unsupported ? VERDICT_UNSUPPORTED : VERDICT_REJECT;
+    snprintf(out->message, sizeof(out->message), "%s", reason ? v.why : "");
+    if (reason && v.work)
+        note_path(&v, v.work);
+    free_all(&v);
+    return 0;
+}
+
+void verify_result_free(struct verify_result *result)
+{
+    free((void *)result->facts.insns);
+    result->facts = (struct facts){0};
+}
