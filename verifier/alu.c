@@ -19,8 +19,10 @@ static const char *pointer_name(const struct reg *r)
 }
 
 /* May numbers be added to this kind of pointer? */
-static enum reason may_move(struct verifier *v, const struct reg *ptr, unsigned reg, bool known)
+static enum reason may_move(struct verifier *v, const struct reg *ptr, unsigned reg, const struct scalar *by)
 {
+    bool known = scalar_is_const(by);
+
     if (ptr->flags & REG_MAYBE_NULL)
         return refuse(v, REASON_null_check_missing, "r%u is a %s: compare it with NULL before arithmetic", reg,
                       pointer_name(ptr));
@@ -34,6 +36,11 @@ static enum reason may_move(struct verifier *v, const struct reg *ptr, unsigned 
     case REG_CTX: /* moved by a constant it may be, though not accessed then */
         return known ? REASON_ok
                      : refuse(v, REASON_pointer_arithmetic, "variable offset added to the context pointer r%u", reg);
+    case REG_MAP: /* nothing moves by nothing */
+        if (known && !by->t.value)
+            return REASON_ok;
+        return refuse(v, REASON_pointer_arithmetic, "arithmetic on the map pointer r%u", reg);
+    case REG_KERNEL: return unsupported(v, "sockets and kernel pointers");
     default: return refuse(v, REASON_pointer_arithmetic, "arithmetic on the %s r%u", pointer_name(ptr), reg);
     }
 }
@@ -74,13 +81,13 @@ static enum reason move_pointer(struct verifier *v, const struct reg *ptr, unsig
 {
     bool known = scalar_is_const(by);
     int64_t off, val = (int64_t)by->t.value;
-    enum reason reason = may_move(v, ptr, reg, known);
+    enum reason reason = may_move(v, ptr, reg, by);
 
     if (!reason)
         reason = check_offset(v, ptr, by);
     if (reason)
         return reason;
-    if (minus && ptr->kind == REG_STACK && v->privileged == false)
+    if (minus && ptr->kind == REG_STACK)
         return refuse(v, REASON_pointer_arithmetic, "numbers are not subtracted from the stack pointer r%u", reg);
     *out = *ptr;
     off = (int64_t)ptr->off + (minus ? -val : val);
@@ -210,25 +217,33 @@ static enum reason mov(struct verifier *v, struct state *s, const struct insn *i
     return REASON_ok;
 }
 
-static enum reason number_alu(struct verifier *v, const struct insn *insn, const struct reg *a, const struct reg *b,
-                              struct reg *out)
+/* Shifts by a register: the machine takes the amount modulo the width, Linux takes the result for anything once the
+ * amount may reach the width, and what it refuses for that is refused here. */
+static bool shifts_too_far(enum isa_op op, const struct reg *b)
+{
+    bool shift = is_op(op, ISA_LSH64_K) || is_op(op, ISA_RSH64_K) || is_op(op, ISA_ARSH64_K);
+
+    return shift && isa_rows[op].form == ISA_FORM_ALU_X && b->s.r.umax >= isa_rows[op].width;
+}
+
+static void number_alu(const struct insn *insn, const struct reg *a, const struct reg *b, struct reg *out)
 {
     enum isa_op op = (enum isa_op)insn->op;
-    bool wide = isa_rows[op].width == 64;
 
-    (void)v;
     *out = *a;
     out->s = scalar_alu(op, &a->s, &b->s);
+    if (shifts_too_far(op, b)) {
+        out->s = scalar_unknown();
+        if (isa_rows[op].width == 32)
+            out->s = scalar_cast(&out->s, 4, false);
+    }
     /* A linked copy that is moved by a constant stays linked, at that distance. */
-    if (op == ISA_ADD64_K && a->id && insn->imm == (int32_t)insn->imm && !(a->flags & REG_LINK_OFF) &&
-        insn->imm != INT32_MIN) {
+    if (op == ISA_ADD64_K && a->id && insn->imm != INT32_MIN && !(a->flags & REG_LINK_OFF)) {
         out->off = (int32_t)insn->imm;
         out->flags |= REG_LINK_OFF;
-        return REASON_ok;
+        return;
     }
-    (void)wide;
     unlink_value(out);
-    return REASON_ok;
 }
 
 static enum reason check_constant(struct verifier *v, const struct insn *insn)
@@ -272,14 +287,18 @@ enum reason alu_step(struct verifier *v, struct state *s, const struct insn *ins
         else
             out = reg_const(op == ISA_MOV32_K ? (uint32_t)insn->imm : (uint64_t)insn->imm);
     else if (form == ISA_FORM_NEG || form == ISA_FORM_END) {
-        if (reg_is_pointer(a))
+        if (reg_is_pointer(a) && !v->privileged)
             return refuse(v, REASON_pointer_arithmetic, "'%s' on the %s r%u", isa_rows[op].text, pointer_name(a),
                           insn->dst);
-        reason = number_alu(v, insn, a, a, &out);
+        out = reg_unknown();
+        if (reg_is_pointer(a))
+            out.s = scalar_alu(op, &out.s, &out.s);
+        else
+            number_alu(insn, a, a, &out);
     } else if (reg_is_pointer(a) || reg_is_pointer(b))
         reason = pointer_alu(v, s, insn, a, b, &out);
     else
-        reason = number_alu(v, insn, a, b, &out);
+        number_alu(insn, a, b, &out);
     if (reason)
         return reason;
     dst = state_reg_mut(&v->pool, s, insn->dst);

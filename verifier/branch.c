@@ -169,9 +169,10 @@ static bool ends(const struct reg *a, const struct reg *b)
 }
 
 /* A comparison of packet pointers: what the arm that is taken (or not) proves. @return false: out of memory. */
-static bool packet_arm(struct verifier *v, struct state *s, enum isa_op op, const struct reg *a, const struct reg *b,
-                       bool taken)
+static bool packet_arm(struct verifier *v, struct state *s, const struct insn *insn, const struct reg *a,
+                       const struct reg *b, bool taken)
 {
+    enum isa_op op = (enum isa_op)insn->op;
     bool less, or_equal, exchanged = !ends(a, b);
     const struct reg *ptr = exchanged ? b : a;
 
@@ -190,8 +191,13 @@ static bool packet_arm(struct verifier *v, struct state *s, enum isa_op op, cons
         less = !less, or_equal = !or_equal;
     if (exchanged)
         less = !less; /* a < b is b > a */
-    if (!less)
-        return true;
+    if (!less) {
+        struct reg *w = state_reg_mut(&v->pool, s, exchanged ? insn->src : insn->dst);
+
+        if (w && w->kind == REG_PACKET)
+            w->flags |= or_equal ? REG_AT_END : REG_BEYOND_END;
+        return w != NULL;
+    }
     return prove_packet(v, s, ptr, !or_equal);
 }
 
@@ -281,9 +287,29 @@ static enum reason fork_both(struct verifier *v, struct state *s, const struct i
     return REASON_ok;
 }
 
+/* Pointers that Linux takes for never NULL in a comparison with 0; the context, the stack and the packet are not so. */
 static bool is_not_null(const struct reg *r)
 {
-    return reg_is_pointer(r) && !(r->flags & REG_MAYBE_NULL) && r->kind != REG_PACKET_END;
+    return (r->kind == REG_MAP || r->kind == REG_MAP_VALUE || r->kind == REG_MAP_KEY || r->kind == REG_MEM) &&
+           !(r->flags & REG_MAYBE_NULL);
+}
+
+/* Is a comparison of a packet pointer with the end decided by an earlier one? -1: no. */
+static int packet_decided(enum isa_op op, const struct reg *a, const struct reg *b)
+{
+    bool exchanged = a->kind == REG_PACKET_END;
+    const struct reg *ptr = exchanged ? b : a;
+    bool beyond = ptr->flags & REG_BEYOND_END, at = beyond || ptr->flags & REG_AT_END;
+
+    if (is_op(op, exchanged ? ISA_JLT64_K : ISA_JGT64_K))
+        return beyond ? 1 : -1;
+    if (is_op(op, exchanged ? ISA_JGE64_K : ISA_JLE64_K))
+        return beyond ? 0 : -1;
+    if (is_op(op, exchanged ? ISA_JLE64_K : ISA_JGE64_K))
+        return at ? 1 : -1;
+    if (is_op(op, exchanged ? ISA_JGT64_K : ISA_JLT64_K))
+        return at ? 0 : -1;
+    return -1;
 }
 
 enum reason branch_step(struct verifier *v, struct state *s, const struct insn *insn, struct state **other, bool *taken)
@@ -346,11 +372,19 @@ enum reason branch_step(struct verifier *v, struct state *s, const struct insn *
         }
     }
     if (wide && (ends(&a, &b) || ends(&b, &a))) {
+        int decided = a.kind == REG_PACKET_END || b.kind == REG_PACKET_END ? packet_decided(op, &a, &b) : -1;
+
+        if (decided >= 0) {
+            *taken = decided;
+            go(s, insn, decided);
+            return REASON_ok;
+        }
         reason = fork_both(v, s, insn, other);
         if (reason)
             return reason;
-        return packet_arm(v, s, op, &a, &b, false) && packet_arm(v, *other, op, &a, &b, true) ? REASON_ok
-                                                                                              : REASON_out_of_memory;
+        return packet_arm(v, s, insn, &a, &b, false) && packet_arm(v, *other, insn, &a, &b, true)
+                   ? REASON_ok
+                   : REASON_out_of_memory;
     }
     if (!v->privileged)
         return refuse(v, REASON_pointer_leak, "r%u, a %s, is compared", reg_is_pointer(&a) ? insn->dst : insn->src,

@@ -5,6 +5,7 @@
 #include "verifier/verifier.h"
 #include "vm/abi/map_types.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { MAX_VAR_SIZE = 1 << 29, MAX_ERRNO = 4095 };
@@ -149,6 +150,16 @@ static enum reason const_string(struct verifier *v, struct state *s, unsigned re
     return refuse(v, REASON_helper_argument, "argument %u (r%u) is a string without an end", reg, reg);
 }
 
+/* Room for a number that the helper writes: aligned as a store of the program's own would have to be. */
+static enum reason aligned(struct verifier *v, const struct state *s, struct call_args *c, unsigned reg, unsigned size)
+{
+    const struct reg *r = state_reg(s, reg);
+
+    if (r->kind == REG_STACK && !tnum_is_aligned(tnum_add(r->s.t, tnum_const((uint64_t)(int64_t)r->off)), size))
+        return refuse(v, REASON_misaligned, "argument %u (r%u) is not aligned to %u bytes", reg, reg, size);
+    return memory(v, s, c, reg, size, true, false, false);
+}
+
 static enum reason spin_lock(struct verifier *v, const struct state *s, struct call_args *c, unsigned reg)
 {
     const struct reg *r = state_reg(s, reg);
@@ -179,6 +190,8 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
         return refuse(v, REASON_uninitialized_register, "argument %u (r%u) was not written on this path", reg, reg);
     if (r->ref)
         c->ref = r->ref;
+    if (r->kind == REG_KERNEL && kind != ARG_ANYTHING)
+        return unsupported(v, "sockets and kernel pointers");
     switch (kind) {
     case ARG_ANYTHING:
         if (reg_is_pointer(r) && !v->privileged)
@@ -220,8 +233,8 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
         c->mem_size = r->s.t.value;
         return precision_mark_reg(v, s, reg);
     case ARG_CONST_STR: return const_string(v, s, reg);
-    case ARG_INT_PTR: return memory(v, s, c, reg, 4, true, false, false);
-    case ARG_LONG_PTR: return memory(v, s, c, reg, 8, true, false, false);
+    case ARG_INT_PTR: return aligned(v, s, c, reg, 4);
+    case ARG_LONG_PTR: return aligned(v, s, c, reg, 8);
     case ARG_RINGBUF_MEM:
         if (r->kind != REG_MEM || !(r->flags & REG_RECORD) || r->flags & REG_MAYBE_NULL)
             return want(v, reg, r, "a record that was reserved");
@@ -294,9 +307,16 @@ static enum reason check_context(struct verifier *v, const struct state *s, cons
     return REASON_ok;
 }
 
+/* Which pointers become void, and for whom. */
+struct voided {
+    bool privileged;
+    uint32_t ref;   /* released */
+    uint32_t frame; /* left */
+};
+
 static bool has_ref(const struct reg *r, const void *ctx)
 {
-    return r->ref == *(const uint32_t *)ctx;
+    return r->ref && r->ref == ((const struct voided *)ctx)->ref;
 }
 
 static bool is_packet(const struct reg *r, const void *ctx)
@@ -305,10 +325,15 @@ static bool is_packet(const struct reg *r, const void *ctx)
     return r->kind == REG_PACKET || r->kind == REG_PACKET_META || r->kind == REG_PACKET_END;
 }
 
+static bool points_to_dead_frame(const struct reg *r, const void *ctx)
+{
+    return r->kind == REG_STACK && r->frame >= ((const struct voided *)ctx)->frame;
+}
+
+/* What pointed there is a number to who may see addresses, and nothing to others. */
 static void invalidate(struct reg *r, const void *ctx)
 {
-    (void)ctx;
-    *r = (struct reg){.kind = REG_NONE};
+    *r = ((const struct voided *)ctx)->privileged ? reg_unknown() : (struct reg){.kind = REG_NONE};
 }
 
 static enum reason lock_step(struct verifier *v, struct state *s, const struct call_args *c, bool lock)
@@ -377,13 +402,16 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
     const struct helper *h = helper_set_find(v->prog->helpers, (uint32_t)insn->imm);
     struct call_args c = {.helper = h};
     enum reason reason;
+    struct voided dead;
     struct frame *f;
     struct reg r0;
 
     if (!h)
         return refuse(v, REASON_helper_unknown, "there is no helper %lld", (long long)insn->imm);
-    if (!h->body && !(h->effects & EFFECT_ENGINE))
-        return refuse(v, REASON_helper_unknown, "bpf_%s is not available here", h->name);
+    if (!h->body && !(h->effects & EFFECT_ENGINE)) {
+        snprintf(v->missing_name, sizeof(v->missing_name), "helper bpf_%s", h->name);
+        return unsupported(v, v->missing_name);
+    }
     reason = check_context(v, s, h);
     for (unsigned i = 0; i < 5 && !reason; i++)
         reason = argument(v, s, &c, i);
@@ -403,13 +431,14 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
         if (reason)
             return reason;
     }
+    dead = (struct voided){.privileged = v->privileged, .ref = c.ref};
     if (h->effects & EFFECT_RELEASES) {
         state_drop_ref(s, c.ref);
-        if (!state_change_regs(&v->pool, s, has_ref, invalidate, &c.ref))
+        if (!state_change_regs(&v->pool, s, has_ref, invalidate, &dead))
             return REASON_out_of_memory;
     }
     if ((h->effects & EFFECT_CHANGES_PACKET || h->id == 12) &&
-        !state_change_regs(&v->pool, s, is_packet, invalidate, NULL))
+        !state_change_regs(&v->pool, s, is_packet, invalidate, &dead))
         return REASON_out_of_memory;
     if (h->id == 12)
         v->func_tail_calls[state_top(s)->func] = true;
@@ -470,11 +499,6 @@ static enum reason leave_function(struct verifier *v, struct state *s)
     return REASON_ok;
 }
 
-static bool points_to_dead_frame(const struct reg *r, const void *ctx)
-{
-    return r->kind == REG_STACK && r->frame >= *(const uint32_t *)ctx;
-}
-
 enum reason exit_step(struct verifier *v, struct state *s, bool *done)
 {
     const struct prog_type *type = v->prog->type;
@@ -482,7 +506,7 @@ enum reason exit_step(struct verifier *v, struct state *s, bool *done)
     enum reason reason;
 
     if (s->n_frames > 1) {
-        uint32_t gone = s->n_frames - 1;
+        struct voided gone = {.privileged = v->privileged, .frame = s->n_frames - 1};
 
         reason = leave_function(v, s);
         if (reason)

@@ -25,6 +25,7 @@ const char *reg_kind_name(const struct reg *r)
         [REG_PACKET_END] = "packet end pointer",
         [REG_MEM] = "memory pointer",
         [REG_FUNC] = "function pointer",
+        [REG_KERNEL] = "kernel pointer",
     };
     static const char *const or_null[REG_KIND_COUNT] = {
         [REG_MAP] = "map pointer or NULL",
@@ -186,6 +187,15 @@ static enum reason check_ctx(struct verifier *v, const struct state *s, const st
     return REASON_ok;
 }
 
+static enum reason check_kernel(struct verifier *v, const struct state *s, const struct reg *base,
+                                const struct access *a)
+{
+    (void)s;
+    (void)base;
+    (void)a;
+    return unsupported(v, "sockets and kernel pointers");
+}
+
 static enum reason check_none(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a)
 {
     (void)s;
@@ -200,12 +210,15 @@ static const check_fn checks[REG_KIND_COUNT] = {
     [REG_STACK] = stack_check,     [REG_MAP] = check_map,       [REG_MAP_VALUE] = check_map_value,
     [REG_MAP_KEY] = check_map_key, [REG_PACKET] = check_packet, [REG_PACKET_META] = check_packet,
     [REG_PACKET_END] = check_none, [REG_MEM] = check_mem,       [REG_FUNC] = check_none,
+    [REG_KERNEL] = check_kernel,
 };
 
 enum reason mem_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a)
 {
     if (base->kind == REG_NONE)
         return refuse(v, REASON_uninitialized_register, "r%u was not written on this path", a->reg);
+    if (base->kind == REG_KERNEL)
+        return checks[REG_KERNEL](v, s, base, a);
     if (base->flags & REG_MAYBE_NULL)
         return refuse(v, REASON_null_check_missing, "r%u is a %s", a->reg, reg_kind_name(base));
     if (v->opts->strict_alignment &&
@@ -225,6 +238,12 @@ enum reason mem_check(struct verifier *v, const struct state *s, const struct re
     return checks[base->kind](v, s, base, a);
 }
 
+static bool has_typed_args(const struct prog_type *type)
+{
+    return type->id == PROG_TYPE_TRACING || type->id == PROG_TYPE_STRUCT_OPS || type->id == PROG_TYPE_EXT ||
+           type->id == PROG_TYPE_LSM || type->id == PROG_TYPE_RAW_TRACEPOINT_WRITABLE;
+}
+
 static struct reg ctx_value(struct verifier *v, const struct reg *base, const struct access *a)
 {
     const struct ctx_field *field = ctx_field_at(v->prog->type->ctx, (uint32_t)(base->off + a->off));
@@ -234,8 +253,19 @@ static struct reg ctx_value(struct verifier *v, const struct reg *base, const st
     case CTX_PACKET: out.kind = REG_PACKET; return out;
     case CTX_PACKET_META: out.kind = REG_PACKET_META; return out;
     case CTX_PACKET_END: out.kind = REG_PACKET_END; return out;
-    default: return reg_unknown();
+    case CTX_POINTER:
+        out.kind = REG_KERNEL;
+        out.flags = REG_MAYBE_NULL;
+        out.id = ++v->next_id;
+        return out;
+    default: break;
     }
+    /* Arguments by BTF prototype: numbers and pointers are told apart by types that are not looked at yet. */
+    if (has_typed_args(v->prog->type))
+        out.kind = REG_KERNEL;
+    else
+        out = reg_unknown();
+    return out;
 }
 
 struct reg mem_value(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a,

@@ -62,6 +62,20 @@ static void back_load(struct walk *w, const struct insn *insn, const struct step
         w->m.slots[step->stack >> 6 & 7] |= (uint64_t)1 << (step->stack & 63);
 }
 
+/* What an atomic leaves in memory is unknown; what it fetched stood in the slot before. */
+static void back_atomic(struct walk *w, const struct insn *insn, const struct step_record *step)
+{
+    unsigned got = insn->op >= ISA_ATOMIC_CMPXCHG64 ? 0 : insn->src;
+    bool wanted = insn->op >= ISA_ATOMIC_FETCH_ADD64 && wants(w, got);
+
+    take_slot(w, step, isa_access_size((enum isa_op)insn->op));
+    if (!wanted)
+        return;
+    drop(w, got);
+    if (step->stack & STEP_STACK)
+        w->m.slots[step->stack >> 6 & 7] |= (uint64_t)1 << (step->stack & 63);
+}
+
 static void back_alu(struct walk *w, const struct insn *insn)
 {
     enum isa_form form = isa_rows[insn->op].form;
@@ -149,13 +163,7 @@ static void back(struct walk *w, const struct verifier *v, const struct step_rec
         if (take_slot(w, step, isa_access_size((enum isa_op)insn->op)))
             add(w, insn->src);
         break;
-    case ISA_FORM_ATOMIC: /* what an atomic leaves behind is unknown bytes and unknown numbers */
-        take_slot(w, step, isa_access_size((enum isa_op)insn->op));
-        if (insn->op >= ISA_ATOMIC_CMPXCHG64)
-            drop(w, 0);
-        else if (insn->op >= ISA_ATOMIC_FETCH_ADD64)
-            drop(w, insn->src);
-        break;
+    case ISA_FORM_ATOMIC: back_atomic(w, insn, step); break;
     case ISA_FORM_LDIMM: drop(w, insn->dst); break;
     case ISA_FORM_LD_ABS:
     case ISA_FORM_LD_IND: w->m.regs[w->frame] &= (uint16_t)~0x3f; break;

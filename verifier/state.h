@@ -27,17 +27,19 @@ enum reg_kind {
     REG_PACKET, /* size: bytes proved to be there from the base on, for this id */
     REG_PACKET_META,
     REG_PACKET_END,
-    REG_MEM,  /* size bytes that a helper or the host gave */
-    REG_FUNC, /* a function of the program */
+    REG_MEM,    /* size bytes that a helper or the host gave */
+    REG_FUNC,   /* a function of the program */
+    REG_KERNEL, /* a pointer into the kernel that is not modelled: it may be compared, and no more */
     REG_KIND_COUNT
 };
 
 enum reg_flag {
     REG_MAYBE_NULL = 1,
     REG_READ_ONLY = 2,
-    REG_RECORD = 4,   /* MEM: a ring buffer record */
-    REG_LINK_OFF = 8, /* scalar: off is the difference to the others of its id */
-    REG_TRUSTED_SIZE = 16,
+    REG_RECORD = 4,      /* MEM: a ring buffer record */
+    REG_LINK_OFF = 8,    /* scalar: off is the difference to the others of its id */
+    REG_AT_END = 16,     /* PACKET: was found to be at or past the end */
+    REG_BEYOND_END = 32, /* PACKET: was found to be past the end */
 };
 
 struct reg {

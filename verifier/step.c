@@ -104,17 +104,13 @@ static enum reason store_value(struct verifier *v, struct state *s, const struct
     enum reason reason;
 
     if (base->kind != REG_STACK) {
-        if (reg_is_pointer(value) && (base->kind == REG_PACKET || base->kind == REG_PACKET_META))
-            return v->privileged
-                       ? REASON_ok
-                       : refuse(v, REASON_pointer_leak, "a %s is stored into the packet", reg_kind_name(value));
         if (reg_is_pointer(value) && !v->privileged)
             return refuse(v, REASON_pointer_leak, "a %s is stored where it can be read from outside",
                           reg_kind_name(value));
-        if (reg_is_pointer(value) && base->kind == REG_CTX)
-            return refuse(v, REASON_pointer_leak, "a %s is stored into the context", reg_kind_name(value));
         return REASON_ok;
     }
+    if (value->kind == REG_STACK && base->frame + 1u != s->n_frames)
+        return refuse(v, REASON_stack_pointer_corrupted, "a stack pointer is stored into the stack frame of a caller");
     if (reg_is_pointer(value) && a->size != SLOT) {
         if (!v->privileged || scalar_is_const(&base->s))
             return refuse(v, REASON_stack_pointer_corrupted, "%u bytes of a %s are stored to the stack", a->size,
@@ -188,7 +184,7 @@ static enum reason atomic(struct verifier *v, struct state *s, const struct insn
         return refuse(v, REASON_uninitialized_register, "r%u was not written on this path", insn->src);
     if (cmpxchg && r0->kind == REG_NONE)
         return refuse(v, REASON_uninitialized_register, "r0 was not written on this path");
-    if (reg_is_pointer(value))
+    if (reg_is_pointer(value) && !v->privileged)
         return refuse(v, REASON_pointer_leak, "r%u, a %s, is an operand of an atomic operation", insn->src,
                       reg_kind_name(value));
     if (cmpxchg && reg_is_pointer(r0) && !v->privileged)
@@ -201,16 +197,8 @@ static enum reason atomic(struct verifier *v, struct state *s, const struct insn
     if (reason)
         return reason;
     old = base.kind == REG_STACK ? stack_read(v, s, &base, &a, false) : mem_value(v, s, &base, &a, false);
-    if (reg_is_pointer(&old)) /* unprivileged programs are refused by the check; the value is a number from here on */
-        old = reg_unknown();
-    if (base.kind == REG_STACK) {
-        /* Walking back does not follow values through atomics: what stood there and what comes is unknown. */
-        old = reg_unknown();
-        old.s = scalar_cast(&old.s, a.size, false);
-        s->past.steps[s->past.n - 1].stack = stack_step(&base, &a);
-        if (!stack_write_unknown(v, s, &base, &a))
-            return REASON_out_of_memory;
-    }
+    if (base.kind == REG_STACK && !stack_write_unknown(v, s, &base, &a))
+        return REASON_out_of_memory;
     if (!fetches(op))
         return REASON_ok;
     dst = state_reg_mut(&v->pool, s, cmpxchg ? 0 : insn->src);

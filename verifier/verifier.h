@@ -55,6 +55,7 @@ struct verifier {
     /* The failing instruction in words, written by whoever judges. */
     char why[320];
     const char *missing; /* for REASON_unsupported */
+    char missing_name[64];
     struct verify_result *out;
     struct state *work; /* paths to explore, last in first out */
     uint32_t n_work;

@@ -56,7 +56,7 @@ static enum reason chain_depth(struct verifier *v, uint32_t func, uint32_t above
     for (uint32_t i = f->start; i < f->end && !reason; i++) {
         const struct insn *insn = insn_at(v, i);
 
-        if (insn->op != ISA_CALL_LOCAL || insn->poisoned || !v->info[i].seen)
+        if (insn->op != ISA_CALL_LOCAL || insn->poisoned)
             continue;
         *bad = i;
         if (frames == PROG_MAX_FRAMES)

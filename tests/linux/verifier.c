@@ -1,8 +1,8 @@
 /*
  * Linux's verifier suite, tools/testing/selftests/bpf/test_verifier.c with its verifier/ folder, compiled where it was
- * unpacked: its tables, its map fixups, its program generators. The calls that it would make into libbpf end here: a map
- * that it creates is a definition of ours, and its file descriptor our index. What it would load into the kernel is judged
- * by our verifier, and both verdicts are laid side by side.
+ * unpacked: its tables, its map fixups, its program generators. The calls that it would make into libbpf end here: a
+ * map that it creates is a definition of ours, and its file descriptor our index. What it would load into the kernel is
+ * judged by our verifier, and both verdicts are laid side by side.
  */
 #include <stdint.h>
 
@@ -21,13 +21,15 @@ enum { FIRST_FD = 1000, MAPS = 64 };
 static struct map_def maps[MAPS], inner_def;
 static int n_maps, n_btf;
 
-static int note_map(uint32_t type, const char *name, uint32_t key, uint32_t value, uint32_t max, uint32_t flags, int inner_fd)
+static int note_map(uint32_t type, const char *name, uint32_t key, uint32_t value, uint32_t max, uint32_t flags,
+                    int inner_fd)
 {
     struct map_def *m = &maps[n_maps];
 
     if (n_maps == MAPS)
         return -1;
-    *m = (struct map_def){.type = type, .key_size = key, .value_size = value, .max_entries = max, .flags = flags, .spin_lock_off = -1};
+    *m = (struct map_def){
+        .type = type, .key_size = key, .value_size = value, .max_entries = max, .flags = flags, .spin_lock_off = -1};
     snprintf(m->name, sizeof(m->name), "%s", name ? name : "map");
     if (inner_fd >= FIRST_FD) {
         inner_def = maps[inner_fd - FIRST_FD];
@@ -54,8 +56,8 @@ int bpf_map_update_elem(int fd, const void *key, const void *value, __u64 flags)
     return fd < 0 || !key || !value || flags > 2;
 }
 
-int bpf_prog_load(enum bpf_prog_type type, const char *name, const char *license, const struct bpf_insn *insns, size_t n,
-                  const struct bpf_prog_load_opts *opts)
+int bpf_prog_load(enum bpf_prog_type type, const char *name, const char *license, const struct bpf_insn *insns,
+                  size_t n, const struct bpf_prog_load_opts *opts)
 {
     return type || name || license || insns || n || opts ? dup(0) : -1;
 }
@@ -130,7 +132,8 @@ static void rewrite(struct skep_insn *insns, unsigned n)
     for (unsigned i = 0; i + 1 < n; i++) {
         if (insns[i].code != 0x18)
             continue;
-        if ((insns[i].src_reg == 1 || insns[i].src_reg == 2) && insns[i].imm >= FIRST_FD && insns[i].imm < FIRST_FD + n_maps) {
+        if ((insns[i].src_reg == 1 || insns[i].src_reg == 2) && insns[i].imm >= FIRST_FD &&
+            insns[i].imm < FIRST_FD + n_maps) {
             insns[i].imm -= FIRST_FD;
             insns[i].src_reg += 4;
         }
@@ -143,7 +146,8 @@ static void judge(struct bpf_test *test, bool unprivileged, struct judged *j)
     const struct map_def *defs[MAPS];
     struct verify_opts opts = {.unprivileged = unprivileged};
     struct log log = {.fn = keep, .ctx = j, .max = SKEP_LOG_WARN};
-    bool accept = unprivileged && test->result_unpriv != UNDEF ? test->result_unpriv != REJECT : test->result != REJECT;
+    int expected = unprivileged && test->result_unpriv != UNDEF ? test->result_unpriv : test->result;
+    bool accept = expected == ACCEPT || expected == VERBOSE_ACCEPT;
     struct bpf_insn *insns = test->insns;
     int fds[MAX_NR_MAPS], n;
     struct prog_spec spec = {.name = "test", .section = "", .file = "", .license = "GPL", .attach_target = ""};
@@ -213,14 +217,16 @@ int main(int argc, char **argv)
         judge(&tests[i], unprivileged, &j);
         count[j.how]++;
         if (j.how != AGREE || all)
-            printf("%s: %s: %s @%u %s%s%s%s\n", agreement_names[j.how], tests[i].descr, reason_name(j.result.reason), j.result.insn,
-                   j.result.message, j.form, tests[i].result == REJECT && tests[i].errstr ? " | Linux: " : "",
+            printf("%s: %s: %s @%u %s%s%s%s\n", agreement_names[j.how], tests[i].descr, reason_name(j.result.reason),
+                   j.result.insn, j.result.message, j.form,
+                   tests[i].result == REJECT && tests[i].errstr ? " | Linux: " : "",
                    tests[i].result == REJECT && tests[i].errstr ? tests[i].errstr : "");
         verify_result_free(&j.result);
     }
     printf("verifier suite%s: %zu programs:", unprivileged ? " (unprivileged)" : "", ARRAY_SIZE(tests));
     for (unsigned a = 0; a < AGREEMENTS; a++)
         printf(" %u %s%s", count[a], agreement_names[a], a + 1 < AGREEMENTS ? "," : "\n");
-    printf("%u passed, %u failed, %u skipped\n", count[AGREE], count[LAXER] + count[STRICTER] + count[UNKNOWN], count[MISSING]);
+    printf("%u passed, %u failed, %u skipped\n", count[AGREE], count[LAXER] + count[STRICTER] + count[UNKNOWN],
+           count[MISSING]);
     return count[LAXER] + count[STRICTER] + count[UNKNOWN] != 0;
 }
