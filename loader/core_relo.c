@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CANDIDATES = 256, MAX_STEPS = 100 * 1000 * 1000 };
+enum { MAX_CANDIDATES = 256, MAX_STEPS = 20 * 1000 * 1000 };
 
 /* Fields of an instruction's code byte (RFC 9669). */
 enum {
@@ -288,12 +288,15 @@ static bool absence_is_zero(enum core_kind kind)
 static int explain_miss(struct core_ctx *ctx, const struct candidates *cands, struct core_result *res)
 {
     const struct core_miss *miss = &ctx->match.miss;
+    uint32_t where = miss->type_id;
     struct buf want = {0}, in = {0};
 
+    /* Of an anonymous struct the root that it stands in says more. */
+    if (miss->what != CORE_MISS_INDEX && !*btf_name(ctx->match.target, where))
+        where = ctx->found.root;
     btf_type_text(ctx->match.local, ctx->local.root, &want);
     if (cands->n)
-        btf_type_text(ctx->match.target, *btf_name(ctx->match.target, miss->type_id) ? miss->type_id : ctx->found.root,
-                      &in);
+        btf_type_text(ctx->match.target, where, &in);
     if (!cands->n)
         unresolved(ctx, res, "no type '%s' in the target's BTF", buf_text(&want));
     else if (miss->what == CORE_MISS_MEMBER)
