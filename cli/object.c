@@ -1,4 +1,5 @@
 /* Opening an object and finding the program that a command means. */
+#include "api/object.h"
 #include "cli/cli.h"
 #include <errno.h>
 #include <string.h>
@@ -49,7 +50,7 @@ struct skep_program *cli_program(struct cli *c, const struct skep_object *obj, c
     struct buf list = {0};
     *status = STATUS_USAGE;
     if (!first) {
-        *status = cli_fail(c, STATUS_REFUSED, "%s: there is no program in this object", skep_object__name(obj));
+        *status = cli_fail(c, STATUS_REFUSED, "%s: there is no program in this object", obj->obj->path);
         return NULL;
     }
     if (name && (p = skep_object__find_program_by_name(obj, name)))
@@ -61,7 +62,7 @@ struct skep_program *cli_program(struct cli *c, const struct skep_object *obj, c
         cli_fail(c, STATUS_USAGE, "%s: there is no program '%s'; it has:%s", skep_object__name(obj), name,
                  buf_text(&list));
     else
-        cli_fail(c, STATUS_USAGE, "%s: several programs; name the one that is meant:%s", skep_object__name(obj),
+        cli_fail(c, STATUS_USAGE, "%s: several programs; name the one that is meant:%s", obj->obj->path,
                  buf_text(&list));
     buf_free(&list);
     return NULL;

@@ -30,7 +30,7 @@ struct walk {
     struct verdict verdicts[MAX_VERDICTS];
     uint32_t n_verdicts;
     struct verdict others, trapped, refused;
-    uint64_t packets, bytes, written, insns, ns;
+    uint64_t packets, bytes, written, ns;
     /* The progress bar: nothing in the first second, then a few times a second. */
     uint64_t begun, drawn;
     uint64_t file_size;
@@ -169,7 +169,6 @@ static int one(struct walk *w, const struct pcap_pkthdr *header, const unsigned 
                      skep_program__name(w->r->prog), strerror(-err));
     } else {
         count(verdict_of(w, opts.retval), len);
-        w->insns += opts.insns_run;
         w->ns += opts.duration;
         write_packet(w, header, &opts);
     }
@@ -177,6 +176,12 @@ static int one(struct walk *w, const struct pcap_pkthdr *header, const unsigned 
 }
 
 /* ---- The table ---- */
+
+/* Packets whose run came to its end. */
+static uint64_t ran(const struct walk *w)
+{
+    return w->packets - w->trapped.packets - w->refused.packets;
+}
 
 static int by_retval(const void *a, const void *b)
 {
@@ -214,8 +219,7 @@ static void json_table(struct walk *w, const struct skep_trap *trap)
     json_u64_at(j, "refused", w->refused.packets);
     if (w->out)
         json_u64_at(j, "written", w->written);
-    json_u64_at(j, "duration", w->packets ? w->ns / w->packets : 0);
-    json_u64_at(j, "insns", w->insns);
+    json_u64_at(j, "duration", ran(w) ? w->ns / ran(w) : 0);
     if (w->trapped.packets)
         trap_show(w->r, trap, NULL);
 }
@@ -241,10 +245,8 @@ static void print_table(const struct walk *w)
     if (w->refused.packets)
         print_verdict(w, &w->refused, "(refused)");
     printf("  %-16s %12" PRIu64 " %14" PRIu64 "\n", "total", w->packets, w->bytes);
-    if (w->packets > w->trapped.packets + w->refused.packets) {
-        uint64_t ran = w->packets - w->trapped.packets - w->refused.packets;
-        printf("duration (average): %" PRIu64 "ns, %" PRIu64 " instructions a packet\n", w->ns / ran, w->insns / ran);
-    }
+    if (ran(w))
+        printf("duration (average): %" PRIu64 "ns\n", w->ns / ran(w));
     if (w->out)
         printf("%" PRIu64 " packets written to %s\n", w->written, w->r->o->pcap_out);
 }

@@ -27,7 +27,6 @@ static int show(struct run *r, int err, const struct skep_run_opts *opts)
     json_hex(&c->w, opts->r0);
     json_u64_at(&c->w, "retval", opts->retval);
     json_u64_at(&c->w, "duration", opts->duration);
-    json_u64_at(&c->w, "insns", opts->insns_run);
     return STATUS_OK;
 }
 

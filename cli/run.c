@@ -6,7 +6,6 @@
 #include "cli/run.h"
 #include "vm/abi/map_types.h"
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,8 +82,6 @@ static void show_result(struct run *r, const struct skep_run_opts *o)
         if (verdict)
             printf(" (%s)", verdict);
         printf(", duration%s: %uns", o->repeat > 1 ? " (average)" : "", o->duration);
-        if (o->insns_run)
-            printf(", %" PRIu64 " instructions", o->insns_run);
         if (o->redirect_ifindex)
             printf(", redirected to interface %u", o->redirect_ifindex);
         putchar('\n');
@@ -97,7 +94,6 @@ static void show_result(struct run *r, const struct skep_run_opts *o)
         json_str_at(&c->w, "verdict", verdict);
     json_u64_at(&c->w, "repeat", o->repeat > 1 ? (uint64_t)o->repeat : 1);
     json_u64_at(&c->w, "duration", o->duration);
-    json_u64_at(&c->w, "insns", o->insns_run);
     if (o->redirect_ifindex)
         json_u64_at(&c->w, "redirect_ifindex", o->redirect_ifindex);
 }
@@ -319,7 +315,7 @@ static int run_object(struct run *r)
     status = r->o->pcap_in ? pcap_run(r) : run_single(r);
     if (r->o->pcap_in)
         show_trace(r);
-    if (r->o->dump_maps)
+    if (r->o->dump_maps && status != STATUS_USAGE)
         maps_dump(c, r->obj);
     if (r->o->pin_dir) {
         int saved = pins_save(c, r->obj, r->o->pin_dir);

@@ -35,14 +35,26 @@ static const char *trim(const char *text)
     return text;
 }
 
-static void print(struct run *r, const struct skep_trap *trap, const char *where, const char *insn)
+/* The caret stands under its column; tabs before it stay tabs. */
+static void print_source(const struct skep_trap *trap)
+{
+    fprintf(stderr, "%5u | %s\n", trap->line, trap->source);
+    if (!trap->col || trap->col > strlen(trap->source))
+        return;
+    fputs("      | ", stderr);
+    for (uint32_t i = 0; i + 1 < trap->col; i++)
+        fputc(trap->source[i] == '\t' ? '\t' : ' ', stderr);
+    fputs("^\n", stderr);
+}
+
+static void print(const struct skep_trap *trap, const struct skep_trap *trap, const char *where, const char *insn)
 {
     fflush(stdout);
     if (*trap->file)
         fprintf(stderr, "%s:%u:%u: ", trap->file, trap->line, trap->col);
     fprintf(stderr, "%s: %s\n", trap->kind, trap->text);
     if (*trap->source)
-        fprintf(stderr, "%5u | %s\n", trap->line, trap->source);
+        print_source(trap);
     fprintf(stderr, "      = program %s", trap->prog);
     if (*trap->func && strcmp(trap->func, trap->prog))
         fprintf(stderr, ", function %s", trap->func);
@@ -54,7 +66,6 @@ static void print(struct run *r, const struct skep_trap *trap, const char *where
         fprintf(stderr, "      = %s\n", trap->detail);
     if (where)
         fprintf(stderr, "      = %s\n", where);
-    (void)r;
 }
 
 static void json(struct json_writer *w, const struct skep_trap *trap, const char *where, const char *insn)
@@ -91,6 +102,6 @@ void trap_show(struct run *r, const struct skep_trap *trap, const char *where)
     if (r->c->json)
         json(&r->c->w, trap, where, buf_text(&insn));
     else
-        print(r, trap, where, buf_text(&insn));
+        print(trap, where, buf_text(&insn));
     buf_free(&insn);
 }

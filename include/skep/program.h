@@ -138,15 +138,17 @@ struct skep_run_opts {
         *ctx_in;   /* context: struct xdp_md, __sk_buff, pt_regs, raw record ...; NULL: all zero, or made from data */
     void *ctx_out; /* NULL: not wanted */
     uint32_t ctx_size_in;
-    uint32_t ctx_size_out;   /* like data_size_out */
-    uint32_t retval;         /* out: r0, 32 bits, as bpf(2) gives it */
-    int repeat;              /* runs; 0 counts as 1. The packet stays as the run before left it, as in Linux */
-    uint32_t duration;       /* out: ns a run */
-    uint32_t flags;          /* SKEP_RUN_* */
-    uint32_t cpu;            /* with SKEP_RUN_CPU */
-    uint64_t r0;             /* out: all of r0 */
-    uint64_t max_insns;      /* instructions that a run may execute (see skep_exec_opts.count_insns); 0: no limit */
-    uint64_t insns_run;      /* out: instructions executed, all repetitions; 0 where they are not counted */
+    uint32_t ctx_size_out; /* like data_size_out */
+    uint32_t retval;       /* out: r0, 32 bits, as bpf(2) gives it */
+    int repeat;            /* runs; 0 counts as 1. The packet stays as the run before left it, as in Linux */
+    uint32_t duration;     /* out: ns a run */
+    uint32_t flags;        /* SKEP_RUN_* */
+    uint32_t cpu;          /* with SKEP_RUN_CPU */
+    uint64_t r0;           /* out: all of r0 */
+    /* About how many instructions a run may execute; 0: no limit. Runs are charged at backward jumps and calls, so that
+     * code without them costs nothing. See skep_exec_opts.count_insns. */
+    uint64_t max_insns;
+    uint64_t insns_run;      /* out: what was charged, all repetitions; 0 where nothing is counted */
     volatile uint32_t *stop; /* set non-zero by another thread to end the run with the trap `stopped`; NULL: none */
     const struct skep_world *world; /* NULL: the host's */
     const struct skep_mem *mems;    /* further memory that the program may touch */
