@@ -13,6 +13,7 @@
 #include <skep/buffer.h>
 #include <skep/insn.h>
 #include <skep/program.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
