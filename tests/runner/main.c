@@ -1,5 +1,12 @@
-/* bpftest [--kernel] [--engine NAME] [-v] FILE|DIRECTORY...: runs .bpf files; what a file may say is in test.h. */
+/*
+ * bpftest [--kernel] [--engine NAME] [--every-op] [--random COUNT [--seed N]] [-v] FILE|DIRECTORY...
+ *
+ * Runs .bpf files (what a file may say is in test.h), or random programs (random.h), on our engines at every level, or
+ * in Linux. --every-op fails when an operation of isa.def stands in no test.
+ */
+#include "tests/runner/random.h"
 #include "tests/runner/runner.h"
+#include "vm/isa/isa.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,6 +20,7 @@ struct session {
     const char *engine;
     const char *kernel_refuses; /* why bpf(2) cannot be used, NULL: it can */
     unsigned passed, failed, skipped;
+    bool seen[ISA_OP_COUNT]; /* operations that stand in some test */
 };
 
 static void say(const struct test *t, const char *verdict, const char *why)
@@ -45,10 +53,30 @@ static void run_kernel(struct session *s, const struct test *t, struct buf *repo
     arena_free(&arena);
 }
 
+static void note_ops(struct session *s, const struct test *t)
+{
+    for (uint32_t i = 0; i < t->n_insns; i++) {
+        enum isa_op op = isa_decode(&t->insns[i]);
+
+        s->seen[op] = true;
+        i += isa_is_wide(op);
+    }
+}
+
+static void check_ops(struct session *s)
+{
+    for (unsigned op = ISA_INVALID + 1; op < ISA_OP_COUNT; op++)
+        if (!s->seen[op]) {
+            printf("no test has %s\n", isa_rows[op].name);
+            s->failed++;
+        }
+}
+
 static void run_test(struct session *s, const struct test *t)
 {
     struct buf report = {0};
 
+    note_ops(s, t);
     if (t->error) {
         s->skipped++;
         if (s->verbose)
@@ -120,9 +148,33 @@ static void run_path(struct session *s, const char *path)
     free(entries);
 }
 
+static void run_random(struct session *s, uint64_t seed, uint64_t count)
+{
+    for (uint64_t end = seed + count; seed < end; seed++) {
+        struct arena arena = {0};
+        struct test test;
+        unsigned failed = s->failed;
+
+        if (random_test(seed, &arena, &test))
+            run_test(s, &test);
+        else
+            s->failed++;
+        if (s->failed != failed) {
+            struct buf text = {0};
+
+            random_show(&test, &text);
+            fputs(buf_text(&text), stdout);
+            buf_free(&text);
+        }
+        arena_free(&arena);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct session s = {0};
+    uint64_t random = 0, seed = 0;
+    bool every_op = false;
     int i = 1;
 
     for (; i < argc && argv[i][0] == '-'; i++) {
@@ -130,10 +182,17 @@ int main(int argc, char **argv)
             s.kernel = true;
         } else if (!strcmp(argv[i], "-v")) {
             s.verbose = true;
+        } else if (!strcmp(argv[i], "--every-op")) {
+            every_op = true;
         } else if (!strcmp(argv[i], "--engine") && i + 1 < argc) {
             s.engine = argv[++i];
+        } else if (!strcmp(argv[i], "--random") && i + 1 < argc) {
+            random = strtoull(argv[++i], NULL, 0);
+        } else if (!strcmp(argv[i], "--seed") && i + 1 < argc) {
+            seed = strtoull(argv[++i], NULL, 0);
         } else {
-            fprintf(stderr, "usage: bpftest [--kernel] [--engine NAME] [-v] FILE|DIRECTORY...\n");
+            fprintf(stderr, "usage: bpftest [--kernel] [--engine NAME] [--every-op] [--random COUNT [--seed N]] [-v] "
+                            "FILE|DIRECTORY...\n");
             return 2;
         }
     }
@@ -143,6 +202,10 @@ int main(int argc, char **argv)
         printf("skipped: bpf(2) cannot be used: %s\n", s.kernel_refuses);
     for (; i < argc; i++)
         run_path(&s, argv[i]);
+    if (random)
+        run_random(&s, seed, random);
+    if (every_op)
+        check_ops(&s);
     printf("%u passed, %u failed, %u skipped\n", s.passed, s.failed, s.skipped);
     return s.failed || !(s.passed + s.skipped);
 }

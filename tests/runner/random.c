@@ -1,0 +1,275 @@
+/*
+ * A program sets r0 to r8 to numbers and fills its stack, does a few dozen random operations on registers, 64 bytes of
+ * memory (r9) and 64 bytes of stack (r10), with jumps forwards only, and folds all registers and the stack into r0. The
+ * reference is the plainest possible reading of the table: one instruction after the other through isa_eval_alu() and
+ * isa_eval_jmp().
+ */
+#include "tests/runner/random.h"
+#include "vm/isa/disasm.h"
+#include "vm/isa/isa.h"
+
+#include <string.h>
+
+enum { AREA = 64, MAX_BODY = 48, MAX_JUMPS = 8, MAX_INSNS = 160, FOLD = 0x01000193 };
+
+struct maker {
+    uint64_t state;
+    struct skep_insn insns[MAX_INSNS];
+    uint32_t n, end; /* end: where the body ends */
+    unsigned jumps;
+};
+
+static uint64_t draw(struct maker *m)
+{
+    m->state ^= m->state << 13;
+    m->state ^= m->state >> 7;
+    m->state ^= m->state << 17;
+    return m->state * 0x2545f4914f6cdd1d;
+}
+
+static uint32_t below(struct maker *m, uint32_t n)
+{
+    return (uint32_t)(draw(m) >> 33) % n;
+}
+
+/* Numbers at the borders of all widths more often than others. */
+static uint64_t value(struct maker *m)
+{
+    static const uint64_t borders[] = {
+        0,         1,          0x7f,       0x80,       0xff,        0x7fff,    0x8000,
+        0xffff,    0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, INT64_MAX, (uint64_t)INT64_MIN,
+        UINT64_MAX};
+
+    switch (below(m, 3)) {
+    case 0: return borders[below(m, sizeof(borders) / sizeof(borders[0]))];
+    case 1: return below(m, 100);
+    default: return draw(m);
+    }
+}
+
+static void put(struct maker *m, enum isa_op op, unsigned dst, unsigned src, int off, int64_t imm)
+{
+    m->insns[m->n++] = isa_encode(op, (uint8_t)dst, (uint8_t)src, (int16_t)off, (int32_t)imm);
+}
+
+static void put_wide(struct maker *m, unsigned dst, uint64_t imm)
+{
+    put(m, ISA_LD_IMM64, dst, 0, 0, (int32_t)imm);
+    m->insns[m->n++] = (struct skep_insn){.imm = (int32_t)(imm >> 32)};
+}
+
+/* An immediate that Linux takes: no shift as wide as the operand, no division by zero. */
+static int32_t immediate(struct maker *m, enum isa_op op)
+{
+    uint8_t kind = isa_rows[op].code & 0xf0;
+    bool shifts = isa_rows[op].form == ISA_FORM_ALU_K && (kind == 0x60 || kind == 0x70 || kind == 0xc0);
+    bool divides = isa_rows[op].form == ISA_FORM_ALU_K && (kind == 0x30 || kind == 0x90);
+    int32_t imm = (int32_t)value(m);
+
+    if (shifts)
+        return (int32_t)below(m, isa_rows[op].width);
+    return divides && !imm ? 1 : imm;
+}
+
+/* A base register and an offset inside its area; aligned where the stack or an atomic needs it. */
+static void place(struct maker *m, unsigned size, bool aligned, unsigned *base, int *off)
+{
+    *base = below(m, 2) ? 9 : 10;
+    *off = (int)below(m, AREA - size + 1);
+    if (aligned || *base == 10)
+        *off -= *off % (int)size;
+    if (*base == 10)
+        *off -= AREA;
+}
+
+static void memory(struct maker *m, enum isa_op op)
+{
+    uint8_t form = isa_rows[op].form;
+    bool loads = form == ISA_FORM_LDX || form == ISA_FORM_LOAD_ACQ;
+    bool aligned = form == ISA_FORM_ATOMIC || form == ISA_FORM_LOAD_ACQ || form == ISA_FORM_STORE_REL;
+    unsigned reg = below(m, 9), base;
+    int off;
+
+    place(m, isa_access_size(op), aligned, &base, &off);
+    put(m, op, loads ? reg : base,
+        loads                 ? base
+        : form == ISA_FORM_ST ? 0
+                              : reg,
+        off, form == ISA_FORM_ST ? (int32_t)value(m) : 0);
+}
+
+static void jump(struct maker *m, enum isa_op op)
+{
+    bool by_register = isa_rows[op].form == ISA_FORM_JMP_X;
+
+    if (m->jumps++ < MAX_JUMPS) /* each doubles the paths that a verifier walks */
+        put(m, op, below(m, 9), by_register ? below(m, 9) : 0, 1 + (int)below(m, 8),
+            by_register ? 0 : (int32_t)value(m));
+}
+
+static void operation(struct maker *m)
+{
+    enum isa_op op = (enum isa_op)(1 + below(m, ISA_OP_COUNT - 1));
+
+    switch (isa_rows[op].form) {
+    case ISA_FORM_ALU_K: put(m, op, below(m, 9), 0, 0, immediate(m, op)); break;
+    case ISA_FORM_ALU_X:
+    case ISA_FORM_MOVSX: put(m, op, below(m, 9), below(m, 9), 0, 0); break;
+    case ISA_FORM_NEG:
+    case ISA_FORM_END: put(m, op, below(m, 9), 0, 0, 0); break;
+    case ISA_FORM_JMP_K:
+    case ISA_FORM_JMP_X: jump(m, op); break;
+    case ISA_FORM_LDX:
+    case ISA_FORM_ST:
+    case ISA_FORM_STX:
+    case ISA_FORM_ATOMIC:
+    case ISA_FORM_LOAD_ACQ:
+    case ISA_FORM_STORE_REL: memory(m, op); break;
+    default:
+        if (op == ISA_LD_IMM64)
+            put_wide(m, below(m, 9), value(m));
+    }
+}
+
+/* Jumps end at instructions, and at the body's end at the latest. */
+static void settle_jumps(struct maker *m, uint32_t start)
+{
+    for (uint32_t i = start; i < m->end; i++) {
+        enum isa_op op = isa_decode(&m->insns[i]);
+        uint32_t to = i + 1 + (uint32_t)m->insns[i].off;
+
+        if (isa_is_wide(op)) {
+            i++;
+        } else if (isa_rows[op].form == ISA_FORM_JMP_K || isa_rows[op].form == ISA_FORM_JMP_X) {
+            if (to < m->end && isa_is_wide(isa_decode(&m->insns[to - 1])))
+                to++;
+            m->insns[i].off = (int16_t)((to < m->end ? to : m->end) - i - 1);
+        }
+    }
+}
+
+static void make(struct maker *m)
+{
+    uint32_t body = 1 + below(m, MAX_BODY), start;
+
+    put(m, ISA_MOV64_X, 9, 1, 0, 0);
+    for (unsigned r = 0; r < 9; r++)
+        put_wide(m, r, value(m));
+    for (int at = -AREA; at < 0; at += 8)
+        put(m, ISA_STX_DW, 10, below(m, 9), at, 0);
+    start = m->n;
+    for (uint32_t i = 0; i < body; i++)
+        operation(m);
+    m->end = m->n;
+    settle_jumps(m, start);
+    for (unsigned r = 1; r < 9; r++) {
+        put(m, ISA_MUL64_K, 0, 0, 0, FOLD);
+        put(m, ISA_XOR64_X, 0, r, 0, 0);
+    }
+    for (int at = -AREA; at < 0; at += 8) {
+        put(m, ISA_LDX_DW, 1, 10, at, 0);
+        put(m, ISA_MUL64_K, 0, 0, 0, FOLD);
+        put(m, ISA_XOR64_X, 0, 1, 0, 0);
+    }
+    put(m, ISA_EXIT, 0, 0, 0, 0);
+}
+
+/* The reference. */
+
+struct machine {
+    uint64_t r[11];
+    uint8_t *mem, stack[AREA];
+};
+
+static uint8_t *at(struct machine *x, unsigned base, int16_t off)
+{
+    return base == 9 ? x->mem + off : x->stack + AREA + off;
+}
+
+static uint64_t fetch(const uint8_t *p, unsigned size, bool is_signed)
+{
+    uint64_t v = 0;
+
+    memcpy(&v, p, size);
+    if (is_signed && v >> (8 * size - 1))
+        v |= UINT64_MAX << (8 * size);
+    return v;
+}
+
+static void atomic(struct machine *x, const struct skep_insn *insn, unsigned size)
+{
+    uint8_t *p = at(x, insn->dst_reg, insn->off);
+    uint64_t old = fetch(p, size, false), b = x->r[insn->src_reg], new = b, compare = x->r[0];
+
+    if (size == 4)
+        compare = (uint32_t)compare;
+    switch (insn->imm & ~1) {
+    case 0x00: new = old + b; break;
+    case 0x40: new = old | b; break;
+    case 0x50: new = old &b; break;
+    case 0xa0: new = old ^ b; break;
+    case 0xf0: new = old == compare ? b : old; break;
+    default: break;
+    }
+    memcpy(p, &new, size);
+    if (insn->imm == 0xf1)
+        x->r[0] = old;
+    else if (insn->imm & 1)
+        x->r[insn->src_reg] = old;
+}
+
+/* Does one instruction. @return the slot of the next. */
+static uint32_t step(struct machine *x, const struct skep_insn *insn, uint32_t pc)
+{
+    enum isa_op op = isa_decode(insn);
+    unsigned size = isa_access_size(op);
+    uint64_t *dst = &x->r[insn->dst_reg], src = x->r[insn->src_reg], imm = (uint64_t)(int64_t)insn->imm;
+
+    switch (isa_rows[op].form) {
+    case ISA_FORM_ALU_K: *dst = isa_eval_alu(op, *dst, imm); break;
+    case ISA_FORM_ALU_X:
+    case ISA_FORM_MOVSX:
+    case ISA_FORM_NEG:
+    case ISA_FORM_END: *dst = isa_eval_alu(op, *dst, src); break;
+    case ISA_FORM_JMP_K: pc += isa_eval_jmp(op, *dst, imm) ? (uint32_t)insn->off : 0; break;
+    case ISA_FORM_JMP_X: pc += isa_eval_jmp(op, *dst, src) ? (uint32_t)insn->off : 0; break;
+    case ISA_FORM_LDX:
+    case ISA_FORM_LOAD_ACQ: *dst = fetch(at(x, insn->src_reg, insn->off), size, isa_rows[op].text[0] == 's'); break;
+    case ISA_FORM_ST: memcpy(at(x, insn->dst_reg, insn->off), &imm, size); break;
+    case ISA_FORM_STX:
+    case ISA_FORM_STORE_REL: memcpy(at(x, insn->dst_reg, insn->off), &src, size); break;
+    case ISA_FORM_ATOMIC: atomic(x, insn, size); break;
+    case ISA_FORM_LDIMM: *dst = (uint32_t)insn->imm | (uint64_t)(uint32_t)insn[1].imm << 32; return pc + 2;
+    default: break;
+    }
+    return pc + 1;
+}
+
+bool random_test(uint64_t seed, struct arena *arena, struct test *t)
+{
+    struct maker m = {.state = (seed + 1) * 0x9e3779b97f4a7c15};
+    struct machine x = {0};
+
+    make(&m);
+    *t = (struct test){.file = "random", .line = 1, .n_insns = m.n, .result_line = 1};
+    t->name = arena_printf(arena, "--seed %llu", (unsigned long long)seed);
+    t->insns = arena_memdup(arena, m.insns, m.n * sizeof(m.insns[0]));
+    t->lines = arena_array(arena, m.n, sizeof(uint32_t));
+    t->mem = t->mem_out = (struct bytes){.size = AREA, .line = 1};
+    t->mem.data = arena_alloc(arena, AREA);
+    t->mem_out.data = arena_alloc(arena, AREA);
+    if (!t->name || !t->insns || !t->lines || !t->mem.data || !t->mem_out.data)
+        return false;
+    for (unsigned i = 0; i < AREA; i++)
+        t->mem_out.data[i] = t->mem.data[i] = (uint8_t)draw(&m);
+    x.mem = t->mem_out.data;
+    for (uint32_t pc = 0; m.insns[pc].code != 0x95;)
+        pc = step(&x, &m.insns[pc], pc);
+    t->result = x.r[0];
+    return true;
+}
+
+void random_show(const struct test *test, struct buf *out)
+{
+    disasm_text(test->insns, test->n_insns, NULL, out);
+}
