@@ -284,7 +284,7 @@ static int add_data(struct object *obj, const char *section, uint64_t size, cons
     map->def.flags = read_only ? MAP_F_RDONLY_PROG : 0;
     map->def.btf_value_id = map->datasec_id;
     name_map(obj, section, map->def.name, sizeof(map->def.name));
-    if (map->datasec_id && strcmp(section, ".kconfig") && has_global(obj, map->datasec_id))
+    if (map->datasec_id && has_global(obj, map->datasec_id))
         map->def.flags |= MAP_F_MMAPABLE;
     if (map->datasec_id)
         map->def.spin_lock_off = load_spin_lock_off(obj->btf, map->datasec_id);

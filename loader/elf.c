@@ -124,6 +124,9 @@ static int read_sections(struct arena *arena, struct elf *elf, const Elf64_Ehdr 
         if (!inside(sh.sh_offset, sh.sh_size, elf->size))
             return log_fail(log, -EINVAL, "section '%s': %llu bytes at %llu are past the end of the file (%zu bytes)",
                             s->name, (unsigned long long)sh.sh_size, (unsigned long long)sh.sh_offset, elf->size);
+        if ((sh.sh_flags & SHF_COMPRESSED) && strncmp(s->name, ".debug", 6))
+            return log_fail(log, -EINVAL, "section '%s' is compressed; make the object without compressing sections",
+                            s->name);
         s->data = elf->image + sh.sh_offset;
     }
     return 0;

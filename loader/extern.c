@@ -134,10 +134,10 @@ static int check_described(struct object *obj, const struct log *log)
         struct load_extern *x = &e->externs[i];
 
         if (!x->btf_id && !obj->btf)
-            return log_fail(log, -ENOENT, "extern '%s': the object has no BTF to say what it is; compile with -g",
+            return log_fail(log, -EINVAL, "extern '%s': the object has no BTF to say what it is; compile with -g",
                             x->name);
         if (!x->btf_id)
-            return log_fail(log, -ENOENT,
+            return log_fail(log, -EINVAL,
                             "extern '%s' is defined nowhere; link the object that defines it (bpftool gen object), or "
                             "declare it with __ksym or __kconfig",
                             x->name);

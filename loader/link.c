@@ -7,6 +7,7 @@
 #include "loader/load.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +39,7 @@ struct linker {
     uint32_t n_externs;
     int32_t *extern_idx; /* by extern of the object: index in externs, -1 */
     uint64_t total;      /* instructions of all programs */
-    uint64_t total_lines;
+    uint64_t total_lines, total_maps;
 };
 
 static int no_memory(const struct linker *l)
@@ -402,6 +403,9 @@ static int collect_lines(struct linker *l, struct arena *scratch, struct prog_li
         if (x)
             cap += first_line(x, (f->start + f->n) * 8) - first_line(x, f->start * 8);
     }
+    l->total_maps += l->obj->n_maps;
+    if (l->total_maps > LOAD_MAX_MAP_REFS)
+        return log_fail(l->log, -E2BIG, "programs times maps exceed %d", LOAD_MAX_MAP_REFS);
     l->total_lines += cap;
     if (l->total_lines > LOAD_MAX_INSNS)
         return log_fail(l->log, -E2BIG, "all programs together have more than %d line records", LOAD_MAX_INSNS);
@@ -437,6 +441,8 @@ static int make_prog(struct linker *l, struct object_prog *p, const struct prog_
     struct prog_func *funcs = ARENA_ARRAY(&scratch, struct prog_func, l->n_order);
     struct prog_line *lines = NULL;
     uint32_t n_lines = 0;
+    char where[512];
+    struct log in = LOG_AT(l->log, where);
     int err = maps && funcs ? collect_lines(l, &scratch, &lines, &n_lines) : no_memory(l);
 
     for (uint32_t i = 0; !err && i < obj->n_maps; i++)
@@ -477,7 +483,8 @@ static int make_prog(struct linker *l, struct object_prog *p, const struct prog_
             .helpers = l->opts->helpers,
         };
 
-        err = prog_new(&spec, l->opts->lenient, l->log, &p->prog);
+        snprintf(where, sizeof(where), "%s: section '%s', program '%s'", obj->path, p->section, p->name);
+        err = prog_new(&spec, l->opts->lenient, &in, &p->prog);
         if (err && e->btf)
             load_btf_put(e->btf);
     }
@@ -537,7 +544,7 @@ static int check_kconfig(const struct object *obj, const struct log *log)
 {
     for (uint32_t i = 0; i < obj->n_kconfig; i++)
         if (!obj->kconfig[i].found && !obj->kconfig[i].weak)
-            return log_fail(log, -ENOENT,
+            return log_fail(log, -EINVAL,
                             "extern '%s' (.kconfig): neither the kernel's configuration (/boot/config-*, "
                             "/proc/config.gz) nor the given one has it; give its value, or declare it __weak",
                             obj->kconfig[i].name);

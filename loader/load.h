@@ -19,6 +19,7 @@ enum {
     LOAD_MAX_DATA = 256 << 20,
     LOAD_MAX_INSNS = 4 << 20,
     LOAD_MAX_MAPS = 64 << 10,
+    LOAD_MAX_MAP_REFS = 1 << 20,
     LOAD_MAX_EXTERN_DATA = 1 << 20,
 };
 

@@ -28,7 +28,7 @@ extern int LINUX_KERNEL_VERSION __kconfig;
 extern bool LINUX_HAS_BPF_COOKIE __kconfig;
 extern int LINUX_NO_SUCH_THING __kconfig __weak;
 
-// expect-map: kconfig.kconfig array 4 46 1 0x80
+// expect-map: kconfig.kconfig array 4 46 1 0x480
 // expect-var: CONFIG_T_LONG .kconfig 8
 // expect-data: CONFIG_T_BOOL 01
 // expect-data: CONFIG_T_OFF 00
