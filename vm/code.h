@@ -18,7 +18,8 @@ enum code_opt {
     CODE_OPT_FUSE = 1 << 0,   /* several instructions into one operation */
     CODE_OPT_FACTS = 1 << 1,  /* use facts */
     CODE_OPT_INLINE = 1 << 2, /* frequent helpers as operations (array lookup, clock, cpu) */
-    CODE_OPT_ALL = 7,
+    CODE_OPT_SPECIAL = 1 << 3, /* interpreter: handlers for each choice of registers */
+    CODE_OPT_ALL = 15,
 };
 
 struct code_opts {

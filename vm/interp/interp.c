@@ -1,26 +1,29 @@
 /*
- * Preparing code for the interpreter: each op becomes a cell that begins with the address of what does it in the loop
- * that this code runs in. The stream belongs to the code and is immutable from then on.
+ * The interpreter as an engine: what it makes of code (a stream of cells), the driver that runs a stream, and those
+ * handlers that are too large or too rare to be written once a way of running. Calls and exits are here: a frame is
+ * pushed and popped nowhere else.
  */
 #include "vm/interp/interp.h"
+#include "vm/interp/bodies.h"
+#include "vm/interp/special.h"
 #include "vm/interp/stream.h"
 #include "vm/maps/map.h"
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-static loop_fn choose(const struct code_opts *opts)
+static const struct loop *choose(const struct code_opts *opts)
 {
-    if (opts->traced)
-        return loop_traced;
-    if (opts->checked)
-        return loop_checked;
-    return opts->count_insns ? loop_counted : loop_plain;
+    return opts->traced ? &loop_traced : opts->checked ? &loop_checked : &loop_plain;
+}
+
+static unsigned form_of(unsigned kind)
+{
+    return kind < ISA_OP_COUNT ? isa_rows[kind].form : ISA_FORM_NONE;
 }
 
 static bool is_jump(unsigned kind)
 {
-    switch (kind < ISA_OP_COUNT ? isa_rows[kind].form : ISA_FORM_NONE) {
+    switch (form_of(kind)) {
     case ISA_FORM_JMP_K:
     case ISA_FORM_JMP_X:
     case ISA_FORM_GOTO_OFF:
@@ -33,43 +36,73 @@ static bool is_jump(unsigned kind)
 /* Accesses of one size and way share a handful of windows among them, so that each mostly has its own. */
 static uint16_t window_of(unsigned kind, unsigned size, uint32_t *used)
 {
-    enum { GROUP = ENV_WINDOWS / 8 };
-    unsigned form = kind < ISA_OP_COUNT ? isa_rows[kind].form : ISA_FORM_LDX;
-    unsigned reads = form == ISA_FORM_LDX || form == ISA_FORM_LOAD_ACQ;
-    unsigned group = (reads ? 4 : 0) + (unsigned)__builtin_ctz(size);
+    enum { GROUP = ENV_WINDOWS / 12 };
+    unsigned form = kind < ISA_OP_COUNT ? form_of(kind) : ISA_FORM_LDX, way;
 
-    return (uint16_t)(group * GROUP + used[group]++ % GROUP);
+    way = form == ISA_FORM_LDX || form == ISA_FORM_LOAD_ACQ ? 0 : form == ISA_FORM_ATOMIC ? 8 : 4;
+    way += (unsigned)__builtin_ctz(size);
+    return (uint16_t)(way * GROUP + used[way]++ % GROUP);
 }
 
 /* An access at r10 plus a constant that stays inside the frame needs no look at run time. */
 static bool in_frame(const struct op *op, unsigned size)
 {
-    unsigned form = op->kind < ISA_OP_COUNT ? isa_rows[op->kind].form : ISA_FORM_NONE;
-    unsigned base = form == ISA_FORM_LDX ? op->src : op->dst;
+    unsigned form = form_of(op->kind), base = form == ISA_FORM_LDX ? op->src : op->dst;
 
     return base == 10 && op->off >= -PROG_STACK_FRAME && op->off + (int)size <= 0 &&
            (form == ISA_FORM_LDX || form == ISA_FORM_ST || form == ISA_FORM_STX);
 }
 
-static void fill(struct cell *cell, const struct code *code, uint32_t i, const struct loop_tables *t, uint32_t *used)
+static handler_fn special_of(const struct loop *loop, const struct op *op)
+{
+    switch (op->kind) {
+#define ROW(n, bits)                                                                                                   \
+    case ISA_##n##bits##_X: return loop->pairs[PAIR_##n##bits##_X][op->dst][op->src];
+        PAIR_ALU(ROW)
+#undef ROW
+#define ROW(n, type)                                                                                                   \
+    case ISA_##n: return loop->pairs[PAIR_##n][op->dst][op->src];
+        PAIR_LDX(ROW)
+        PAIR_STX(ROW)
+#undef ROW
+#define ROW(n, bits)                                                                                                   \
+    case ISA_##n##bits##_K: return loop->singles[SINGLE_##n##bits##_K][op->dst];
+        SINGLE_ALU(ROW)
+        SINGLE_JMP(ROW)
+#undef ROW
+    default: return NULL;
+    }
+}
+
+static handler_fn handler_of(const struct loop *loop, const struct code *code, const struct op *op, unsigned size)
+{
+    handler_fn f = NULL;
+
+    if (code->opts.checked && size && in_frame(op, size))
+        return loop->safe[op->kind];
+    if (loop->pairs && code->opts.opts & CODE_OPT_SPECIAL)
+        f = special_of(loop, op);
+    if (!f)
+        f = loop->run[op->kind];
+    return f ? f : loop->run[ISA_INVALID];
+}
+
+static void fill(struct cell *cell, const struct loop *loop, const struct code *code, uint32_t i, uint32_t *used)
 {
     const struct op *op = &code->ops[i];
     unsigned size = op->kind == OP_LDX_W_CTX ? 4 : op->kind < ISA_OP_COUNT ? isa_access_size(op->kind) : 0;
 
-    cell->run = t->run[op->kind] ? t->run[op->kind] : t->run[ISA_INVALID];
+    cell->run = handler_of(loop, code, op, size);
     cell->dst = (uint8_t)op->dst;
     cell->src = (uint8_t)op->src;
     cell->aux = op->aux;
     cell->off = op->off;
     cell->imm = op->imm;
-    if (size && code->opts.checked) {
+    if (size && code->opts.checked)
         cell->aux = window_of(op->kind, size, used);
-        if (in_frame(op, size))
-            cell->run = t->safe[op->kind];
-    }
     if (is_jump(op->kind) || op->kind == ISA_CALL_LOCAL) {
         uint32_t from = code->slot[i], to = code->slot[op->target];
-        cell->off = (int32_t)(op->target - i);
+        cell->off = (int32_t)((int64_t)op->target - i) * (int32_t)sizeof(*cell);
         if (is_jump(op->kind)) /* the length of the loop it closes */
             cell->aux = to > from ? 0 : from - to < UINT16_MAX ? (uint16_t)(from - to + 1) : UINT16_MAX;
     }
@@ -78,16 +111,14 @@ static void fill(struct cell *cell, const struct code *code, uint32_t i, const s
 static int prepare(struct code *code, const struct log *log)
 {
     struct stream *s = malloc(sizeof(*s) + (size_t)code->n_ops * sizeof(s->cells[0]));
-    uint32_t used[8] = {0};
-    struct loop_tables tables = {0};
+    uint32_t used[12] = {0};
 
     (void)log;
     if (!s)
         return -ENOMEM;
     s->loop = choose(&code->opts);
-    s->loop(NULL, 0, NULL, (const uint64_t *)(const void *)&tables);
     for (uint32_t i = 0; i < code->n_ops; i++)
-        fill(&s->cells[i], code, i, &tables, used);
+        fill(&s->cells[i], s->loop, code, i, used);
     code->engine_data = s;
     return 0;
 }
@@ -97,14 +128,145 @@ static void release(struct code *code)
     free(code->engine_data);
 }
 
+/* A function's frame, as far as the function may touch it, is zero when it begins. */
+static void clear_frame(const struct machine *m, const struct code_func *func)
+{
+    memset((char *)(uintptr_t)m->r[10] - func->stack_depth, 0, func->stack_depth);
+}
+
+static void trace(const struct cell *pc, struct machine *m, struct skep_env *env)
+{
+    if (env->on_insn)
+        env->on_insn(env, env->on_insn_ctx, m->code->slot[pc - stream_of(m->code)], m->r);
+}
+
 static uint64_t run(const struct code *code, uint32_t func, struct skep_env *env, const uint64_t args[5])
 {
-    return ((const struct stream *)code->engine_data)->loop(code, func, env, args);
+    struct machine m;
+    const struct cell *pc = stream_of(code) + code->funcs[func].op;
+
+    memset(m.r, 0, sizeof(m.r));
+    memcpy(&m.r[1], args, 5 * sizeof(args[0]));
+    m.low = env_stack_low(env);
+    m.span = (uintptr_t)env->stack + sizeof(env->stack) - m.low;
+    m.r[10] = m.low + PROG_STACK_FRAME;
+    m.code = code;
+    m.loop = ((const struct stream *)code->engine_data)->loop;
+    m.may_goto = MAY_GOTO_MAX;
+    m.depth = 0;
+    clear_frame(&m, &code->funcs[func]);
+    if (env->frame) /* a callback, which may be called without end: what it costs at most without loops of its own */
+        env->fuel -= code->prog->funcs[func].end - code->prog->funcs[func].start;
+    if (env->fuel < 0)
+        pc = interp_refuel(pc, &m, env);
+    if (m.loop->traced)
+        for (; pc; pc = pc->run(pc, &m, env))
+            trace(pc, &m, env);
+    else
+        while (pc)
+            pc = pc->run(pc, &m, env);
+    return m.r[0];
 }
 
 const struct engine interp_engine = {.name = "interp", .prepare = prepare, .release = release, .run = run};
 
-const struct code *tail_target(struct skep_env *env, const struct code *from, uint64_t map, uint64_t index)
+const struct cell *interp_trapped(const struct cell *pc, struct machine *m, struct skep_env *env)
+{
+    if (env->trap.insn == UINT32_MAX)
+        env->trap.insn = m->code->slot[pc - stream_of(m->code)];
+    return NULL;
+}
+
+const struct cell *interp_refuel(const struct cell *pc, struct machine *m, struct skep_env *env)
+{
+    return env_refuel(env) ? pc : interp_trapped(pc, m, env);
+}
+
+const struct cell *interp_trap(const struct cell *pc, struct machine *m, struct skep_env *env)
+{
+    const struct prog_poison *why = (const struct prog_poison *)(uintptr_t)pc->imm;
+
+    env_trap(env, why->kind, 0, 0, "%s", why->reason);
+    return interp_trapped(pc, m, env);
+}
+
+const struct cell *interp_invalid(const struct cell *pc, struct machine *m, struct skep_env *env)
+{
+    env_trap(env, TRAP_bad_insn, 0, 0, "the interpreter does not know this operation");
+    return interp_trapped(pc, m, env);
+}
+
+void *interp_find(const struct cell *pc, struct skep_env *env, uint64_t addr, uint32_t size, unsigned access)
+{
+    void *p = env_find_window(env, addr, size, access, &env->windows[pc->aux]);
+
+    if (!p)
+        env_trap_mem(env, addr, size, access);
+    return p;
+}
+
+const struct cell *interp_call(const struct cell *pc, struct machine *m, struct skep_env *env)
+{
+    struct frame *f;
+
+    if (env->frame + 1 >= PROG_MAX_FRAMES) {
+        env_trap(env, TRAP_stack_overflow, 0, 0, "call of '%s' would be frame %u", m->code->prog->funcs[pc->imm].name,
+                 env->frame + 2);
+        return interp_trapped(pc, m, env);
+    }
+    f = &m->frames[m->depth++];
+    f->ret = pc + 1;
+    f->code = m->code;
+    memcpy(f->saved, &m->r[6], sizeof(f->saved));
+    f->may_goto = m->may_goto;
+    m->may_goto = MAY_GOTO_MAX;
+    env->frame++;
+    m->low -= PROG_STACK_FRAME;
+    m->span += PROG_STACK_FRAME;
+    m->r[10] -= PROG_STACK_FRAME;
+    clear_frame(m, &m->code->funcs[pc->imm]);
+    return (const struct cell *)((const char *)pc + pc->off);
+}
+
+const struct cell *interp_exit(const struct cell *pc, struct machine *m, struct skep_env *env)
+{
+    const struct frame *f;
+
+    if (!m->depth) {
+        if (env->checked && !env->frame)
+            env->last_slot = m->code->slot[pc - stream_of(m->code)];
+        return NULL;
+    }
+    f = &m->frames[--m->depth];
+    memcpy(&m->r[6], f->saved, sizeof(f->saved));
+    m->may_goto = f->may_goto;
+    env->frame--;
+    m->low += PROG_STACK_FRAME;
+    m->span -= PROG_STACK_FRAME;
+    m->r[10] += PROG_STACK_FRAME;
+    if (f->code != m->code)
+        env->code = m->code = f->code;
+    return f->ret;
+}
+
+const struct cell *interp_call_checked(const struct cell *pc, struct machine *m, struct skep_env *env)
+{
+    const struct helper *helper = m->code->helpers[pc->aux];
+    uint64_t a[5];
+
+    memcpy(a, &m->r[1], sizeof(a));
+    if (!env_check_args(env, helper, a))
+        return interp_trapped(pc, m, env);
+    m->r[0] = ((skep_helper_fn)(uintptr_t)pc->imm)(env, a[0], a[1], a[2], a[3], a[4]);
+    if (env->trap.kind != TRAP_none)
+        return interp_trapped(pc, m, env);
+    env_note_result(env, helper, a, m->r[0]);
+    return pc + 1;
+}
+
+/* The entry of a tail call, or NULL: the call falls through, as Linux's does for a bad index, an empty entry, and once
+ * too many were made. A refusal is a trap. */
+static const struct code *tail_target(struct skep_env *env, const struct code *from, uint64_t map, uint64_t index)
 {
     const struct code *to;
 
@@ -122,8 +284,36 @@ const struct code *tail_target(struct skep_env *env, const struct code *from, ui
     return to;
 }
 
+/* A tail call replaces the frame that makes it: in a local function the target's exit returns to that one's caller. */
+const struct cell *interp_tail_call(const struct cell *pc, struct machine *m, struct skep_env *env)
+{
+    uint64_t args[5] = {m->r[1], m->r[2], m->r[3], m->r[4], m->r[5]};
+    const struct code *to;
+
+    if (env->checked && !env_check_args(env, m->code->helpers[pc->aux], args))
+        return interp_trapped(pc, m, env);
+    to = tail_target(env, m->code, args[1], args[2]);
+    if (!to)
+        return env->trap.kind != TRAP_none ? interp_trapped(pc, m, env) : pc + 1;
+    memset(&args[1], 0, 4 * sizeof(args[0]));
+    env->code = to;
+    if (to->engine != m->code->engine || ((const struct stream *)to->engine_data)->loop != m->loop) {
+        m->r[0] = to->engine->run(to, 0, env, args);
+        if (env->trap.kind != TRAP_none)
+            return NULL;
+        env->code = m->code;
+        return interp_exit(pc, m, env);
+    }
+    m->code = to;
+    m->r[0] = 0;
+    memset(&m->r[2], 0, 8 * sizeof(m->r[0]));
+    m->may_goto = MAY_GOTO_MAX;
+    clear_frame(m, &to->funcs[0]);
+    return stream_of(to) + to->funcs[0].op;
+}
+
 /* Negative offsets are Linux's SKF_NET_OFF and SKF_LL_OFF. */
-bool load_packet(const struct skep_env *env, int32_t off, unsigned size, uint64_t *value)
+static bool load_packet(const struct skep_env *env, int32_t off, unsigned size, uint64_t *value)
 {
     const struct env_packet *p = &env->packet;
     const unsigned char *base = p->data;
@@ -134,10 +324,37 @@ bool load_packet(const struct skep_env *env, int32_t off, unsigned size, uint64_
         base = net ? p->net : p->mac;
         at = (int64_t)off + (net ? 0x100000 : 0x200000);
     }
-    if (!base || at < 0 || base < p->buf || base > p->data_end || at + size > p->data_end - base)
+    if (!base || at < 0 || base < p->buf || base > p->data_end || at + size > p->data_end - base + p->paged)
         return false;
     *value = 0;
     for (unsigned i = 0; i < size; i++)
         *value = *value << 8 | base[at + i];
     return true;
+}
+
+const struct cell *interp_load_packet(const struct cell *pc, struct machine *m, struct skep_env *env, int32_t off,
+                                      unsigned size, bool checked)
+{
+    if (checked && m->r[6] != (uintptr_t)env->ctx) {
+        env_trap(env, TRAP_ctx_access, m->r[6], 0, "packet load with r6 = 0x%llx, which is not the context",
+                 (unsigned long long)m->r[6]);
+        return interp_trapped(pc, m, env);
+    }
+    if (load_packet(env, off, size, &m->r[0]))
+        return pc + 1;
+    m->r[0] = 0;
+    return interp_exit(pc, m, env);
+}
+
+const struct cell *interp_load_ctx(const struct cell *pc, struct machine *m, struct skep_env *env, bool checked)
+{
+    uint64_t addr = m->r[pc->src] + (uint64_t)(int64_t)pc->off;
+    void *p = (void *)(uintptr_t)addr;
+
+    if (env_ctx_packet(env, addr, 4, &m->r[pc->dst]))
+        return pc + 1;
+    if (checked && !(p = interp_find(pc, env, addr, 4, ENV_READ)))
+        return interp_trapped(pc, m, env);
+    m->r[pc->dst] = LOAD(uint32_t, p);
+    return pc + 1;
 }

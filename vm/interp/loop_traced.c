@@ -1,8 +1,4 @@
-#include "vm/interp/bodies.h"
-#include "vm/interp/stream.h"
-
-#define LOOP         loop_traced
-#define LOOP_COUNTED 1
-#define LOOP_CHECKED 1
-#define LOOP_TRACED  1
-#include "vm/interp/loop.inc"
+#define LOOP          loop_traced
+#define LOOP_CHECKED  1
+#define LOOP_THREADED 0
+#include "vm/interp/handlers.inc"

@@ -1,8 +1,0 @@
-#include "vm/interp/bodies.h"
-#include "vm/interp/stream.h"
-
-#define LOOP         loop_counted
-#define LOOP_COUNTED 1
-#define LOOP_CHECKED 0
-#define LOOP_TRACED  0
-#include "vm/interp/loop.inc"
