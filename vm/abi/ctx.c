@@ -18,15 +18,26 @@ enum {
 #define ACCESS_R CTX_READ
 #define ACCESS_W (CTX_READ | CTX_WRITE)
 
-#define NARROW_WHOLE  false
-#define NARROW_PARTS  true
-#define NARROW_WPARTS true
-#define NARROW_WORDS  true
+#define NARROW_WHOLE  0
+#define NARROW_PARTS  1
+#define NARROW_WPARTS 1
+#define NARROW_WORDS  1
+#define NARROW_HALVES 2
+#define NARROW_HEAD   1
+
+#define FROM_START_WHOLE  false
+#define FROM_START_PARTS  false
+#define FROM_START_WPARTS false
+#define FROM_START_WORDS  false
+#define FROM_START_HALVES false
+#define FROM_START_HEAD   true
 
 #define UNIT_WHOLE(size)  size
 #define UNIT_PARTS(size)  size
 #define UNIT_WPARTS(size) 1
 #define UNIT_WORDS(size)  4
+#define UNIT_HALVES(size) size
+#define UNIT_HEAD(size)   size
 
 #define FIELD_OF(called, at, bytes, what, parts, may)                                                                  \
     {.name = called,                                                                                                   \
@@ -35,6 +46,7 @@ enum {
      .kind = CTX_##what,                                                                                               \
      .access = ACCESS_##may,                                                                                           \
      .narrow = NARROW_##parts,                                                                                         \
+     .from_start = FROM_START_##parts,                                                                                 \
      .unit = UNIT_##parts(bytes)},
 
 #define LAYOUT(symbol, called, bytes, packet)                                                                          \
@@ -118,6 +130,6 @@ bool ctx_field_allows(const struct ctx_field *field, uint32_t off, uint32_t size
     if (size > field->size || off - field->off > field->size - size || off % size)
         return false;
     if (!(access & CTX_WRITE) && field->narrow)
-        return true;
+        return size >= field->narrow && (!field->from_start || off == field->off);
     return size % field->unit == 0 && (off - field->off) % field->unit == 0;
 }

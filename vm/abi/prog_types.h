@@ -34,10 +34,11 @@ enum { CTX_READ = 1, CTX_WRITE = 2 };
 struct ctx_field {
     const char *name;
     uint16_t off, size;
-    uint8_t kind;   /* enum ctx_field_kind */
-    uint8_t access; /* CTX_READ | CTX_WRITE; 0: named, but this program type may not touch it */
-    bool narrow;    /* may be loaded in part, from any offset inside it */
-    uint8_t unit;   /* stores, and loads that are not narrow, have a multiple of so many bytes */
+    uint8_t kind;    /* enum ctx_field_kind */
+    uint8_t access;  /* CTX_READ | CTX_WRITE; 0: named, but this program type may not touch it */
+    uint8_t narrow;  /* the smallest part that may be loaded; 0: only all of it */
+    bool from_start; /* parts begin at the field's first byte only */
+    uint8_t unit;    /* stores, and loads that are not narrow, have a multiple of so many bytes */
 };
 
 struct ctx_layout {
