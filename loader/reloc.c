@@ -259,11 +259,14 @@ static int list(struct object *obj, const struct log *log)
     for (uint32_t s = 0; e->ext && s < e->ext->n_sections; s++)
         for (uint32_t i = 0; i < e->ext->sections[s].n_relos; i++) {
             const struct core_relo *relo = &e->ext->sections[s].relos[i];
+            const char *text = arena_printf(&obj->arena, "%s (%s)", btf_name(obj->btf, relo->type_id), relo->access);
 
+            if (!text)
+                return log_fail(log, -ENOMEM, "no memory for %llu relocations", (unsigned long long)n);
             obj->relocs[obj->n_relocs++] = (struct object_reloc){.section = e->ext->sections[s].name,
                                                                  .insn = relo->off / 8,
                                                                  .kind = core_kind_name(relo->kind),
-                                                                 .symbol = relo->access};
+                                                                 .symbol = text};
         }
     return 0;
 }

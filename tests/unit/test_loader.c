@@ -301,7 +301,15 @@ static void wrong_relocations_are_refused(void **state)
     BREAK("neither code, maps nor data", f.sym[S_VAR].st_shndx = LICENSE);
     BREAK("the call is not one of a function", f.xdp[3].src_reg = 0);
     BREAK("extern 'var'", (f.sym[S_VAR].st_shndx = 0, f.sym[S_VAR].st_info = ELF64_ST_INFO(STB_GLOBAL, STT_NOTYPE)));
-    BREAK("legacy map definitions", (memcpy(f.str + name_of(".data"), "maps\0", 5)));
+}
+
+static void legacy_maps_are_refused(void **state)
+{
+    struct file f = good();
+
+    (void)state;
+    memcpy(f.str + name_of(".data"), "maps", 5);
+    refused_at(&f, sizeof(f), -ENOTSUP, "legacy map definitions");
 }
 
 static void wrong_code_is_refused(void **state)
@@ -414,6 +422,7 @@ int main(void)
         cmocka_unit_test(wrong_sections_are_refused),
         cmocka_unit_test(wrong_symbols_are_refused),
         cmocka_unit_test(wrong_relocations_are_refused),
+        cmocka_unit_test(legacy_maps_are_refused),
         cmocka_unit_test(wrong_code_is_refused),
         cmocka_unit_test(a_function_that_calls_itself_is_linked_once),
         cmocka_unit_test(section_symbols_take_the_addend),
