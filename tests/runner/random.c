@@ -1,8 +1,9 @@
 /*
  * A program sets r0 to r8 to numbers and fills its stack, does a few dozen random operations on registers, 64 bytes of
- * memory (r9) and 64 bytes of stack (r10), with jumps forwards only, and folds all registers and the stack into r0. The
- * reference is the plainest possible reading of the table: one instruction after the other through isa_eval_alu() and
- * isa_eval_jmp().
+ * memory (r9) and 64 bytes of stack (r10), and folds all registers and the stack into r0. Jumps go forwards; some
+ * bodies are the inside of a loop that counts in r8, and some call a function of a few operations on registers alone.
+ * The reference is the plainest possible reading of the table: one instruction after the other through isa_eval_alu()
+ * and isa_eval_jmp().
  */
 #include "tests/runner/random.h"
 #include "vm/isa/disasm.h"
@@ -10,13 +11,15 @@
 
 #include <string.h>
 
-enum { AREA = 64, MAX_BODY = 48, MAX_JUMPS = 8, MAX_INSNS = 160, FOLD = 0x01000193 };
+enum { AREA = 64, MAX_BODY = 48, MAX_JUMPS = 8, MAX_CALLS = 3, MAX_INSNS = 256, FOLD = 0x01000193 };
 
 struct maker {
     uint64_t state;
     struct skep_insn insns[MAX_INSNS];
-    uint32_t n, end; /* end: where the body ends */
-    unsigned jumps;
+    uint32_t n, end;       /* end: where the body ends */
+    unsigned jumps, calls; /* left to make */
+    unsigned regs;         /* r0 up to this one are free */
+    bool no_memory;
 };
 
 static uint64_t draw(struct maker *m)
@@ -87,9 +90,11 @@ static void memory(struct maker *m, enum isa_op op)
     uint8_t form = isa_rows[op].form;
     bool loads = form == ISA_FORM_LDX || form == ISA_FORM_LOAD_ACQ;
     bool aligned = form == ISA_FORM_ATOMIC || form == ISA_FORM_LOAD_ACQ || form == ISA_FORM_STORE_REL;
-    unsigned reg = below(m, 9), base;
+    unsigned reg = below(m, m->regs), base;
     int off;
 
+    if (m->no_memory)
+        return;
     place(m, isa_access_size(op), aligned, &base, &off);
     put(m, op, loads ? reg : base,
         loads                 ? base
@@ -102,9 +107,22 @@ static void jump(struct maker *m, enum isa_op op)
 {
     bool by_register = isa_rows[op].form == ISA_FORM_JMP_X;
 
-    if (m->jumps++ < MAX_JUMPS) /* each doubles the paths that a verifier walks */
-        put(m, op, below(m, 9), by_register ? below(m, 9) : 0, 1 + (int)below(m, 8),
-            by_register ? 0 : (int32_t)value(m));
+    if (!m->jumps)
+        return;
+    m->jumps--; /* each doubles the paths that a verifier walks */
+    put(m, op, below(m, m->regs), by_register ? below(m, m->regs) : 0, 1 + (int)below(m, 8),
+        by_register ? 0 : (int32_t)value(m));
+}
+
+/* A call of the function, whose place is put in later; r1 to r5 are lost. */
+static void call(struct maker *m)
+{
+    if (!m->calls)
+        return;
+    m->calls--;
+    put(m, ISA_CALL_LOCAL, 0, 0, 0, 0);
+    for (unsigned r = 1; r < 6; r++)
+        put(m, ISA_MOV64_K, r, 0, 0, (int32_t)value(m));
 }
 
 static void operation(struct maker *m)
@@ -112,11 +130,11 @@ static void operation(struct maker *m)
     enum isa_op op = (enum isa_op)(1 + below(m, ISA_OP_COUNT - 1));
 
     switch (isa_rows[op].form) {
-    case ISA_FORM_ALU_K: put(m, op, below(m, 9), 0, 0, immediate(m, op)); break;
+    case ISA_FORM_ALU_K: put(m, op, below(m, m->regs), 0, 0, immediate(m, op)); break;
     case ISA_FORM_ALU_X:
-    case ISA_FORM_MOVSX: put(m, op, below(m, 9), below(m, 9), 0, 0); break;
+    case ISA_FORM_MOVSX: put(m, op, below(m, m->regs), below(m, m->regs), 0, 0); break;
     case ISA_FORM_NEG:
-    case ISA_FORM_END: put(m, op, below(m, 9), 0, 0, 0); break;
+    case ISA_FORM_END: put(m, op, below(m, m->regs), 0, 0, 0); break;
     case ISA_FORM_JMP_K:
     case ISA_FORM_JMP_X: jump(m, op); break;
     case ISA_FORM_LDX:
@@ -126,8 +144,10 @@ static void operation(struct maker *m)
     case ISA_FORM_LOAD_ACQ:
     case ISA_FORM_STORE_REL: memory(m, op); break;
     default:
-        if (op == ISA_LD_IMM64)
-            put_wide(m, below(m, 9), value(m));
+        if (op == ISA_CALL_LOCAL)
+            call(m);
+        else if (op == ISA_LD_IMM64)
+            put_wide(m, below(m, m->regs), value(m));
     }
 }
 
@@ -148,20 +168,57 @@ static void settle_jumps(struct maker *m, uint32_t start)
     }
 }
 
+/* Random operations, of which none jumps past the last. */
+static void operations(struct maker *m, uint32_t count)
+{
+    uint32_t start = m->n;
+
+    while (count--)
+        operation(m);
+    m->end = m->n;
+    settle_jumps(m, start);
+}
+
+/* The function: registers alone, and all of them, since r6 to r9 must be the caller's again. */
+static void function(struct maker *m)
+{
+    uint32_t start = m->n;
+
+    for (uint32_t i = 0; i < start; i++)
+        if (m->insns[i].code == 0x85)
+            m->insns[i].imm = (int32_t)(start - i - 1);
+    put(m, ISA_MOV64_K, 0, 0, 0, (int32_t)value(m));
+    for (unsigned r = 6; r < 10; r++)
+        put(m, ISA_MOV64_X, r, r - 5, 0, 0);
+    m->no_memory = true;
+    m->calls = 0;
+    m->jumps = 1;
+    m->regs = 10;
+    operations(m, 1 + below(m, 8));
+    put(m, ISA_EXIT, 0, 0, 0, 0);
+}
+
 static void make(struct maker *m)
 {
-    uint32_t body = 1 + below(m, MAX_BODY), start;
+    bool loops = below(m, 3) == 0;
+    uint32_t start;
 
+    m->calls = below(m, 3) == 0 ? MAX_CALLS : 0;
+    m->jumps = loops ? 2 : MAX_JUMPS;
+    m->regs = loops ? 8 : 9;
     put(m, ISA_MOV64_X, 9, 1, 0, 0);
     for (unsigned r = 0; r < 9; r++)
         put_wide(m, r, value(m));
     for (int at = -AREA; at < 0; at += 8)
         put(m, ISA_STX_DW, 10, below(m, 9), at, 0);
+    if (loops)
+        put(m, ISA_MOV64_K, 8, 0, 0, 1 + below(m, 4));
     start = m->n;
-    for (uint32_t i = 0; i < body; i++)
-        operation(m);
-    m->end = m->n;
-    settle_jumps(m, start);
+    operations(m, 1 + below(m, MAX_BODY));
+    if (loops) {
+        put(m, ISA_SUB64_K, 8, 0, 0, 1);
+        put(m, ISA_JNE64_K, 8, 0, (int)start - (int)m->n - 1, 0);
+    }
     for (unsigned r = 1; r < 9; r++) {
         put(m, ISA_MUL64_K, 0, 0, 0, FOLD);
         put(m, ISA_XOR64_X, 0, r, 0, 0);
@@ -172,12 +229,16 @@ static void make(struct maker *m)
         put(m, ISA_XOR64_X, 0, 1, 0, 0);
     }
     put(m, ISA_EXIT, 0, 0, 0, 0);
+    for (uint32_t i = 0; i < m->n; i++)
+        if (m->insns[i].code == 0x85)
+            return function(m);
 }
 
 /* The reference. */
 
 struct machine {
-    uint64_t r[11];
+    uint64_t r[11], saved[4];
+    uint32_t ret; /* 0: in the entry function */
     uint8_t *mem, stack[AREA];
 };
 
@@ -239,6 +300,15 @@ static uint32_t step(struct machine *x, const struct skep_insn *insn, uint32_t p
     case ISA_FORM_STX:
     case ISA_FORM_STORE_REL: memcpy(at(x, insn->dst_reg, insn->off), &src, size); break;
     case ISA_FORM_ATOMIC: atomic(x, insn, size); break;
+    case ISA_FORM_CALL:
+        memcpy(x->saved, &x->r[6], sizeof(x->saved));
+        x->ret = pc + 1;
+        return pc + 1 + (uint32_t)insn->imm;
+    case ISA_FORM_NO_OPERANDS:
+        memcpy(&x->r[6], x->saved, sizeof(x->saved));
+        pc = x->ret;
+        x->ret = 0;
+        return pc;
     case ISA_FORM_LDIMM: *dst = (uint32_t)insn->imm | (uint64_t)(uint32_t)insn[1].imm << 32; return pc + 2;
     default: break;
     }
@@ -263,7 +333,7 @@ bool random_test(uint64_t seed, struct arena *arena, struct test *t)
     for (unsigned i = 0; i < AREA; i++)
         t->mem_out.data[i] = t->mem.data[i] = (uint8_t)draw(&m);
     x.mem = t->mem_out.data;
-    for (uint32_t pc = 0; m.insns[pc].code != 0x95;)
+    for (uint32_t pc = 0; m.insns[pc].code != 0x95 || x.ret;)
         pc = step(&x, &m.insns[pc], pc);
     t->result = x.r[0];
     return true;
