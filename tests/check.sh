@@ -39,8 +39,10 @@ for t in "$B"/unit/*; do
     case $t in *.d) continue ;; esac
     [ -x "$t" ] && suite "unit/$(basename "$t")" "$t"
 done
-[ -x "$B/bpftest" ] && suite isa "$B/bpftest" tests/isa
+[ -x "$B/bpftest" ] && suite isa "$B/bpftest" --every-op tests/isa
 [ -x "$B/bpftest" ] && suite isa/kernel "$B/bpftest" --kernel tests/isa
+[ -x "$B/bpftest" ] && suite isa/random "$B/bpftest" --random 5000
+[ -x "$B/bpftest" ] && suite isa/random/kernel "$B/bpftest" --kernel --random 500
 for s in loader cli api run examples; do
     [ -x tests/$s/run.sh ] && B=$B suite "$s" tests/$s/run.sh
 done
