@@ -194,7 +194,7 @@ static bool check_line(struct want *w)
 static int run(struct want *w, uint32_t *retval, struct skep_trap *trap)
 {
     static const unsigned char zero[64];
-    SKEP_OPTS(skep_object_open_opts, open, .object_name = "test");
+    SKEP_OPTS(skep_object_open_opts, open, .object_name = "test", .btf_custom_path = w->o->btf);
     SKEP_OPTS(skep_run_opts, opts, .trap = trap);
     struct skep_object *obj;
     struct skep_program *prog;

@@ -26,6 +26,7 @@ struct counts {
 /* What was opened and linked, and all that was said meanwhile, one message a line, its level's letter first. */
 struct outcome {
     const char *path, *source; /* the object; the text of its C source */
+    const char *btf;           /* file of the target's types; NULL: the running kernel's */
     int err;
     struct object *obj; /* NULL when err */
     const char *messages;

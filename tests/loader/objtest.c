@@ -2,8 +2,8 @@
  * objtest: opens and links objects, shows what they are, and compares with expectations.
  *
  *   objtest [-q] OBJ...          open, link and show each; a line for each that fails
- *   objtest -e SOURCE.c OBJ      compare with the expectations in the C source, ending with "N passed, N failed, N
- * skipped" objtest -m N SEED OBJ...     N damaged copies of each: truncated, bits and bytes changed, fields made
+ *   objtest -e SOURCE.c OBJ [BTF]      compare with the expectations in the C source, ending with "N passed, N failed,
+ * N skipped" objtest -m N SEED OBJ...     N damaged copies of each: truncated, bits and bytes changed, fields made
  * extreme; each must open and link, or fail with a message
  */
 #include "tests/loader/expect.h"
@@ -76,10 +76,10 @@ static char *read_text(const char *path, size_t *size)
     return b.data;
 }
 
-static int load(const char *path, const char *kconfig, const struct log *log, struct object **out)
+static int load(const char *path, const char *kconfig, const char *btf, const struct log *log, struct object **out)
 {
     struct object_open_opts open = {.kconfig = kconfig};
-    struct object_link_opts link = {0};
+    struct object_link_opts link = {.btf_path = btf};
     int err = object_open_file(path, &open, log, out);
 
     if (!err)
@@ -99,7 +99,7 @@ static int show_all(char **paths, int n, bool quiet)
         struct buf said = {0};
         struct log log = {.fn = collect, .ctx = &said, .max = quiet ? SKEP_LOG_ERROR : SKEP_LOG_DEBUG};
         struct object *obj = NULL;
-        int err = load(paths[i], NULL, &log, &obj);
+        int err = load(paths[i], NULL, NULL, &log, &obj);
 
         fputs(buf_text(&said), stdout);
         if (err)
@@ -114,12 +114,12 @@ static int show_all(char **paths, int n, bool quiet)
     return failed != 0;
 }
 
-static int expect(const char *source, const char *path)
+static int expect(const char *source, const char *path, const char *btf)
 {
     struct buf said = {0}, kconfig = {0};
     struct log log = {.fn = collect, .ctx = &said, .max = SKEP_LOG_WARN};
     struct counts counts = {0};
-    struct outcome o = {.path = path};
+    struct outcome o = {.path = path, .btf = btf};
     char name[32], rest[512];
     const char *text;
     size_t size;
@@ -128,7 +128,7 @@ static int expect(const char *source, const char *path)
     while (expect_next(&text, name, rest))
         if (!strcmp(name, "kconfig"))
             buf_printf(&kconfig, "%s\n", rest);
-    o.err = load(path, buf_text(&kconfig), &log, &o.obj);
+    o.err = load(path, buf_text(&kconfig), btf, &log, &o.obj);
     o.messages = buf_text(&said);
     expect_all(&o, &counts);
     object_free(o.obj);
@@ -246,13 +246,13 @@ static int damage_all(unsigned n, uint64_t seed, char **paths, int n_paths)
 int main(int argc, char **argv)
 {
     if (argc > 3 && !strcmp(argv[1], "-e"))
-        return expect(argv[2], argv[3]);
+        return expect(argv[2], argv[3], argc > 4 ? argv[4] : NULL);
     if (argc > 4 && !strcmp(argv[1], "-m"))
         return damage_all((unsigned)strtoul(argv[2], NULL, 0), strtoull(argv[3], NULL, 0), argv + 4, argc - 4);
     if (argc > 1 && !strcmp(argv[1], "-q"))
         return show_all(argv + 2, argc - 2, true);
     if (argc > 1)
         return show_all(argv + 1, argc - 1, false);
-    fprintf(stderr, "usage: objtest [-q] OBJ... | -e SOURCE.c OBJ | -m N SEED OBJ...\n");
+    fprintf(stderr, "usage: objtest [-q] OBJ... | -e SOURCE.c OBJ [BTF] | -m N SEED OBJ...\n");
     return 2;
 }

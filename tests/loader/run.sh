@@ -1,7 +1,8 @@
 #!/bin/bash
 # Compiles each tests/loader/*.bpf.c with the compilers there are, for several instruction sets, and compares what the
 # loader makes of it with the expectations in its comments (expect.h). `// not: gcc clang-14` in a source leaves compilers
-# out, `// needs-btf: yes` wants the running kernel's types. Then: objects of others, and damaged objects.
+# out, `// needs-btf: yes` wants the running kernel's types. Sources in core/ are relocated against the types of their
+# .target.c. Then: objects of others, and damaged objects.
 # FILTER: a pattern of sources; DAMAGED: how many damaged copies an object (0: none).
 cd "$(dirname "$0")/../.." || exit 2
 B=${B:-build}
@@ -18,6 +19,7 @@ count() { # output of objtest
     [ "$f" -eq 0 ] || grep -v '^[0-9]* passed, ' <<<"$1"
 }
 
+target= # object with the types to relocate against; empty: the running kernel's
 check() { # source compiler tag command...
     local src=$1 cc=$2 obj
     obj=$out/$(basename "$src" .bpf.c).$3.o
@@ -29,7 +31,7 @@ check() { # source compiler tag command...
     fi
     # Names of data maps come from the object's name, so each compiler's object stands in a folder of its own.
     mkdir -p "$out/$cc.d" && mv "$obj" "$out/$cc.d/$(basename "$src" .bpf.c).o"
-    count "$("$B/objtest" -e "$src" "$out/$cc.d/$(basename "$src" .bpf.c).o" 2>&1)"
+    count "$("$B/objtest" -e "$src" "$out/$cc.d/$(basename "$src" .bpf.c).o" ${target:+"$target"} 2>&1)"
 }
 
 any=
@@ -40,6 +42,7 @@ for cc in clang-14 clang-16 clang-19 clang-22 clang; do
     cpus=v3
     case $cc in clang-19) cpus='v1 v2 v3 v4' ;; clang-22) cpus=v4 ;; esac
     for src in tests/loader/${FILTER:-*}.bpf.c; do
+        [ -e "$src" ] || continue
         grep -q "^// not:.* $cc\( \|$\)" "$src" && { skipped=$((skipped + 1)); continue; }
         if grep -q '^// needs-btf: yes' "$src" && [ ! -r /sys/kernel/btf/vmlinux ]; then
             skipped=$((skipped + 1))
@@ -47,11 +50,21 @@ for cc in clang-14 clang-16 clang-19 clang-22 clang; do
         fi
         for cpu in $cpus; do check "$src" "$cc" "$cpu" "$cc" -O2 -g -target bpf -mcpu="$cpu"; done
     done
+    for src in tests/loader/core/${FILTER:-*}.bpf.c; do
+        [ -e "$src" ] || continue
+        grep -q "^// not:.* $cc\( \|$\)" "$src" && { skipped=$((skipped + 1)); continue; }
+        mkdir -p "$out/$cc.d"
+        target=$out/$cc.d/$(basename "$src" .bpf.c).target.o
+        "$cc" -O2 -g -target bpf -c "${src%.bpf.c}.target.c" -o "$target" || failed=$((failed + 1))
+        for cpu in $cpus; do check "$src" "$cc" "$cpu" "$cc" -O2 -g -target bpf -mcpu="$cpu"; done
+        target=
+    done
 done
 [ -n "$any" ] || { echo "SKIP: no clang"; skipped=$((skipped + 1)); }
 
 if command -v bpf-gcc >/dev/null; then
     for src in tests/loader/${FILTER:-*}.bpf.c; do
+        [ -e "$src" ] || continue
         grep -q '^// not:.* gcc\( \|$\)' "$src" && { skipped=$((skipped + 1)); continue; }
         check "$src" bpf-gcc gcc bpf-gcc -O2 -gbtf -mcpu=v3 -I/usr/include
     done
