@@ -44,11 +44,12 @@ HELPER_BODY(csum_diff)
     uint32_t sum = (uint32_t)a5;
     const void *from = helper_ptr(a1), *to = helper_ptr(a3);
 
-    if ((from_size | to_size) & 3)
-        return helper_error(-EINVAL);
-    if (to_size)
+    /* Zero has two forms in this arithmetic; the order of steps, which is Linux's, decides which comes out. */
+    if (from_size && to_size)
+        sum = csum_add(csum_partial(to, to_size, sum), ~csum_partial(from, from_size, 0));
+    else if (to_size)
         sum = csum_partial(to, to_size, sum);
-    if (from_size)
-        sum = csum_add(sum, ~csum_partial(from, from_size, 0));
+    else if (from_size)
+        sum = ~csum_partial(from, from_size, ~sum);
     return csum_fold16(sum);
 }

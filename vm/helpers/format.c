@@ -27,9 +27,17 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+/* Linux's ctype table is Latin-1: letters from 0xc0 on, but for two signs; signs from 0xa0 on. */
+static bool is_latin_letter(char c)
+{
+    unsigned char u = (unsigned char)c;
+
+    return u >= 0xc0 && u != 0xd7 && u != 0xf7;
+}
+
 static bool is_alnum(char c)
 {
-    return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+    return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || is_latin_letter(c);
 }
 
 static bool is_space(char c)
@@ -37,15 +45,20 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* Bytes above ASCII may stand in plain text, so that it may be UTF-8. */
 static bool is_text(char c)
 {
-    return (c >= ' ' && c <= '~') || is_space(c);
+    return (unsigned char)c >= 0x80 || (c >= ' ' && c <= '~') || is_space(c);
 }
 
 /* May a conversion that takes no more letters end before this character? */
 static bool ends(char c)
 {
-    return !c || is_space(c) || (c > ' ' && c <= '~' && !is_alnum(c) && c != '%');
+    unsigned char u = (unsigned char)c;
+
+    if (u >= 0xa0)
+        return !is_latin_letter(c);
+    return !c || is_space(c) || (c > ' ' && c <= '~' && !is_alnum(c));
 }
 
 static const char *read_width(const char *p, struct spec *s)
@@ -326,7 +339,11 @@ static void put_spec(struct out *o, struct spec *s, const struct fetched *f, uin
     case POINTER: put_pointer(o, s, arg); break;
     case SYMBOL: put_symbol(o, s, arg); break;
     case STRING: put_padded(o, s, f->text[i], strlen(f->text[i])); break;
-    case ADDRESS: put(o, f->text[i], strlen(f->text[i])); break;
+    case ADDRESS:
+        /* Linux counts an address only where text still fits. */
+        if (o->len < o->cap)
+            put(o, f->text[i], strlen(f->text[i]));
+        break;
     }
 }
 

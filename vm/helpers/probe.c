@@ -10,6 +10,21 @@ enum env_mem_kind probe_kind(uint64_t addr)
     return addr >> 63 ? ENV_MEM_KERNEL : ENV_MEM_USER;
 }
 
+/* Linux tells apart what can be no kernel address (-ERANGE, on x86 also what is not canonical) and what is not there.
+ */
+static int64_t failure(uint64_t addr, enum env_mem_kind kind)
+{
+    return kind == ENV_MEM_KERNEL && (int64_t)addr >> 47 != -1 ? -ERANGE : -EFAULT;
+}
+
+/* Not a byte is read, yet an address of the wrong half of the address space is refused. */
+static uint64_t copy_nothing(struct skep_env *env, uint64_t src, enum env_mem_kind kind)
+{
+    bool wrong = kind == ENV_MEM_KERNEL ? failure(src, kind) == -ERANGE : src >> 63;
+
+    return wrong && !env_probe(env, src, 1, kind) ? (uint64_t)failure(src, kind) : 0;
+}
+
 static uint64_t copy(struct skep_env *env, uint64_t dst, uint64_t size, uint64_t src, enum env_mem_kind kind)
 {
     const void *from;
@@ -17,12 +32,12 @@ static uint64_t copy(struct skep_env *env, uint64_t dst, uint64_t size, uint64_t
 
     size = (uint32_t)size;
     if (!size)
-        return 0;
+        return copy_nothing(env, src, kind);
     to = helper_ptr(dst);
     from = env_probe(env, src, size, kind);
     if (!from) {
         memset(to, 0, size);
-        return helper_error(-EFAULT);
+        return (uint64_t)failure(src, kind);
     }
     memmove(to, from, size);
     return 0;
@@ -45,7 +60,7 @@ int64_t probe_str(struct skep_env *env, char *to, uint64_t size, uint64_t src, e
             from = env_probe(env, src + len, 1, kind);
             if (!from) {
                 memset(to, 0, size);
-                return -EFAULT;
+                return failure(src, kind);
             }
             to[len] = *from;
             if (!*from)
