@@ -47,7 +47,7 @@ static void print_source(const struct skep_trap *trap)
     fputs("^\n", stderr);
 }
 
-static void print(const struct skep_trap *trap, const struct skep_trap *trap, const char *where, const char *insn)
+static void print(const struct skep_trap *trap, const char *where, const char *insn)
 {
     fflush(stdout);
     if (*trap->file)
