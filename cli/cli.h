@@ -38,7 +38,7 @@ struct command {
     const char *help; /* what follows the usage line */
 };
 
-extern const struct command cmd_show, cmd_dump, cmd_run, cmd_asm, cmd_disasm;
+extern const struct command cmd_show, cmd_dump, cmd_run, cmd_verify, cmd_asm, cmd_disasm;
 
 /** Says why it failed. @return status */
 int cli_fail(struct cli *c, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -1,0 +1,277 @@
+/*
+ * `skep verify`: the verifier's verdict on each program of each object. An object that cannot be read is told and
+ * passed over; the others are judged all the same.
+ */
+#include "verifier/verify.h"
+#include "api/object.h"
+#include "cli/cli.h"
+#include "verifier/report.h"
+#include "vm/abi/prog_types.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct job {
+    struct cli *c;
+    const char *prog;             /* --prog */
+    const struct prog_type *type; /* type TYPE */
+    const char *btf;
+    struct verify_opts opts;
+    unsigned accepted, rejected, unsupported;
+    int status;
+};
+
+static const char *const verdicts[] = {"accept", "reject", "unsupported"};
+
+/* Read-only data cannot change after loading: its bytes are constants. */
+static bool read_const(void *ctx, const struct map_def *map, uint64_t off, unsigned size, uint64_t *value)
+{
+    const struct object *obj = ctx;
+
+    for (uint32_t i = 0; i < obj->n_maps; i++) {
+        const struct object_map *m = &obj->maps[i];
+
+        if (&m->def != map && strcmp(m->def.name, map->name))
+            continue;
+        if (!m->internal || !m->data || !(map->flags & MAP_F_RDONLY_PROG) || size > 8 || off > map->value_size ||
+            size > map->value_size - off)
+            return false;
+        *value = 0;
+        memcpy(value, (const char *)m->data + off, size);
+        return true;
+    }
+    return false;
+}
+
+static uint64_t cpu_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void json_refusal(struct json_writer *w, const struct prog *prog, const struct verify_result *r)
+{
+    const struct prog_line *line = prog_line_at(prog, r->insn);
+    struct buf text = {0};
+
+    if (r->verdict == VERDICT_UNSUPPORTED)
+        json_str_at(w, "missing", r->message);
+    json_str_at(w, "reason", reason_name(r->reason));
+    json_u64_at(w, "insn", r->insn);
+    json_str_at(w, "file", line ? line->file : "");
+    json_u64_at(w, "line", line ? line->line : 0);
+    json_u64_at(w, "column", line ? line->col : 0);
+    json_str_at(w, "source", line ? line->text : "");
+    json_str_at(w, "message", r->message);
+    json_name(w, "path");
+    json_array_begin(w);
+    for (uint32_t i = 0; i < r->n_path; i++) {
+        const struct verify_step *s = &r->path[i];
+        const struct prog_line *at = prog_line_at(prog, s->insn);
+
+        json_object_begin(w);
+        json_u64_at(w, "insn", s->insn);
+        json_bool_at(w, "taken", s->taken);
+        json_str_at(w, "file", at ? at->file : "");
+        json_u64_at(w, "line", at ? at->line : 0);
+        buf_clear(&text);
+        report_step(prog, s, &text);
+        json_str_at(w, "text", buf_text(&text));
+        json_object_end(w);
+    }
+    json_array_end(w);
+    json_str_at(w, "hint", reason_cure(r->reason));
+    buf_free(&text);
+}
+
+static void json_program(struct json_writer *w, const char *path, const struct object_prog *p,
+                         const struct verify_result *r, uint64_t ns)
+{
+    json_object_begin(w);
+    json_str_at(w, "object", path);
+    json_str_at(w, "program", p->name);
+    json_str_at(w, "section", p->section);
+    json_str_at(w, "type", p->prog->type ? p->prog->type->name : "raw");
+    json_str_at(w, "verdict", verdicts[r->verdict]);
+    json_u64_at(w, "insns", p->prog->n_insns);
+    json_u64_at(w, "insns_processed", r->insns_processed);
+    json_u64_at(w, "states_total", r->states_total);
+    json_u64_at(w, "states_peak", r->states_peak);
+    json_u64_at(w, "max_states_per_insn", r->max_states_per_insn);
+    json_u64_at(w, "memory_peak", r->memory_peak);
+    json_u64_at(w, "stack_depth", r->stack_depth);
+    json_u64_at(w, "time_us", ns / 1000);
+    if (r->verdict != VERDICT_ACCEPT)
+        json_refusal(w, p->prog, r);
+    json_object_end(w);
+}
+
+static void print_program(const char *path, const struct object_prog *p, const struct verify_result *r, uint64_t ns)
+{
+    struct buf report = {0};
+
+    printf("%s: %s: %s, %u instructions, %" PRIu64 " processed, %u states, %" PRIu64 " us\n", path, p->name,
+           verdicts[r->verdict], p->prog->n_insns, r->insns_processed, r->states_total, ns / 1000);
+    report_text(p->prog, r, &report);
+    if (report.len)
+        fputs(buf_text(&report), stdout);
+    buf_free(&report);
+}
+
+static int verify_one(struct job *job, const char *path, const struct object *obj, const struct object_prog *p)
+{
+    struct log log = cli_log(job->c);
+    struct verify_result result;
+    uint64_t begin = cpu_ns();
+    int err;
+
+    job->opts.read_const = read_const;
+    job->opts.read_const_ctx = (void *)obj;
+    err = verify_prog(p->prog, &job->opts, &log, &result);
+    if (err)
+        return cli_fail(job->c, STATUS_USAGE, "%s: %s: cannot be judged: %s", path, p->name, strerror(-err));
+    if (job->c->json)
+        json_program(&job->c->w, path, p, &result, cpu_ns() - begin);
+    else
+        print_program(path, p, &result, cpu_ns() - begin);
+    job->accepted += result.verdict == VERDICT_ACCEPT;
+    job->rejected += result.verdict == VERDICT_REJECT;
+    job->unsupported += result.verdict == VERDICT_UNSUPPORTED;
+    verify_result_free(&result);
+    return STATUS_OK;
+}
+
+static void verify_object(struct job *job, const char *path)
+{
+    struct skep_object_open_opts open = {.sz = sizeof(open), .btf_path = job->btf};
+    struct log log = cli_log(job->c);
+    struct object_link_opts link = {.btf_path = job->btf};
+    int status = STATUS_OK, err;
+    struct skep_object *o;
+    bool found = false;
+
+    job->c->failed = false;
+    o = cli_open(job->c, path, &open, &status);
+    if (!o) {
+        job->status = STATUS_USAGE;
+        return;
+    }
+    link.helpers = &o->vm->helpers;
+    for (uint32_t i = 0; i < o->obj->n_progs; i++) {
+        struct object_prog *p = &o->obj->progs[i];
+
+        if (job->prog && strcmp(p->name, job->prog))
+            p->autoload = false;
+        else if (job->prog || job->type)
+            p->autoload = true;
+        if (job->type)
+            p->type = job->type->id;
+    }
+    err = object_link(o->obj, &link, &log);
+    if (err) {
+        cli_fail(job->c, STATUS_USAGE, "%s: linking failed: %s", path, strerror(-err));
+        job->status = STATUS_USAGE;
+    }
+    for (uint32_t i = 0; i < o->obj->n_progs && !err; i++) {
+        const struct object_prog *p = &o->obj->progs[i];
+
+        if (!p->prog)
+            continue;
+        found = true;
+        if (verify_one(job, path, o->obj, p))
+            job->status = STATUS_USAGE;
+    }
+    if (!found && job->prog && !err) {
+        cli_fail(job->c, STATUS_USAGE, "%s: there is no program '%s'", path, job->prog);
+        job->status = STATUS_USAGE;
+    }
+    skep_object__close(o);
+}
+
+static bool take_option(struct args *a, struct job *job, bool *bad)
+{
+    const char *text;
+    uint64_t n;
+
+    if ((text = args_option(a, "--prog", bad))) {
+        job->prog = text;
+    } else if ((text = args_option(a, "--btf", bad))) {
+        job->btf = text;
+    } else if ((text = args_word(a, "type", bad))) {
+        job->type = prog_type_by_name(text);
+        if (!job->type)
+            cli_usage(a->c, a->cmd, "there is no program type '%s'", text), *bad = true;
+    } else if ((text = args_option(a, "--max-insns", bad))) {
+        *bad = !args_number(a, "--max-insns", text, UINT64_MAX, &n);
+        job->opts.max_insns = n;
+    } else if ((text = args_option(a, "--log", bad))) {
+        *bad = !args_number(a, "--log", text, 2, &n);
+        job->opts.log_level = (int)n;
+    } else if (args_switch(a, "--unprivileged")) {
+        job->opts.unprivileged = true;
+    } else if (args_switch(a, "--strict-alignment")) {
+        job->opts.strict_alignment = true;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static int run_verify(struct cli *c, int argc, char **argv)
+{
+    struct args a = {.c = c, .cmd = &cmd_verify, .argc = argc, .argv = argv};
+    struct job job = {.c = c};
+    const char **paths = calloc((size_t)argc + 1, sizeof(*paths));
+    unsigned n = 0;
+    bool bad = false;
+
+    if (!paths)
+        return cli_fail(c, STATUS_USAGE, "out of memory");
+    while (a.at < a.argc && !bad) {
+        if (args_global(&a) || take_option(&a, &job, &bad) || bad)
+            continue;
+        if (a.argv[a.at][0] == '-' && a.argv[a.at][1])
+            bad = (cli_usage(c, &cmd_verify, "there is no option '%s'", a.argv[a.at]), true);
+        else
+            paths[n++] = a.argv[a.at++];
+    }
+    if (!bad && !n)
+        bad = (cli_usage(c, &cmd_verify, "no object is named"), true);
+    if (bad) {
+        free(paths);
+        return STATUS_USAGE;
+    }
+    if (c->json) {
+        json_name(&c->w, "programs");
+        json_array_begin(&c->w);
+    }
+    for (unsigned i = 0; i < n; i++)
+        verify_object(&job, paths[i]);
+    if (c->json)
+        json_array_end(&c->w);
+    else if (job.accepted + job.rejected + job.unsupported > 1)
+        printf("%u accepted, %u rejected, %u unsupported\n", job.accepted, job.rejected, job.unsupported);
+    free(paths);
+    return job.status ? job.status : job.rejected || job.unsupported ? STATUS_REFUSED : STATUS_OK;
+}
+
+const struct command cmd_verify = {
+    .name = "verify",
+    .run = run_verify,
+    .usage = "OBJ... [--prog NAME] [type TYPE] [--btf FILE] [--max-insns N] [--unprivileged] [--log 1|2]",
+    .summary = "say whether programs are safe, and if not, where and why",
+    .help =
+        "Walks every path of each program, as Linux's verifier does, and prints one line a program and a report for\n"
+        "each refusal. Several objects may be named.\n"
+        "\n"
+        "  --prog NAME         this program alone\n"
+        "  type TYPE           take programs for this type (xdp, sched_cls, kprobe ...)\n"
+        "  --btf FILE          types of the target for CO-RE; default: the running kernel's\n"
+        "  --max-insns N       instructions to process before giving up; default 1000000\n"
+        "  --unprivileged      as for a loader without capabilities\n"
+        "  --strict-alignment  every access aligned to its size\n"
+        "  --log 1|2           the state at branches, or at every instruction\n",
+};
