@@ -146,7 +146,8 @@ static int verify_one(struct job *job, const char *path, const struct object *ob
 
 static void verify_object(struct job *job, const char *path)
 {
-    struct skep_object_open_opts open = {.sz = sizeof(open), .btf_path = job->btf};
+    SKEP_OPTS(skep_vm_opts, vm, .cpus = 1, .log = cli_on_log, .log_ctx = job->c, .log_level = job->c->level);
+    SKEP_OPTS(skep_object_open_opts, open, .vm_opts = &vm);
     struct log log = cli_log(job->c);
     struct object_link_opts link = {.btf_path = job->btf};
     int status = STATUS_OK, err;
