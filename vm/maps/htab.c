@@ -84,7 +84,8 @@ int htab_create(struct map *map, uint32_t prefix, const struct log *log)
     if (posix_memalign((void **)&h, 64, sizeof(*h)))
         return log_fail(log, -ENOMEM, "map '%s': out of memory", def->name);
     memset(h, 0, sizeof(*h));
-    while (n < def->max_entries)
+    /* Two buckets an element: a processor then mostly guesses right that the first element is the one. */
+    while (n < 2 * def->max_entries)
         n <<= 1;
     h->mask = n - 1;
     h->stripe_mask = (n < MAX_STRIPES ? n : MAX_STRIPES) - 1;
@@ -149,6 +150,8 @@ static inline uint64_t tail_word(const unsigned char *p, uint32_t size, bool lon
     uint64_t w = 0;
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (size == 4)
+        return read32(p);
     if (long_key)
         return read64(p + size - 8) >> (64 - 8 * size);
 #endif

@@ -1,6 +1,6 @@
 /*
  * The hash table below HASH, PERCPU_HASH, LRU_HASH and HASH_OF_MAPS: buckets of singly linked elements, at most one
- * element a bucket on average.
+ * element for two buckets.
  *
  * Elements are linked at the head of a bucket, replaced in their place, and unlinked, always under the lock of the
  * bucket's stripe; each replacing and unlinking moves the stripe's version before the element may be used again.
