@@ -198,6 +198,10 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
             return refuse(v, REASON_pointer_leak, "argument %u (r%u), a %s, is handed to bpf_%s", reg, reg,
                           reg_kind_name(r), c->helper->name);
         return REASON_ok;
+    case ARG_CTX_OR_NULL:
+        if (is_null(r))
+            return precision_mark_reg(v, s, reg);
+        /* fall through */
     case ARG_CTX:
         if (r->kind != REG_CTX)
             return want(v, reg, r, "the context");

@@ -97,6 +97,7 @@ static bool check_one(struct call *c, unsigned i)
 
     switch ((enum arg_kind)c->helper->arg[i]) {
     case ARG_CTX: return value == (uintptr_t)c->env->ctx || refuse(c, i, "the context");
+    case ARG_CTX_OR_NULL: return !value || value == (uintptr_t)c->env->ctx || refuse(c, i, "the context or NULL");
     case ARG_MAP: return check_map(c, i);
     case ARG_MAP_KEY: return c->map ? check_mem(c, i, c->map->def.key_size, ENV_READ) : refuse(c, i, "after a map");
     case ARG_MAP_VALUE: return c->map ? check_mem(c, i, c->map->def.value_size, ENV_READ) : refuse(c, i, "after a map");

@@ -36,6 +36,7 @@ enum arg_kind {
     ARG_STACK_OR_NULL,      /* stack memory or NULL */
     ARG_BTF_ID,             /* a kernel pointer (tasks and the like) */
     ARG_SOCK,               /* a socket */
+    ARG_CTX_OR_NULL,        /* the program's context, or NULL */
 };
 
 enum ret_kind {
