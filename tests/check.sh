@@ -41,6 +41,8 @@ for t in "$B"/unit/*; do
 done
 [ -x "$B/bpftest" ] && suite isa "$B/bpftest" --every-op tests/isa
 [ -x "$B/bpftest" ] && suite isa/kernel "$B/bpftest" --kernel tests/isa
+[ -x "$B/bpftest" ] && suite helpers "$B/bpftest" tests/helpers
+[ -x "$B/bpftest" ] && suite helpers/kernel "$B/bpftest" --kernel tests/helpers
 [ -x "$B/bpftest" ] && suite isa/random "$B/bpftest" --random 5000
 [ -x "$B/bpftest" ] && suite isa/random/kernel "$B/bpftest" --kernel --random 500
 for s in loader cli api run examples; do
