@@ -119,6 +119,8 @@ const struct map_ops map_hash_ops = {
     .next_key = htab_next_key,
     .host_lookup = htab_host_lookup,
     .host_take = htab_host_take,
+    .host_batch = htab_host_batch,
+    .batch_deletes = true,
     .find_region = htab_find_region,
 };
 
@@ -133,5 +135,7 @@ const struct map_ops map_percpu_hash_ops = {
     .host_lookup = htab_host_lookup,
     .host_update = percpu_host_update,
     .host_take = htab_host_take,
+    .host_batch = htab_host_batch,
+    .batch_deletes = true,
     .find_region = htab_find_region,
 };

@@ -362,6 +362,21 @@ void htab_give(struct htab *h, struct elem *e)
     pool_give_later(&h->pool, e);
 }
 
+/* The map that an element of a HASH_OF_MAPS holds. */
+static struct map *inner_of(const struct htab *h, struct elem *e)
+{
+    return (struct map *)(uintptr_t)word_load(elem_value(h, e));
+}
+
+void htab_drop(struct map *map, struct elem *e)
+{
+    struct htab *h = htab_of(map);
+    struct map *inner = map->def.type == MAP_TYPE_HASH_OF_MAPS ? inner_of(h, e) : NULL;
+
+    htab_give(h, e);
+    map_put(inner);
+}
+
 void htab_write(struct map *map, struct elem *e, const void *key, uint32_t hash, const void *value, int cpu)
 {
     struct htab *h = htab_of(map);
@@ -394,6 +409,8 @@ void htab_read(struct map *map, struct elem *e, void *value, uint64_t flags)
 
     if (map->def.type == MAP_TYPE_PERCPU_HASH)
         copy_out(value, from, (uint64_t)h->value_room * h->n_values);
+    else if (map->def.type == MAP_TYPE_HASH_OF_MAPS)
+        memcpy(value, &inner_of(h, e)->id, sizeof(uint32_t));
     else if (flags & MAP_LOCK)
         value_out_locked(map, value, from);
     else
@@ -423,7 +440,7 @@ int htab_remove(struct map *map, const void *key)
     htab_unlock(h, hash);
     if (!e)
         return -ENOENT;
-    htab_give(h, e);
+    htab_drop(map, e);
     return 0;
 }
 

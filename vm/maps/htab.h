@@ -77,6 +77,9 @@ struct elem *htab_take(struct htab *h, const struct map *map, int *err);
 /** Gives back an element that is not linked. */
 void htab_give(struct htab *h, struct elem *e);
 
+/** The same, and lets go of the inner map that it holds. */
+void htab_drop(struct map *map, struct elem *e);
+
 /** Writes key, hash and value into an element that is not linked. */
 void htab_write(struct map *map, struct elem *e, const void *key, uint32_t hash, const void *value, int cpu);
 /** Reads the host's view of a value. */

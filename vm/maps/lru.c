@@ -161,5 +161,7 @@ const struct map_ops map_lru_hash_ops = {
     .next_key = htab_next_key,
     .host_lookup = htab_host_lookup,
     .host_take = htab_host_take,
+    .host_batch = htab_host_batch,
+    .batch_deletes = true,
     .find_region = htab_find_region,
 };

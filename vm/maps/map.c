@@ -205,6 +205,11 @@ static bool host_may_write(const struct map *map)
     return !(map->def.flags & MAP_F_RDONLY) && !__atomic_load_n(&map->frozen, __ATOMIC_ACQUIRE);
 }
 
+int map_host_access(const struct map *map, bool reads, bool writes)
+{
+    return (reads && !host_may_read(map)) || (writes && !host_may_write(map)) ? -EPERM : 0;
+}
+
 static bool lock_is_missing(const struct map *map, uint64_t flags)
 {
     return flags & MAP_LOCK && map->def.spin_lock_off < 0;
@@ -243,7 +248,7 @@ int map_host_lookup_and_delete(struct map *map, const void *key, void *value, ui
 {
     if (flags & ~(uint64_t)MAP_LOCK)
         return -EINVAL;
-    if (!host_may_read(map) || !host_may_write(map))
+    if (map_host_access(map, true, true))
         return -EPERM;
     if (lock_is_missing(map, flags))
         return -EINVAL;

@@ -64,6 +64,7 @@ struct map_region {
 };
 
 struct map;
+struct map_batch;
 
 struct map_ops {
     /* What the table cannot say about a definition; NULL: nothing. */
@@ -82,6 +83,8 @@ struct map_ops {
     int (*host_lookup)(struct map *map, const void *key, void *value, uint64_t flags);
     int (*host_update)(struct map *map, const void *key, const void *value, uint64_t flags);
     int (*host_take)(struct map *map, const void *key, void *value, uint64_t flags); /* lookup and delete */
+    int (*host_batch)(struct map *map, const struct map_batch *batch, bool take);
+    bool batch_deletes;
     /* For maps of things: thing NULL deletes. */
     int (*set_thing)(struct map *map, const void *key, void *thing, uint64_t flags);
     void (*clear_things)(struct map *map);
@@ -138,6 +141,16 @@ int map_host_delete(struct map *map, const void *key);
 int map_host_lookup_and_delete(struct map *map, const void *key, void *value, uint64_t flags);
 int map_host_next_key(struct map *map, const void *key, void *next);
 int map_freeze(struct map *map);
+
+/* Batches: *count elements side by side in keys and values; *count becomes how many were done, whatever the result.
+ * Lookups begin where `in` says (NULL: at the start), go on as far as there is room, and say in *out where to go on;
+ * -ENOENT at the end (with *count elements read), -ENOSPC when a bucket has more elements than there is room for. */
+int map_host_lookup_batch(struct map *map, const uint32_t *in, uint32_t *out, void *keys, void *values, uint32_t *count,
+                          uint64_t elem_flags);
+int map_host_lookup_and_delete_batch(struct map *map, const uint32_t *in, uint32_t *out, void *keys, void *values,
+                                     uint32_t *count, uint64_t elem_flags);
+int map_host_update_batch(struct map *map, const void *keys, const void *values, uint32_t *count, uint64_t elem_flags);
+int map_host_delete_batch(struct map *map, const void *keys, uint32_t *count, uint64_t elem_flags);
 /** Bytes of a value in the host's view: value_size, or round_up(value_size, 8) * n_cpus. */
 uint32_t map_host_value_size(const struct map *map);
 

@@ -78,44 +78,6 @@ static void *lookup(struct map *map, const void *key, uint32_t cpu)
     return e ? inner_of(htab_of(map), e) : NULL;
 }
 
-static int host_lookup(struct map *map, const void *key, void *value, uint64_t flags)
-{
-    struct htab *h = htab_of(map);
-    uint32_t hash = htab_hash(h, key);
-    uint64_t *link;
-    struct elem *e;
-
-    (void)flags;
-    htab_lock(h, hash);
-    e = htab_find_locked(h, key, hash, &link);
-    if (e)
-        memcpy(value, &inner_of(h, e)->id, 4);
-    htab_unlock(h, hash);
-    return e ? 0 : -ENOENT;
-}
-
-static int remove_from_hash(struct map *map, const void *key)
-{
-    struct htab *h = htab_of(map);
-    uint32_t hash = htab_hash(h, key);
-    struct map *inner = NULL;
-    uint64_t *link;
-    struct elem *e;
-
-    htab_lock(h, hash);
-    e = htab_find_locked(h, key, hash, &link);
-    if (e) {
-        inner = inner_of(h, e);
-        htab_unlink(h, e, link);
-    }
-    htab_unlock(h, hash);
-    if (!e)
-        return -ENOENT;
-    htab_give(h, e);
-    map_put(inner);
-    return 0;
-}
-
 /* Puts inner at key. @return 0 and in *old the map that stood there, or NULL. */
 static int set_locked(struct map *map, const void *key, uint32_t hash, struct map *inner, uint64_t flags,
                       struct map **old)
@@ -154,7 +116,7 @@ static int set_in_hash(struct map *map, const void *key, void *thing, uint64_t f
     int err;
 
     if (!thing)
-        return remove_from_hash(map, key);
+        return htab_remove(map, key);
     if (!fits(map, thing) || flags > MAP_EXIST)
         return -EINVAL;
     map_get(thing);
@@ -174,6 +136,7 @@ const struct map_ops map_array_of_maps_ops = {
     .remove = thing_array_remove,
     .next_key = array_next_key,
     .host_lookup = thing_array_host_lookup,
+    .host_batch = map_batch_by_index,
     .host_update = map_no_bytes,
     .set_thing = set_in_array,
     .find_region = map_no_region,
@@ -185,9 +148,11 @@ const struct map_ops map_hash_of_maps_ops = {
     .destroy = destroy_hash,
     .lookup = lookup,
     .update = map_no_update,
-    .remove = remove_from_hash,
+    .remove = htab_remove,
     .next_key = htab_next_key,
-    .host_lookup = host_lookup,
+    .host_lookup = htab_host_lookup,
+    .host_batch = htab_host_batch,
+    .batch_deletes = true,
     .host_update = map_no_bytes,
     .set_thing = set_in_hash,
     .find_region = map_no_region,

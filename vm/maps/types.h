@@ -8,6 +8,21 @@ extern const struct map_ops map_hash_ops, map_percpu_hash_ops, map_lru_hash_ops,
 extern const struct map_ops map_array_ops, map_percpu_array_ops, map_prog_array_ops, map_array_of_maps_ops;
 extern const struct map_ops map_perf_array_ops, map_ringbuf_ops;
 
+/* A batch of lookups, as map.h says of its arguments. */
+struct map_batch {
+    const uint32_t *in;
+    uint32_t *out;
+    void *keys, *values;
+    uint32_t *count;
+    uint64_t elem_flags;
+};
+
+int map_batch_by_index(struct map *map, const struct map_batch *b, bool take);
+int htab_host_batch(struct map *map, const struct map_batch *b, bool take);
+
+/* May the host do this now? 0, -EPERM. */
+int map_host_access(const struct map *map, bool reads, bool writes);
+
 /* What a type has that lacks the operation: no value, -ENOTSUPP, no region. */
 void *map_no_lookup(struct map *map, const void *key, uint32_t cpu);
 int map_no_update(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu);
