@@ -41,6 +41,7 @@ struct bench {
     struct map *maps[TEST_MAX_MAPS];
     struct code *code;
     struct skep_env *env;
+    bool trapped;
 };
 
 static int make_maps(struct bench *b)
@@ -173,6 +174,7 @@ static bool run_way(struct bench *b, const char *how, struct buf *report)
         err = run(b, &o);
     if (!err)
         read_elems(b, &o);
+    b->trapped = o.trap != TRAP_none;
     if (err)
         o.failure = b->keeper.first ? b->keeper.first : strerror(-err);
     ok = judge(b->test, how, &o, report);
@@ -193,19 +195,21 @@ unsigned engines_run(const struct test *test, const char *only, struct buf *repo
 {
     struct buf repeated = {0}; /* what further ways say is mostly the same again */
     unsigned failed = 0;
+    bool trapped = test->trap != TRAP_none;
 
     for (size_t e = 0; e < sizeof(engine_names) / sizeof(*engine_names); e++)
         for (size_t w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
             struct bench b = {.test = test, .engine = engine_find(engine_names[e]), .way = &ways[w]};
             char how[64];
 
-            /* What would trap has no meaning where nothing is checked. */
-            if ((only && strcmp(only, engine_names[e])) || (test->trap && !ways[w].checked))
+            /* What traps, expected or not, has no meaning where nothing is checked. */
+            if ((only && strcmp(only, engine_names[e])) || (trapped && !ways[w].checked))
                 continue;
             b.keeper.arena = &b.arena;
             b.log = (struct log){.fn = keep, .ctx = &b.keeper, .max = SKEP_LOG_ERROR};
             snprintf(how, sizeof(how), "%s, %s", engine_names[e], ways[w].name);
             failed += !run_way(&b, how, failed ? &repeated : report);
+            trapped |= b.trapped;
         }
     if (failed > 1)
         buf_printf(report, "    and %u other ways\n", failed - 1);
