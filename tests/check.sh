@@ -51,7 +51,10 @@ done
 if [ -z "${NO_SAN:-}" ]; then
     suite sanitized tests/sanitized.sh
 fi
-[ -n "${WITH_LINUX:-}" ] && suite linux make --no-print-directory B="$B" check-linux
+if [ -n "${WITH_LINUX:-}" ]; then
+    suite linux make --no-print-directory B="$B" check-linux
+    suite linux/verifier make --no-print-directory B="$B" check-linux-verifier
+fi
 
 echo
 echo "$passed passed, $failed failed, $skipped skipped"
