@@ -319,10 +319,15 @@ static enum reason execute(struct verifier *v, struct state *s, const struct ins
 static enum reason poisoned(struct verifier *v, const struct insn *insn)
 {
     const struct prog_poison *p = &v->prog->poison[insn->imm];
-    enum reason reason = p->kind == TRAP_core_unresolved ? REASON_core_unresolved
-                         : p->kind == TRAP_kfunc_missing ? REASON_kfunc_missing
-                                                         : REASON_helper_unknown;
+    enum reason reason = p->kind == TRAP_core_unresolved  ? REASON_core_unresolved
+                         : p->kind == TRAP_frame_pointer  ? REASON_frame_pointer_write
+                         : p->kind == TRAP_kfunc_missing  ? REASON_kfunc_missing
+                         : p->kind == TRAP_helper_missing ? REASON_helper_unknown
+                                                          : REASON_bad_instruction;
 
+    /* What Linux has and we have not is no fault of the program. */
+    if (reason == REASON_helper_unknown || reason == REASON_kfunc_missing)
+        return unsupported(v, p->reason);
     return refuse(v, reason, "%s", p->reason);
 }
 
