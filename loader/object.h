@@ -19,7 +19,7 @@ struct object_map_init {
 };
 
 struct object_map {
-    struct map_def def;
+    struct map_def def;       /* as the object says; a PERF_EVENT_ARRAY of 0 entries has one a CPU, which its creator knows */
     const char *section;      /* ".maps", ".rodata", ... */
     const char *pin_name;
     bool internal;            /* a data section */

@@ -113,6 +113,15 @@ static bool check_inner(struct want *w)
     return m && m->def.inner ? same_def(w, m->def.inner) : miss(w, "no such map, or no inner definition");
 }
 
+static bool check_lock(struct want *w)
+{
+    const struct object_map *m = find_map(w->o->obj, w->word[0]);
+
+    if (!m)
+        return miss(w, "no such map");
+    return m->def.spin_lock_off == strtol(w->word[1], NULL, 0) || miss(w, "%d", m->def.spin_lock_off);
+}
+
 static bool check_init(struct want *w)
 {
     const struct object *obj = w->o->obj;
@@ -286,7 +295,8 @@ static const struct {
     bool (*check)(struct want *w);
 } checks[] = {
     {"expect-prog", 3, true, check_prog},    {"expect-map", 5, true, check_map},
-    {"expect-inner", 5, true, check_inner},  {"expect-init", 3, true, check_init},
+    {"expect-inner", 5, true, check_inner},  {"expect-lock", 2, true, check_lock},
+     {"expect-init", 3, true, check_init},
     {"expect-var", 3, true, check_var},      {"expect-data", 2, true, check_data},
     {"expect-reloc", 3, true, check_reloc},  {"expect-func", 3, true, check_func},
     {"expect-line", 2, true, check_line},    {"result", 2, true, check_result},

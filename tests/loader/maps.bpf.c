@@ -6,6 +6,8 @@
 struct key { __u32 a; __u16 b; };
 struct value { __u64 x; struct bpf_spin_lock lock; __u32 y; };
 
+// expect-lock: by_type 8
+// expect-lock: by_size -1
 // expect-map: by_type hash 8 16 10 0
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
