@@ -1,7 +1,7 @@
 /*
  * JSON: one writer, one reader. The writer streams into a buf and puts the commas itself; misuse is an assertion. The
- * reader makes an immutable tree in an arena, bounds depth (64) and says line and column of what is wrong. Integers keep
- * all 64 bits, signed or not.
+ * reader makes an immutable tree in an arena, bounds depth (64) and says line and column of what is wrong. Integers
+ * keep all 64 bits, signed or not.
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
@@ -13,10 +13,10 @@
 
 struct json_writer {
     struct buf *out;
-    bool pretty;          /* newlines and two-space indents */
+    bool pretty; /* newlines and two-space indents */
     unsigned depth;
     bool after_name;
-    uint64_t has_items;   /* bit d: something stands at depth d already */
+    uint64_t has_items; /* bit d: something stands at depth d already */
 };
 
 void json_object_begin(struct json_writer *w);
@@ -43,14 +43,14 @@ enum json_kind { JSON_NULL, JSON_BOOL, JSON_INT, JSON_DOUBLE, JSON_STRING, JSON_
 struct json {
     enum json_kind kind;
     bool boolean;
-    bool negative;        /* INT: value is -(int64) */
-    uint64_t integer;     /* INT: two's complement when negative */
-    double number;        /* INT and DOUBLE */
-    const char *string;   /* STRING: NUL-terminated, may hold NULs inside */
-    size_t length;        /* STRING: bytes; ARRAY, OBJECT: items */
-    const char *const *names;  /* OBJECT */
+    bool negative;            /* INT: value is -(int64) */
+    uint64_t integer;         /* INT: two's complement when negative */
+    double number;            /* INT and DOUBLE */
+    const char *string;       /* STRING: NUL-terminated, may hold NULs inside */
+    size_t length;            /* STRING: bytes; ARRAY, OBJECT: items */
+    const char *const *names; /* OBJECT */
     const struct json *const *items;
-    uint32_t line;        /* where it stands in the text */
+    uint32_t line; /* where it stands in the text */
 };
 
 /** Reads text; the whole must be one value. @return 0 and *out in the arena; -EINVAL with line and column, -ENOMEM. */

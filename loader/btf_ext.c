@@ -132,7 +132,7 @@ static int read_records(struct reader *r, const struct record_kind *k, struct bt
     if (!to)
         return log_fail(r->log, -ENOMEM, "out of memory for %u records of %s", n, k->what);
     for (uint32_t i = 0; i < n; i++, at += rec_size) {
-        uint32_t words[4];
+        uint32_t words[4] = {0};
         int err;
 
         for (uint32_t w = 0; w < k->words; w++)

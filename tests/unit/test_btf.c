@@ -465,6 +465,23 @@ static void test_depth_is_bounded(void **state)
     }
 }
 
+/* clang writes `enum e;` as an enum without values and without size. */
+static void test_declared_enums_have_no_size(void **state)
+{
+    struct make m = make_new();
+    uint32_t e = make_enum(&m, BTF_ENUM, "e", 0, false, NULL, 0);
+    struct btf *btf = finish(&m);
+
+    (void)state;
+    assert_int_equal(btf_size(btf, e), -1);
+    assert_int_equal(btf_align(btf, e), -1);
+    btf_free(btf);
+    m = make_new();
+    e = make_enum(&m, BTF_ENUM, "e", 0, false, NULL, 0);
+    make_struct(&m, BTF_STRUCT, "s", 4, (struct make_member[]){{"a", e, 0, 0}}, 1);
+    refuse(&m, "BTF: type 2 (STRUCT 's'): member 'a' (type 1) has no size");
+}
+
 static void test_long_strings_are_refused(void **state)
 {
     struct make m = make_new();
@@ -854,6 +871,7 @@ int main(void)
         cmocka_unit_test(test_bad_types_are_refused),
         cmocka_unit_test(test_types_that_contain_themselves),
         cmocka_unit_test(test_depth_is_bounded),
+        cmocka_unit_test(test_declared_enums_have_no_size),
         cmocka_unit_test(test_long_strings_are_refused),
         cmocka_unit_test(test_datasec_can_be_filled_in),
         cmocka_unit_test(test_values_are_shown),

@@ -234,6 +234,8 @@ static int64_t align_of(const struct btf *btf, uint32_t id, unsigned *budget)
     case BTF_ENUM:
     case BTF_ENUM64:
     case BTF_FLOAT:
+        if (!t->size)
+            return -1;
         /* 16-byte integers too, as in libbpf. */
         return t->size < 8 ? t->size & -t->size : 8;
     case BTF_PTR: return 8;

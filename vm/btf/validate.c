@@ -153,7 +153,8 @@ static int check_enum(const struct check *c, uint32_t id, const struct btf_type 
     bool wide = btf_kind(t) == BTF_ENUM64;
     const uint32_t *name = (const uint32_t *)(t + 1);
 
-    if (t->size != 1 && t->size != 2 && t->size != 4 && t->size != 8)
+    /* clang gives no size to an enum that is only declared. */
+    if (t->size != 1 && t->size != 2 && t->size != 4 && t->size != 8 && (t->size || vlen))
         return refuse(c, id, "an enum of %u bytes", t->size);
     for (unsigned i = 0; i < vlen; i++, name += wide ? 3 : 2)
         if (!is_str(c, *name))
@@ -295,9 +296,9 @@ static int check(struct check *c)
             size = t->size;
             c->depth[i] = btf_vlen(t) ? 0 : 1;
             break;
-        case BTF_INT:
         case BTF_ENUM:
-        case BTF_ENUM64:
+        case BTF_ENUM64: size = t->size ? t->size : BTF_UNSIZED; break;
+        case BTF_INT:
         case BTF_FLOAT: size = t->size; break;
         case BTF_ARRAY:
         case BTF_TYPEDEF:
