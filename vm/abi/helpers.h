@@ -42,7 +42,7 @@ enum arg_kind {
 enum ret_kind {
     RET_INT,
     RET_VOID,
-    RET_MAP_VALUE_OR_NULL, /* value_size of the map argument (for map-in-map: an inner map) */
+    RET_MAP_VALUE_OR_NULL,   /* value_size of the map argument (for map-in-map: an inner map) */
     RET_RINGBUF_MEM_OR_NULL, /* a record, as long as the CONST_SIZE argument says */
     RET_BTF_ID,
     RET_SOCK_OR_NULL,
@@ -65,7 +65,7 @@ struct helper {
     uint8_t ret;         /* enum ret_kind */
     uint8_t arg[5];      /* enum arg_kind */
     uint16_t effects;
-    uint8_t map_type;    /* what the map argument must be, 0: any type that has the operation */
+    uint8_t map_type; /* what the map argument must be, 0: any type that has the operation */
 };
 
 /** Linux's helper with this number, also when its body is missing. @return NULL: Linux 6.18 has no such number. */

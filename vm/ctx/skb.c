@@ -51,7 +51,8 @@ uint16_t skb_eth_protocol(const unsigned char *eth, uint32_t len)
     return to_be16(len >= 16 && eth[14] == 0xff && eth[15] == 0xff ? NOVELL : LLC);
 }
 
-/* Frames come from the loopback device: its address is all zeroes, and so is what it takes for the broadcast address. */
+/* Frames come from the loopback device: its address is all zeroes, and so is what it takes for the broadcast address.
+ */
 static uint32_t pkt_type(const unsigned char *eth)
 {
     static const unsigned char own[6];
