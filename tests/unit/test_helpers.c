@@ -402,6 +402,39 @@ static void redirections_are_noted(void **state)
     assert_int_equal(env->redirect.ifindex, 9);
 }
 
+static void a_world_without_routes_and_sockets_says_so(void **state)
+{
+    unsigned char frame[1600] = {[12] = 8, [14] = 0x45}, params[64] = {2};
+    struct ctx_io io = {.data_in = frame, .data_size_in = 64};
+    uint64_t stack[4] = {1, 1, 1, 1};
+    uint32_t mtu = 0;
+
+    (void)state;
+    assert_int_equal(ctx_open(env, prog_type_find(PROG_TYPE_XDP), &io, NULL), 0);
+    assert_int_equal(helper_fib_lookup(env, 0, P(params), 64, 0, 0), 4);
+    assert_int_equal(helper_fib_lookup(env, 0, P(params), 63, 0, 0), (uint64_t)-EINVAL);
+    assert_int_equal(helper_fib_lookup(env, 0, P(params), 64, 64, 0), (uint64_t)-EINVAL);
+    params[0] = 3;
+    assert_int_equal(helper_fib_lookup(env, 0, P(params), 64, 0, 0), (uint64_t)-EAFNOSUPPORT);
+    assert_int_equal(helper_sk_lookup_tcp(env, 0, P(params), 12, 0, 0), 0);
+    assert_int_equal(helper_check_mtu(env, 0, 0, P(&mtu), 0, 0), 0);
+    assert_int_equal(mtu, 1500);
+    assert_int_equal(helper_check_mtu(env, 0, 0, P(&mtu), 1, 0), 1);
+    mtu = 0;
+    assert_int_equal(helper_check_mtu(env, 0, 0, P(&mtu), 1450, 0), 0);
+    mtu = 0;
+    assert_int_equal(helper_check_mtu(env, 0, 0, P(&mtu), 1451, 0), 1);
+    assert_int_equal(helper_check_mtu(env, 0, 0, P(&mtu), 0, 1), (uint64_t)-EINVAL);
+    assert_int_equal(mtu, 0);
+    assert_int_equal(helper_get_stack(env, 0, P(stack), 32, 0, 0), (uint64_t)-EFAULT);
+    assert_int_equal(stack[3], 0);
+    assert_int_equal(helper_get_stack(env, 0, P(stack), 31, 0, 0), (uint64_t)-EINVAL);
+    assert_int_equal(helper_get_stack(env, 0, P(stack), 32, 1 << 11, 0), (uint64_t)-EINVAL);
+    assert_int_equal(helper_override_return(env, 0, (uint64_t)-5, 0, 0, 0), 0);
+    assert_int_equal(env->retval, -5);
+    ctx_close(env, prog_type_find(PROG_TYPE_XDP), &io, 0);
+}
+
 /* Callbacks: a program that loops and one that walks a map, through the interpreter. */
 static uint64_t run(const char *text, struct map *map)
 {
@@ -490,6 +523,7 @@ int main(void)
         TEST(no_skb_helper_trusts_its_context),
         TEST(the_rest_of_a_tunnel_key_reads_back),
         TEST(redirections_are_noted),
+        TEST(a_world_without_routes_and_sockets_says_so),
         TEST(loops_call_back),
         TEST(walks_see_every_element_once),
     };
