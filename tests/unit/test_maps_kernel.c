@@ -3,6 +3,7 @@
  * errors and values expected of both. Skips where bpf(2) is not allowed.
  */
 #include "vm/maps/map.h"
+#include "vm/maps/ringbuf.h"
 
 #include <errno.h>
 #include <linux/bpf.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -663,12 +665,116 @@ static void batches(void **state)
         }
 }
 
+/* A program that calls bpf_ringbuf_output(ring, args + 16, args[0] & 8191, args[1]), args being an array's one value.
+ */
+static int ring_prog(int ring, int args)
+{
+    const struct bpf_insn insns[] = {
+        {.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = 6, .src_reg = BPF_PSEUDO_MAP_VALUE, .imm = args},
+        {0},
+        {.code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = 3, .src_reg = 6},
+        {.code = BPF_ALU64 | BPF_AND | BPF_K, .dst_reg = 3, .imm = 8191},
+        {.code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = 4, .src_reg = 6, .off = 8},
+        {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 2, .src_reg = 6},
+        {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 2, .imm = 16},
+        {.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = 1, .src_reg = BPF_PSEUDO_MAP_FD, .imm = ring},
+        {0},
+        {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_ringbuf_output},
+        {.code = BPF_JMP | BPF_EXIT},
+    };
+    union bpf_attr a = {.prog_type = BPF_PROG_TYPE_XDP,
+                        .insns = (uintptr_t)insns,
+                        .insn_cnt = COUNT(insns),
+                        .license = (uintptr_t) "GPL"};
+
+    return sys(BPF_PROG_LOAD, &a);
+}
+
+static int run_there(int prog)
+{
+    unsigned char packet[64] = {0};
+    union bpf_attr a = {
+        .test = {.prog_fd = (uint32_t)prog, .data_in = (uintptr_t)packet, .data_size_in = sizeof(packet), .repeat = 1}};
+    int err = sys(BPF_PROG_TEST_RUN, &a);
+
+    assert_int_equal(err, 0);
+    return (int)a.test.retval;
+}
+
+static int keep(void *ctx, void *data, size_t size)
+{
+    unsigned char *out = ctx;
+    uint32_t len = (uint32_t)size;
+
+    memcpy(out, &len, 4);
+    memcpy(out + 4, data, size);
+    return 0;
+}
+
+/* The same records of random sizes into both rings: the same answers, positions and bytes. */
+static void ring_positions(void **state)
+{
+    enum { SIZE = 4096, ARGS = 16 + 8192 };
+    static unsigned char args[ARGS], record[ARGS];
+    struct map_def d = def_of(MAP_TYPE_RINGBUF, 0, 0, SIZE, 0), v = def_of(MAP_TYPE_ARRAY, 4, ARGS, 1, 0);
+    int ring, values, prog;
+    struct map *map;
+    uint64_t *consumer, *producer;
+    unsigned char *data;
+
+    (void)state;
+    need_bpf();
+    ring = k_create(&d, -1);
+    values = k_create(&v, -1);
+    assert_true(ring >= 0 && values >= 0);
+    prog = ring_prog(ring, values);
+    assert_true(prog >= 0);
+    consumer = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, ring, 0);
+    producer = mmap(NULL, 4096 + 2 * SIZE, PROT_READ, MAP_SHARED, ring, 4096);
+    assert_true(consumer != MAP_FAILED && producer != MAP_FAILED);
+    data = (unsigned char *)producer + 4096;
+    assert_int_equal(map_create(&d, 1, NULL, &map), 0);
+    for (int i = 0; i < 5000; i++) {
+        uint64_t size = rnd(8) ? rnd(600) : rnd(4200), flags = rnd(8) ? 0 : rnd(6);
+        uint32_t zero = 0;
+
+        if (rnd(8) == 0)
+            size = SIZE - 16 + rnd(3) - 1;
+        memcpy(args, &size, 8);
+        memcpy(args + 8, &flags, 8);
+        for (uint64_t j = 0; j < size; j++)
+            args[16 + j] = (unsigned char)rnd(256);
+        assert_int_equal(k_op(BPF_MAP_UPDATE_ELEM, values, &zero, args, 0), 0);
+        assert_int_equal(ringbuf_output(map, args + 16, size, flags), run_there(prog));
+        assert_int_equal(ringbuf_query(map, 3), *producer);
+        assert_int_equal(ringbuf_query(map, 2), *consumer);
+        for (uint32_t k = rnd(4); k && *consumer < *producer; k--) {
+            unsigned char *head = data + *consumer % SIZE;
+            uint32_t len;
+
+            assert_int_equal(ringbuf_consume(map, keep, record, 1), 1);
+            memcpy(&len, head, 4);
+            assert_memory_equal(record, &len, 4);
+            assert_memory_equal(record + 4, head + 8, len);
+            __atomic_store_n(consumer, *consumer + ((len + 8 + 7) & ~7u), __ATOMIC_RELEASE);
+            assert_int_equal(ringbuf_query(map, 2), *consumer);
+        }
+    }
+    map_put(map);
+    munmap(consumer, 4096);
+    munmap(producer, 4096 + 2 * SIZE);
+    close(prog);
+    close(values);
+    close(ring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(creation_sizes),           cmocka_unit_test(creation_limits), cmocka_unit_test(creation_flags),
         cmocka_unit_test(creation_of_maps_of_maps), cmocka_unit_test(operations),      cmocka_unit_test(access_flags),
         cmocka_unit_test(operations_of_others),     cmocka_unit_test(maps_of_maps),    cmocka_unit_test(batches),
+        cmocka_unit_test(ring_positions),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
