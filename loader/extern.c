@@ -321,3 +321,19 @@ int load_resolve_ksyms(struct object *obj, const struct object_link_opts *opts, 
     free(wanted);
     return 0;
 }
+
+void load_show_externs(struct object *obj)
+{
+    struct object_elf *e = obj->elf;
+
+    for (uint32_t s = 0; s < e->elf.n_sections; s++)
+        for (uint32_t i = 0; i < e->code[s].n_relocs; i++) {
+            const struct load_reloc *r = &e->code[s].relocs[i];
+            struct object_reloc *shown = &obj->relocs[e->code[s].first_shown + i];
+
+            if (r->kind != RELOC_EXTERN_ADDR)
+                continue;
+            shown->resolved = e->externs[r->index].found;
+            shown->value = e->externs[r->index].addr;
+        }
+}

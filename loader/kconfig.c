@@ -247,3 +247,14 @@ int load_kconfig(struct object *obj, const char *extra, const struct log *log)
         obj->kconfig[i].found = e->kconfig_order[i]->found;
     return err;
 }
+
+int load_check_kconfig(const struct object *obj, const struct log *log)
+{
+    for (uint32_t i = 0; i < obj->n_kconfig; i++)
+        if (!obj->kconfig[i].found && !obj->kconfig[i].weak)
+            return log_fail(log, -EINVAL,
+                            "extern '%s' (.kconfig): neither the kernel's configuration (/boot/config-*, "
+                            "/proc/config.gz) nor the given one has it; give its value, or declare it __weak",
+                            obj->kconfig[i].name);
+    return 0;
+}

@@ -540,33 +540,6 @@ static int prepare(struct linker *l)
     return 0;
 }
 
-static int check_kconfig(const struct object *obj, const struct log *log)
-{
-    for (uint32_t i = 0; i < obj->n_kconfig; i++)
-        if (!obj->kconfig[i].found && !obj->kconfig[i].weak)
-            return log_fail(log, -EINVAL,
-                            "extern '%s' (.kconfig): neither the kernel's configuration (/boot/config-*, "
-                            "/proc/config.gz) nor the given one has it; give its value, or declare it __weak",
-                            obj->kconfig[i].name);
-    return 0;
-}
-
-static void show_externs(struct object *obj)
-{
-    struct object_elf *e = obj->elf;
-
-    for (uint32_t s = 0; s < e->elf.n_sections; s++)
-        for (uint32_t i = 0; i < e->code[s].n_relocs; i++) {
-            const struct load_reloc *r = &e->code[s].relocs[i];
-            struct object_reloc *shown = &obj->relocs[e->code[s].first_shown + i];
-
-            if (r->kind != RELOC_EXTERN_ADDR)
-                continue;
-            shown->resolved = e->externs[r->index].found;
-            shown->value = e->externs[r->index].addr;
-        }
-}
-
 static int link_all(struct linker *l)
 {
     struct object *obj = l->obj;
@@ -574,7 +547,7 @@ static int link_all(struct linker *l)
     int err = prepare(l);
 
     if (!err)
-        err = check_kconfig(obj, l->log);
+        err = load_check_kconfig(obj, l->log);
     for (uint32_t i = 0; i < e->n_funcs && !err; i++)
         if (e->funcs[i].prog >= 0 && obj->progs[e->funcs[i].prog].autoload)
             err = mark(l, i);
@@ -585,7 +558,7 @@ static int link_all(struct linker *l)
     if (!err)
         err = load_resolve_ksyms(obj, l->opts, l->log);
     if (!err)
-        show_externs(obj);
+        load_show_externs(obj);
     for (uint32_t i = 0; i < e->n_funcs && !err; i++)
         if (e->funcs[i].prog >= 0 && obj->progs[e->funcs[i].prog].autoload)
             err = link_prog(l, &obj->progs[e->funcs[i].prog], i);

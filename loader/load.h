@@ -131,8 +131,13 @@ int32_t load_extern_of(const struct object_elf *e, uint32_t sym);
 /** Finds the addresses of kernel variables that used functions refer to. */
 int load_resolve_ksyms(struct object *obj, const struct object_link_opts *opts, const struct log *log);
 
+/** Tells object->relocs what became of the externs. */
+void load_show_externs(struct object *obj);
+
 /* kconfig.c: values of .kconfig externs, into the map's data. */
 int load_kconfig(struct object *obj, const char *extra, const struct log *log);
+/** Refuses strong externs without a value. */
+int load_check_kconfig(const struct object *obj, const struct log *log);
 
 /* maps.c: .maps, and the initialisers of its maps. */
 int load_maps(struct object *obj, const struct log *log);

@@ -82,12 +82,12 @@ if [ -z "${FILTER:-}" ]; then
         echo "SKIP: libxdp's objects are not installed"
         skipped=$((skipped + 1))
     fi
-    if [ "${DAMAGED:-100}" -gt 0 ]; then
+    if [ "${DAMAGED:-400}" -gt 0 ]; then
         victims=("${others[@]:0:3}")
         for name in globals maps map_in_map calls kconfig ksyms core; do
             for obj in "$out"/clang-{14,19}.d/$name.o "$out"/bpf-gcc.d/$name.o; do [ -e "$obj" ] && victims+=("$obj"); done
         done
-        count "$("$B/objtest" -m "${DAMAGED:-100}" 1 "${victims[@]}" 2>&1)"
+        count "$("$B/objtest" -m "${DAMAGED:-400}" 1 "${victims[@]}" 2>&1)"
     fi
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
