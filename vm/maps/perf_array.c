@@ -211,13 +211,16 @@ int perf_array_output(struct map *map, uint64_t flags, uint32_t cpu, const void 
     return err;
 }
 
-static uint64_t take_lost(struct perf_ring *r)
+/* What was lost after the record before `at`; when more records stand there, the loss comes after them and is told then. */
+static uint64_t take_lost(struct perf_ring *r, uint64_t at)
 {
-    uint64_t lost;
+    uint64_t lost = 0;
 
     map_lock(&r->lock);
-    lost = r->lost;
-    r->lost = 0;
+    if (r->head == at) {
+        lost = r->lost;
+        r->lost = 0;
+    }
     map_unlock(&r->lock);
     return lost;
 }
@@ -251,7 +254,7 @@ static int64_t consume(struct perf_ring *r, const struct consumer *to)
         if (err < 0)
             return err;
     }
-    lost = take_lost(r);
+    lost = take_lost(r, at);
     if (lost && to->lost)
         to->lost(to->ctx, to->cpu, lost);
     return handed;
