@@ -79,7 +79,10 @@ static uint32_t type_for(const struct source *s, size_t size)
         return 0;
     if (s->type)
         return btf_size(btf, s->type) >= 0 && (uint64_t)btf_size(btf, s->type) <= size ? s->type : 0;
-    return s->likely && (uint64_t)btf_size(btf, s->likely) == size ? s->likely : 0;
+    /* A sample of a perf buffer is padded, as Linux does it: with its size it fills whole eights of bytes. */
+    size_t pad = s->perf ? 8 : 1;
+    uint64_t likely = s->likely ? (uint64_t)btf_size(btf, s->likely) : 0;
+    return s->likely && size >= likely && size < likely + pad ? s->likely : 0;
 }
 
 /* ---- Showing ---- */

@@ -73,18 +73,29 @@ int run_once(struct run *r, struct skep_run_opts *opts, uint64_t time)
 
 /* ---- Showing what came of it ---- */
 
+static bool to_stdout(const char *file)
+{
+    return file && !strcmp(file, "-");
+}
+
+/* Bytes on standard output are not to be mixed with text. */
+static void print_result(FILE *to, const struct skep_run_opts *o, const char *verdict)
+{
+    fprintf(to, "Return value: %u", o->retval);
+    if (verdict)
+        fprintf(to, " (%s)", verdict);
+    fprintf(to, ", duration%s: %uns", o->repeat > 1 ? " (average)" : "", o->duration);
+    if (o->redirect_ifindex)
+        fprintf(to, ", redirected to interface %u", o->redirect_ifindex);
+    fputc('\n', to);
+}
+
 static void show_result(struct run *r, const struct skep_run_opts *o)
 {
     struct cli *c = r->c;
     const char *verdict = skep_prog_type_verdict(skep_program__type(r->prog), o->retval);
     if (!c->json) {
-        printf("Return value: %u", o->retval);
-        if (verdict)
-            printf(" (%s)", verdict);
-        printf(", duration%s: %uns", o->repeat > 1 ? " (average)" : "", o->duration);
-        if (o->redirect_ifindex)
-            printf(", redirected to interface %u", o->redirect_ifindex);
-        putchar('\n');
+        print_result(to_stdout(r->o->data_out) || to_stdout(r->o->ctx_out) ? stderr : stdout, o, verdict);
         return;
     }
     json_u64_at(&c->w, "retval", o->retval);
@@ -105,10 +116,10 @@ static int give_out(struct run *r, const char *file, const char *name, const cha
     struct cli *c = r->c;
     if (c->json) {
         json_u64_at(&c->w, size_name, size);
-        if (!file || !strcmp(file, "-"))
+        if (!file || to_stdout(file))
             json_bytes_at(&c->w, name, data, size);
     }
-    return file && !(c->json && !strcmp(file, "-")) ? file_write(c, file, data, size) : 0;
+    return file && !(c->json && to_stdout(file)) ? file_write(c, file, data, size) : 0;
 }
 
 static int show_outputs(struct run *r, const struct skep_run_opts *o, bool has_data, bool has_ctx)

@@ -1,0 +1,430 @@
+#!/bin/bash
+# The command line from outside: what each subcommand prints, its JSON, its exit status, and what it says to wrong input.
+# Objects are compiled here with the clang there is; JSON is judged by jq.
+cd "$(dirname "$0")/../.." || exit 2
+B=${B:-build}
+S=$PWD/$B/skep
+tmp=$(mktemp -d) || exit 2
+trap 'rm -rf "$tmp"' EXIT
+passed=0 failed=0 skipped=0
+out=$tmp/stdout err=$tmp/stderr
+
+pass() { passed=$((passed + 1)); }
+fail() { # name why
+    failed=$((failed + 1))
+    printf 'FAILED: %s: %s\n' "$1" "$2"
+    head -c 600 "$out" | sed 's/^/    out: /'
+    head -c 600 "$err" | sed 's/^/    err: /'
+}
+
+# t NAME STATUS ARGUMENTS: runs skep; the checks below look at what it printed.
+name=
+t() {
+    local want=$2 rc
+    name=$1
+    shift 2
+    timeout 60 "$S" "$@" >"$out" 2>"$err" </dev/null
+    rc=$?
+    if [ $rc -eq "$want" ]; then pass; else fail "$name" "status $rc, not $want"; fi
+}
+has() { for x; do if grep -qF -- "$x" "$out"; then pass; else fail "$name" "no '$x' on stdout"; fi; done; }
+hasnt() { for x; do if grep -qF -- "$x" "$out"; then fail "$name" "'$x' on stdout"; else pass; fi; done; }
+says() { for x; do if grep -qF -- "$x" "$err"; then pass; else fail "$name" "no '$x' on stderr"; fi; done; }
+quiet() { if [ -s "$err" ]; then fail "$name" "something on stderr"; else pass; fi; }
+is() { if [ "$(cat "$out")" = "$1" ]; then pass; else fail "$name" "stdout is not '$1'"; fi; }
+jqs() { # FILTER that must be true, of output that must be one JSON value with the schema
+    if ! command -v jq >/dev/null; then skipped=$((skipped + 1)) && return; fi
+    if jq -es 'length == 1 and (.[0] | type == "object" and .schema == 1)' "$out" >/dev/null 2>&1; then pass; else fail "$name" "no JSON with a schema"; fi
+    for x; do if jq -e "$x" "$out" >/dev/null 2>&1; then pass; else fail "$name" "not so: $x"; fi; done
+}
+
+# ---- Fixtures ----
+
+hex() { for x in $(sed 's/../& /g' <<<"$1"); do printf "\\x$x"; done; }
+le32() { printf '%02x%02x%02x%02x' $(($1 & 255)) $(($1 >> 8 & 255)) $(($1 >> 16 & 255)) $(($1 >> 24 & 255)); }
+ip_packet() { # source's last byte, protocol, destination port: 54 bytes or 42 without their Ethernet header, in hex
+    local l4
+    if [ "$2" = 6 ]; then l4=04d2$(printf %04x "$3")0000000100000002500200640000"0000"; else l4=04d2$(printf %04x "$3")00080000; fi
+    printf '45000028000100004000%s%s0a0000%02x0a000002' "$(printf '40%02x' "$2" | cut -c3-)" 0000 "$1" | sed 's/^\(.\{16\}\)4000/\140/'
+    printf %s "$l4"
+}
+eth=0202020202020404040404040800
+pcap() { # LINK PACKET...
+    local link=$1 i=0
+    shift
+    hex "d4c3b2a1020004000000000000000000$(le32 65535)$(le32 "$link")"
+    for p; do
+        hex "$(le32 $((1000 + i)))$(le32 $((i * 1000)))$(le32 $((${#p} / 2)))$(le32 $((${#p} / 2)))$p"
+        i=$((i + 1))
+    done
+}
+web=$(ip_packet 1 6 80) tls=$(ip_packet 1 6 443) dns=$(ip_packet 3 17 53) web2=$(ip_packet 4 6 80)
+hex "$eth$web" >"$tmp/web.bin"
+pcap 1 "$eth$web" "$eth$tls" "$eth$dns" "$eth$web2" >"$tmp/four.pcap"
+pcap 101 "$web" "$tls" "$dns" "$web2" >"$tmp/raw.pcap"
+pcap 113 "$eth$web" >"$tmp/sll.pcap"
+pcap 1 >"$tmp/none.pcap"
+head -c -7 "$tmp/four.pcap" >"$tmp/cut.pcap"
+head -c 13 "$tmp/four.pcap" >"$tmp/head.pcap"
+
+cc=
+for c in ${BPF_CLANG:-} clang-19 clang-22 clang-16 clang-14 clang; do command -v "$c" >/dev/null && cc=$c && break; done
+
+# ---- Without an object ----
+
+t "no command" 2
+says "usage: skep" "exit status"
+t "help" 0 help
+has "run" "dump" "disasm" "--pretty"
+t "help of a command" 0 help run
+has "usage: skep run" "pcap_in" "--max-insns"
+t "--help behind a command" 0 dump --help
+has "usage: skep dump"
+t "help of nothing" 2 help nothing
+says "no command 'nothing'"
+t "version" 0 --version
+has "skep 0."
+t "version in JSON" 0 -j -V
+jqs '.version | startswith("0.")'
+t "unknown command" 2 jump
+says "no command 'jump'"
+t "unknown option" 2 --jump
+says "no option '--jump'"
+t "errors in JSON" 2 -j jump
+jqs '.error | contains("jump")'
+t "a command without its object" 2 run
+says "an object is missing" "usage: skep run"
+t "an object that is not there" 2 show "$tmp/nothing.o"
+says "$tmp/nothing.o" "No such file"
+t "the same in JSON" 2 -j run "$tmp/nothing.o"
+jqs '.error | contains("No such file")'
+t "a folder as an object" 1 show "$tmp"
+t "an object that is none" 1 show "$tmp/web.bin"
+says "$tmp/web.bin"
+t "an empty object" 1 run /dev/null
+t "an option without its value" 2 run x.o --set
+says "'--set' needs a value"
+t "a word without its value" 2 run x.o data_in
+says "'data_in' needs a value"
+t "a number that is none" 2 run x.o repeat many
+says "'many' is no number"
+t "a number with a tail" 2 run x.o --cpus 2x
+t "a number that is too large" 2 run x.o --pid 4294967296
+says "more than 4294967295"
+t "a CPU that is not there" 2 run x.o --cpu 3
+says "--cpus 4"
+t "pcap and data together" 2 run x.o pcap_in a data_in b
+t "pcap_out alone" 2 run x.o pcap_out a
+t "an unknown optimisation" 2 run x.o --no-opt magic
+says "magic" "fuse"
+
+# ---- Raw programs, assembler ----
+
+printf 'r0 = 0x1122334455667788 ll\nexit\n' >"$tmp/wide.s"
+t "asm into a file" 0 asm "$tmp/wide.s" -o "$tmp/wide.bin"
+t "raw program" 0 run --raw "$tmp/wide.bin"
+is 0x1122334455667788
+quiet
+t "raw program behind its name" 0 run "$tmp/wide.bin" --raw
+is 0x1122334455667788
+t "raw program in JSON" 0 -j run --raw "$tmp/wide.bin"
+jqs '.r0 == "0x1122334455667788" and .retval == 1432778632'
+t "disasm gives the text back" 0 disasm "$tmp/wide.bin"
+is "$(cat "$tmp/wide.s")"
+t "asm in JSON" 0 -j asm "$tmp/wide.s"
+jqs '.insn_cnt == 3 and (.bytes | length == 48)'
+printf 'r0 = r2\nr1 = *(u8 *)(r1 + 1)\nr0 += r1\nexit\n' >"$tmp/mem.s"
+"$S" asm "$tmp/mem.s" >"$tmp/mem.bin"
+t "memory as hex" 0 run --raw "$tmp/mem.bin" --mem hex:0005ff
+is 0x8
+printf '\001\007' >"$tmp/mem"
+t "memory from a file" 0 run --raw "$tmp/mem.bin" --mem "$tmp/mem"
+is 0x9
+t "no memory: a trap" 1 run --raw "$tmp/mem.bin"
+says "instruction 1"
+t "the trap in JSON" 1 -j run --raw "$tmp/mem.bin" --mem hex:00
+jqs '.trap.kind == "mem_out_of_bounds" and .trap.insn == 1 and .trap.size == 1'
+name="standard input"
+if [ "$("$S" run --raw - <"$tmp/wide.bin")" = 0x1122334455667788 ]; then pass; else fail "$name" "wrong"; fi
+name="asm, disasm and run in a pipe"
+if [ "$("$S" asm "$tmp/wide.s" | "$S" disasm | "$S" asm - | "$S" run --raw -)" = 0x1122334455667788 ]; then pass; else fail "$name" "wrong"; fi
+head -c 4000 /dev/urandom >"$tmp/random.bin"
+"$S" disasm "$tmp/random.bin" >"$tmp/random.s" && "$S" asm "$tmp/random.s" >"$tmp/again.bin"
+name="any bytes survive disasm and asm"
+if cmp -s "$tmp/random.bin" "$tmp/again.bin"; then pass; else fail "$name" "they differ"; fi
+t "random bytes are refused or trap" 1 run --raw "$tmp/random.bin"
+t "leniently too" 1 run --raw "$tmp/random.bin" --lenient --max-insns 100000
+printf '\001\002\003' >"$tmp/three"
+t "three bytes are no instructions" 1 run --raw "$tmp/three"
+says "8-byte"
+t "nor for disasm" 1 disasm "$tmp/three"
+printf 'r0 = \n' >"$tmp/bad.s"
+t "asm names line and column" 1 asm "$tmp/bad.s"
+says "bad.s" "line 1, column"
+printf 'l: goto l\nexit\n' | "$S" asm >"$tmp/loop.bin"
+t "an endless program meets its limit" 1 run --raw "$tmp/loop.bin" --max-insns 100000
+says "insn_limit"
+t "also unchecked" 1 run --raw "$tmp/loop.bin" --max-insns 100000 --unchecked
+says "insn_limit"
+for opt in "--checked" "--unchecked" "--unchecked --no-opt all" "--engine interp" "--no-opt fuse --opt fuse"; do
+    # shellcheck disable=SC2086
+    t "raw $opt" 0 run --raw "$tmp/wide.bin" $opt
+    is 0x1122334455667788
+done
+t "an engine that is not there" 1 run --raw "$tmp/wide.bin" --engine steam
+says "steam"
+t "raw programs have no maps" 2 run --raw "$tmp/wide.bin" --dump-maps
+
+if [ -z "$cc" ]; then
+    echo "skip: no clang that compiles for BPF"
+    echo "$passed passed, $failed failed, $((skipped + 1)) skipped"
+    exit $((failed != 0))
+fi
+for f in fw perf; do
+    "$cc" -O2 -g -target bpf -mcpu=v3 "-I/usr/include/$(uname -m)-linux-gnu" -c tests/cli/$f.bpf.c -o "$tmp/$f.o" || exit 2
+done
+fw=$tmp/fw.o perf=$tmp/perf.o
+
+# ---- show and dump ----
+
+t "show" 0 show "$fw"
+has "programs (6)" 'SEC("xdp")' "percpu_array" "struct stat" "blocked" "= 80" "relocations"
+t "show in JSON" 0 -j show "$fw"
+jqs '.license == "GPL"' '.programs | length == 6' '.programs[] | select(.name == "firewall") | .type == "xdp" and .insn_cnt > 50' \
+    '.maps[] | select(.name == "seen") | .type == "hash" and .pin == "seen" and .bytes_key == 4' \
+    '.variables[] | select(.name == "blocked") | .value == 80 and .section == ".rodata" and .size == 2' \
+    '.relocations | map(.kind) | index("map") != null'
+t "show without relocations" 0 -p show "$fw" --no-relocs
+jqs '.relocations == null'
+t "dump" 0 dump "$fw" firewall
+has "int firewall(struct xdp_md *ctx):" "map[seen]" "call bpf_map_lookup_elem#1" "; " "fw.bpf.c line_num:" "exit"
+hasnt "curious"
+t "dump without lines, with bytes" 0 dump "$fw" curious nolinum opcodes
+has "95 00 00 00 00 00 00 00"
+hasnt "line_num"
+t "dump all" 0 dump "$fw"
+has "# firewall (xdp)" "# curious (xdp)"
+t "dump in JSON" 0 -j dump "$fw" curious
+jqs '.programs[0].name == "curious"' '.programs[0].funcs[0].insns | length > 3' \
+    '.programs[0].funcs[0].insns[-1].disasm == "exit"' '[.programs[0].funcs[0].insns[] | select(.src)] | length > 0'
+t "dump of nothing" 2 dump "$fw" nothing
+says "no program 'nothing'" "firewall"
+
+# ---- run ----
+
+t "several programs and none is named" 2 run "$fw"
+says "several programs" "firewall" "curious"
+t "the same in JSON" 2 -j run "$fw"
+jqs '.error | contains("firewall")'
+t "a packet" 0 run "$fw" firewall data_in "$tmp/web.bin"
+has "Return value: 1 (XDP_DROP)" "event events:" '"port":80,"why":"blocked"'
+t "a packet in JSON" 0 -j run "$fw" firewall data_in "$tmp/web.bin" --dump-maps
+jqs '.program == "firewall" and .type == "xdp" and .retval == 1 and .verdict == "XDP_DROP" and .repeat == 1' \
+    '.events == [{map: "events", size: 16, data: {saddr: 16777226, port: 80, why: "blocked"}}]' \
+    '.data_size_out == 54 and (.data_out | length == 108)' \
+    '.maps[] | select(.name == "counts") | .elements[1].values == [{cpu: 0, value: {packets: 1, bytes: 54}}]' \
+    '.maps[] | select(.name == "seen") | .elements == [{key: 16777226, value: 1}]' \
+    '.maps[] | select(.name | endswith(".bss")) | .vars.runs == 1'
+t "repeat" 0 -j run "$fw" firewall data_in "$tmp/web.bin" repeat 5 --dump-maps
+jqs '.repeat == 5 and (.events | length == 5)' '.maps[] | select(.name == "seen") | .elements[0].value == 5'
+t "data_out into a file" 0 run "$fw" mirror data_in "$tmp/web.bin" data_out "$tmp/out.bin"
+has "XDP_TX"
+name="what came out"
+if [ "$(od -An -tx1 -N12 "$tmp/out.bin" | tr -d ' \n')" = 040404040404020202020202 ]; then pass; else fail "$name" "wrong"; fi
+t "data_out to standard output" 0 run "$fw" mirror data_in "$tmp/web.bin" data_out -
+says "XDP_TX"
+name="nothing but the bytes on stdout"
+if cmp -s "$out" "$tmp/out.bin"; then pass; else fail "$name" "differs"; fi
+t "data from hex, too short" 0 run "$fw" firewall data_in hex:0202020202020404040404040806
+has "XDP_PASS"
+t "data from a file that is not there" 2 run "$fw" firewall data_in "$tmp/nothing"
+says "$tmp/nothing"
+t "data_out that cannot be written" 2 run "$fw" mirror data_in "$tmp/web.bin" data_out "$tmp/no/where"
+says "$tmp/no/where"
+t "another type" 0 -j run "$fw" probe type tracepoint
+jqs '.type == "tracepoint"'
+t "a type that is none" 2 run "$fw" probe type steam
+says "no program type 'steam'"
+t "a trap" 1 run "$fw" curious data_in "$tmp/web.bin"
+says "mem_out_of_bounds" "fw.bpf.c:" "data[3000]" "program curious, instruction" "past the end of packet"
+t "a trap in JSON" 1 -j run "$fw" curious data_in "$tmp/web.bin"
+jqs '.trap.kind == "mem_out_of_bounds" and .trap.size == 1 and (.trap.file | endswith("fw.bpf.c"))' \
+    '.trap.src | contains("data[3000]")' '.trap.program == "curious" and .trap.line_num > 0' '.retval == null'
+t "an endless program" 1 run "$fw" endless data_in "$tmp/web.bin" --max-insns 1000000
+says "insn_limit"
+t "the world" 0 run "$fw" world data_in "$tmp/web.bin" --pid 7 --tgid 6 --comm mite --time 123456 --ifindex 3 --cpus 4 --cpu 2
+has "trace: pid 7 tgid 6" "trace: comm mite cpu 2" "trace: time 123456 ifindex 3"
+t "the world in JSON" 0 -j run "$fw" world data_in "$tmp/web.bin" --pid 7 --seed 5
+jqs '.trace[0] == "pid 7 tgid 7"'
+first=$(cat "$out")
+t "a seed repeats" 0 -j run "$fw" world data_in "$tmp/web.bin" --pid 7 --seed 5
+name="the same random number"
+if [ "$(jq .retval <<<"$first")" = "$(jq .retval "$out")" ]; then pass; else fail "$name" "differs"; fi
+t "ifindex is for packets" 2 run "$fw" probe --ifindex 3
+for opt in --unchecked "--unchecked --no-opt all" "--no-opt inline"; do
+    # shellcheck disable=SC2086
+    t "run $opt" 0 run "$fw" firewall data_in "$tmp/web.bin" $opt
+    has "XDP_DROP"
+done
+
+# ---- Variables ----
+
+t "--set" 0 -j run "$fw" firewall data_in "$tmp/web.bin" --set blocked=443 --set cfg.ports[2]=0x10 --set cfg.bits.low=5 \
+    --set cfg.name=eth0 --set cfg.level=QUIET --set cfg.offset=-3 --dump-maps
+jqs '.verdict == "XDP_PASS"' '.maps[] | select(.name | endswith(".data")) | .vars.cfg |
+    .ports == [80, 0, 16, 0] and .bits.low == "0x5" and .name == "eth0" and .level == "QUIET" and .offset == -3'
+t "--set of nothing" 2 run "$fw" firewall --set nothing=1
+says "no global variable 'nothing'"
+t "--set of a member that is not there" 2 run "$fw" firewall --set cfg.nothing=1
+says "no member 'nothing'"
+t "--set of what does not fit" 2 run "$fw" firewall --set blocked=65536
+says "does not fit 16 bits"
+t "--set of no number" 2 run "$fw" firewall --set blocked=http
+says "'http'"
+t "--set without =" 2 run "$fw" firewall --set blocked
+says "VAR=VALUE"
+
+# ---- Maps ----
+
+echo '[{"key": 16777226, "value": 41}]' >"$tmp/seen.json"
+t "--map" 0 -j run "$fw" firewall data_in "$tmp/web.bin" --map seen="$tmp/seen.json" --dump-maps
+jqs '.maps[] | select(.name == "seen") | .elements == [{key: 16777226, value: 42}]'
+jq -c '.maps[] | select(.name == "counts")' "$out" >"$tmp/counts.json"
+t "what was dumped fills again" 0 -j run "$fw" firewall data_in "$tmp/web.bin" --map counts="$tmp/counts.json" --dump-maps
+jqs '.maps[] | select(.name == "counts") | .elements[1].values[0].value == {packets: 2, bytes: 108}'
+echo '[{"key": 1, "values": [{"cpu": 1, "value": {"packets": "0x10"}}]}]' >"$tmp/percpu.json"
+t "per-CPU values" 0 -j run "$fw" firewall data_in "$tmp/web.bin" --map counts="$tmp/percpu.json" --dump-maps --cpus 2 --cpu 1
+jqs '.maps[] | select(.name == "counts") | .elements[1].values == [{cpu: 0, value: {packets: 0, bytes: 0}}, {cpu: 1, value: {packets: 17, bytes: 54}}]'
+t "the same as text" 0 run "$fw" firewall data_in "$tmp/web.bin" --map counts="$tmp/percpu.json" --dump-maps --cpus 2 --cpu 1
+has 'cpu1 {"packets":17,"bytes":54}' "(4 elements are zero)"
+t "a map that is not there" 2 run "$fw" firewall --map nothing="$tmp/seen.json"
+says "no map 'nothing'"
+bad_map() { # name, JSON, message
+    printf %s "$2" >"$tmp/bad.json"
+    t "$1" 2 run "$fw" firewall --map counts="$tmp/bad.json"
+    says "bad.json" "$3"
+}
+bad_map "JSON that ends early" '[{"key": 1' ""
+bad_map "JSON that is no list" '3' "expected a list"
+bad_map "an entry without a key" '[{"value": {}}]' '"key"'
+bad_map "an entry without a value" '[{"key": 1}]' '"value"'
+bad_map "a key that is too large" '[{"key": 99, "value": {}}]' "cannot be stored"
+bad_map "a member that is not there" '[{"key": 1, "value": {"nothing": 1}}]' "nothing"
+bad_map "a CPU that is not there" '[{"key": 1, "values": [{"cpu": 7, "value": {}}]}]' "no CPU 7"
+t "a data section is no map to fill" 2 run "$fw" firewall --map .bss="$tmp/seen.json"
+says "--set"
+
+# ---- Pins ----
+
+mkdir "$tmp/pins"
+t "pins are ignored at first" 0 run "$fw" firewall data_in "$tmp/web.bin"
+t "a pinned map is kept" 0 run "$fw" firewall data_in "$tmp/web.bin" --pin-dir "$tmp/pins"
+t "and found again" 0 -j run "$fw" firewall data_in "$tmp/web.bin" --pin-dir "$tmp/pins" --dump-maps
+jqs '.maps[] | select(.name == "seen") | .elements == [{key: 16777226, value: 2}]' \
+    '.maps[] | select(.name == "counts") | .elements[1].values[0].value.packets == 1'
+echo '{"type": "hash"}' >"$tmp/pins/seen.json"
+t "a damaged pin" 2 run "$fw" firewall data_in "$tmp/web.bin" --pin-dir "$tmp/pins"
+says "pins/seen.json"
+t "a folder that is not there" 2 run "$fw" firewall --pin-dir "$tmp/nothing"
+
+# ---- Captures ----
+
+t "a capture" 0 run "$fw" firewall pcap_in "$tmp/four.pcap" pcap_out "$tmp/passed.pcap" --set cfg.level=LOUD
+has "XDP_DROP" "XDP_PASS" "50.0%" "total" "trace: port 80 is blocked" "2 packets written"
+t "what passed passes" 0 -j run "$fw" firewall pcap_in "$tmp/passed.pcap"
+jqs '.packets == 2 and .verdicts == [{retval: 2, verdict: "XDP_PASS", packets: 2, bytes: 96}]'
+t "a capture in JSON" 0 -j run "$fw" firewall pcap_in "$tmp/four.pcap" pcap_out "$tmp/passed.pcap" --dump-maps
+jqs '.packets == 4 and .bytes == 204 and .trapped == 0 and .written == 2' '.events | length == 2' \
+    '.verdicts == [{retval: 1, verdict: "XDP_DROP", packets: 2, bytes: 108}, {retval: 2, verdict: "XDP_PASS", packets: 2, bytes: 96}]' \
+    '.maps[] | select(.name == "counts") | .elements[2].values[0].value == {packets: 2, bytes: 96}'
+t "raw IP gets Ethernet in front" 0 -j run "$fw" firewall pcap_in "$tmp/raw.pcap"
+jqs '.packets == 4 and .bytes == 204 and .verdicts[0].packets == 2'
+t "packets as they were changed" 0 run "$fw" mirror pcap_in "$tmp/four.pcap" pcap_out "$tmp/mirror.pcap"
+has "4 packets written"
+name="their addresses are swapped"
+if [ "$(od -An -tx1 -j40 -N12 "$tmp/mirror.pcap" | tr -d ' \n')" = 040404040404020202020202 ]; then pass; else fail "$name" "wrong"; fi
+t "the capture's clock" 0 run "$fw" world pcap_in "$tmp/four.pcap" --time pcap
+has "trace: time 1000000000000 " "trace: time 1001001000000 " "trace: time 1003003000000 "
+t "only some packets" 0 -j run "$fw" firewall pcap_in "$tmp/four.pcap" --packets 3
+jqs '.packets == 3'
+t "packets that trap" 1 run "$fw" curious pcap_in "$tmp/four.pcap"
+says "mem_out_of_bounds" "packet 1"
+has "(trapped)" "100.0%"
+t "the same in JSON" 1 -j run "$fw" curious pcap_in "$tmp/four.pcap"
+jqs '.trapped == 4 and .trap.kind == "mem_out_of_bounds"'
+t "an empty capture" 0 -j run "$fw" firewall pcap_in "$tmp/none.pcap"
+jqs '.packets == 0 and .verdicts == []'
+t "a truncated capture" 2 run "$fw" firewall pcap_in "$tmp/cut.pcap"
+says "cut.pcap" "after packet 3"
+has "XDP_PASS"
+t "the same in JSON" 2 -j run "$fw" firewall pcap_in "$tmp/cut.pcap"
+jqs '.packets == 3 and (.error | contains("truncated"))'
+t "a truncated head" 2 run "$fw" firewall pcap_in "$tmp/head.pcap"
+says "head.pcap"
+t "no capture" 2 run "$fw" firewall pcap_in "$tmp/web.bin"
+says "web.bin"
+t "a capture that is not there" 2 run "$fw" firewall pcap_in "$tmp/nothing.pcap"
+t "another link type" 2 run "$fw" firewall pcap_in "$tmp/sll.pcap"
+says "LINUX_SLL" "neither Ethernet nor raw IP"
+t "a program that sees no packets" 2 run "$fw" probe pcap_in "$tmp/four.pcap"
+says "sees no packets"
+t "pcap_out that cannot be written" 2 run "$fw" firewall pcap_in "$tmp/four.pcap" pcap_out "$tmp/no/where"
+name="a capture from standard input"
+if "$S" -j run "$fw" firewall pcap_in - <"$tmp/four.pcap" | jq -e '.packets == 4' >/dev/null; then pass; else fail "$name" "wrong"; fi
+
+# ---- Samples, tables ----
+
+t "samples" 0 run "$perf" start --event sample --time 77
+has 'event samples: {"time":77,"cpu":0,"kind":7}' "Return value: 1,"
+t "a struct that is called like the map" 0 -j run "$perf" start --time 77
+jqs '.events == [{map: "samples", cpu: 0, size: 20, data: {time: 77, cpu: 0, kind: 7}}]'
+t "a type for one map" 0 -j run "$perf" start --time 77 --event other=sample --event samples=__u64
+jqs '.events[0].data == 77'
+t "a type that is too large" 0 -j run "$fw" firewall data_in "$tmp/web.bin" --event cfg
+jqs '.events[0].data == "0a0000015000626c6f636b6564000000"'
+t "a type that is not there" 2 run "$perf" start --event nothing
+says "no type 'nothing'"
+echo '[{"key": 1, "value": "end"}]' >"$tmp/jumps.json"
+echo '[{"key": 5, "value": "inner"}]' >"$tmp/outer.json"
+echo '[{"key": 0, "value": 55}]' >"$tmp/inner.json"
+t "a table of programs from JSON" 0 -j run "$perf" start --map jumps="$tmp/jumps.json" --dump-maps
+jqs '.retval == 99' '.maps[] | select(.name == "jumps") | .elements == [{key: "01000000", value: "end"}]'
+t "a map of maps from JSON" 0 -j run "$perf" start --map outer="$tmp/outer.json" --map inner="$tmp/inner.json" --dump-maps
+jqs '.retval == 55' '.maps[] | select(.name == "outer") | .elements[0].value == "inner"'
+echo '[{"key": 1, "value": "nobody"}]' >"$tmp/jumps.json"
+t "a program that is not there" 2 run "$perf" start --map jumps="$tmp/jumps.json"
+says "name of a program"
+
+# ---- Damaged objects ----
+
+name="truncated objects end with 1 or 2"
+size=$(stat -c %s "$fw") bad=
+for i in $(seq 0 37 "$size"); do
+    head -c "$i" "$fw" >"$tmp/part.o"
+    timeout 20 "$S" run "$tmp/part.o" firewall data_in "$tmp/web.bin" >/dev/null 2>"$err"
+    rc=$?
+    { [ $rc -eq 1 ] || [ $rc -eq 2 ]; } && [ -s "$err" ] || bad="$bad $i:$rc"
+done
+if [ -z "$bad" ]; then pass; else fail "$name" "bytes:status$bad"; fi
+name="flipped bits never kill"
+bad=
+for i in $(seq 1 150); do
+    cp "$fw" "$tmp/flip.o"
+    at=$((i * 7919 % size))
+    printf '%b' "$(printf '\\x%02x' $((i * 37 % 256)))" | dd of="$tmp/flip.o" bs=1 seek=$at conv=notrunc 2>/dev/null
+    timeout 20 "$S" run "$tmp/flip.o" firewall data_in "$tmp/web.bin" --max-insns 1000000 >/dev/null 2>&1
+    rc=$?
+    [ $rc -le 2 ] || bad="$bad $at:$rc"
+done
+if [ -z "$bad" ]; then pass; else fail "$name" "offset:status$bad"; fi
+
+# ---- Size ----
+
+if [ -x /usr/bin/time ] && ! nm "$S" 2>/dev/null | grep -q __asan_init; then
+    kb=$(/usr/bin/time -f %M "$S" run "$fw" firewall data_in "$tmp/web.bin" 2>&1 >/dev/null | tail -1)
+    name="under 8 MB resident"
+    if [ "$kb" -lt 8192 ]; then pass; else fail "$name" "$kb kB"; fi
+fi
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
