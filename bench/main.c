@@ -1,5 +1,5 @@
 /*
- * bench [-r ROUNDS] [-o] [-p FILE] DIR [PROGRAM...]
+ * bench [-r ROUNDS] [-w RUNS] [-o] [-p FILE] DIR [PROGRAM...]
  * Runs every program in every way, in turn, several rounds, and keeps the least CPU time of each; DIR holds the
  * bytecode. Each run starts from the same memory and must return the same value and leave the same memory as native
  * code. -o adds our engine with each optimisation alone; -p writes a profile of what is executed and runs nothing else.
@@ -43,6 +43,11 @@ static const struct way {
     {"chk-plain", OURS, {.checked = true}, true},
 };
 enum { N_WAYS = sizeof(ways) / sizeof(ways[0]), INTERP = 2, CHECKED = 4 };
+
+struct settings {
+    unsigned rounds, warm;
+    bool extras;
+};
 
 struct result {
     double least; /* seconds; 0: not run this way */
@@ -203,7 +208,7 @@ static void close_way(struct result *result)
 
 /* All ways of one program, interleaved. @return false when a result was wrong or a way of ours could not be opened. */
 static bool measure(const struct bench_prog *prog, struct result *results, const struct bench_memory *memory,
-                    struct skep_env *env, unsigned rounds, bool extras)
+                    struct skep_env *env, const struct settings *set)
 {
     bool open[N_WAYS], good = true;
 
@@ -213,13 +218,13 @@ static bool measure(const struct bench_prog *prog, struct result *results, const
     memcpy(reference.expected, memory->base, prog->size);
     for (unsigned w = 0; w < N_WAYS; w++) {
         results[w].fd = -1;
-        open[w] = (!ways[w].extra || extras) && open_way(&ways[w], &results[w], prog, memory);
-        if (ways[w].how == OURS && !open[w] && (!ways[w].extra || extras))
+        open[w] = (!ways[w].extra || set->extras) && open_way(&ways[w], &results[w], prog, memory);
+        if (ways[w].how == OURS && !open[w] && (!ways[w].extra || set->extras))
             good = false;
     }
-    for (unsigned round = 0; round < rounds; round++)
-        for (unsigned w = 0; w < N_WAYS; w++)
-            if (open[w] && !run_once(&ways[w], &results[w], env, prog, memory->base)) {
+    for (unsigned turn = 0; turn < set->rounds * N_WAYS; turn++)
+        for (unsigned w = turn % N_WAYS, run = 0; open[w] && run < set->warm; run++)
+            if (!run_once(&ways[w], &results[w], env, prog, memory->base)) {
                 open[w] = good = false;
                 results[w].least = 0;
             }
@@ -317,31 +322,32 @@ static uint32_t largest(void)
     return size;
 }
 
-static int run_all(char *const *names, const struct bench_memory *memory, unsigned rounds, bool extras)
+static int run_all(char *const *names, const struct bench_memory *memory, const struct settings *set)
 {
     struct summary sums[N_WAYS + 1] = {0};
     struct skep_env *env = env_new();
     bool good = env != NULL;
 
-    printf("CPU time over native code of clang-19 -O2 without vectors; least of %u interleaved rounds.\n", rounds);
+    printf("CPU time over native code of clang-19 -O2 without vectors; least of %u interleaved rounds of %u.\n",
+           set->rounds, set->warm);
     if (memory->arena < 0)
         printf("kernel: not measured: %s\n", memory->why_not);
     else
         printf("kernel: its JIT, memory in an arena, a may_goto in each loop; - is refused by its verifier.\n");
-    print_head(extras);
+    print_head(set->extras);
     for (unsigned i = 0; env && i < N_PROGS; i++) {
         struct result results[N_WAYS] = {0};
 
         if (!wanted(progs[i].name, names))
             continue;
-        good = measure(&progs[i], results, memory, env, rounds, extras) && good;
-        print_row(&progs[i], results, extras);
+        good = measure(&progs[i], results, memory, env, set) && good;
+        print_row(&progs[i], results, set->extras);
         for (unsigned w = 1; w < N_WAYS; w++)
             summarise(&sums[w], ratio_of(results, w));
         if (results[INTERP].least > 0)
             summarise(&sums[N_WAYS], results[CHECKED].least / results[INTERP].least);
     }
-    print_summary(sums, extras);
+    print_summary(sums, set->extras);
     if (env)
         env_free(env);
     return good ? 0 : 1;
@@ -386,20 +392,20 @@ int main(int argc, char **argv)
 {
     struct bench_memory memory;
     const char *profile_to = NULL;
-    unsigned rounds = 15;
-    bool extras = false;
+    struct settings set = {.rounds = 9, .warm = 3};
     int c, status = 2;
 
-    while ((c = getopt(argc, argv, "r:op:")) != -1) {
+    while ((c = getopt(argc, argv, "r:w:op:")) != -1) {
         switch (c) {
-        case 'r': rounds = (unsigned)strtoul(optarg, NULL, 10); break;
-        case 'o': extras = true; break;
+        case 'r': set.rounds = (unsigned)strtoul(optarg, NULL, 10); break;
+        case 'w': set.warm = (unsigned)strtoul(optarg, NULL, 10); break;
+        case 'o': set.extras = true; break;
         case 'p': profile_to = optarg; break;
         default: optind = argc;
         }
     }
-    if (optind >= argc || !rounds) {
-        fprintf(stderr, "usage: bench [-r ROUNDS] [-o] [-p FILE] DIR [PROGRAM...]\n");
+    if (optind >= argc || !set.rounds || !set.warm) {
+        fprintf(stderr, "usage: bench [-r ROUNDS] [-w RUNS] [-o] [-p FILE] DIR [PROGRAM...]\n");
         return 2;
     }
     reference.pristine = malloc(largest());
@@ -407,7 +413,7 @@ int main(int argc, char **argv)
     if (!reference.pristine || !reference.expected || !bench_memory_open(&memory, largest()))
         fprintf(stderr, "bench: no memory\n");
     else if (read_programs(argv[optind]))
-        status = profile_to ? profile(profile_to, &memory) : run_all(argv + optind + 1, &memory, rounds, extras);
+        status = profile_to ? profile(profile_to, &memory) : run_all(argv + optind + 1, &memory, &set);
     free_programs();
     return status;
 }
