@@ -256,7 +256,9 @@ static int put_extern_address(struct linker *l, const struct load_func *f, const
                                    func ? "function" : "variable", x->name));
 }
 
-static int put_extern_call(struct linker *l, const struct load_reloc *r, uint32_t at)
+/* No kernel function has a body here. A weak one may well stand behind a test for it, so only strong ones are worth a
+ * warning. */
+static int put_extern_call(struct linker *l, const struct load_func *f, const struct load_reloc *r, uint32_t at)
 {
     const struct load_extern *x = &l->obj->elf->externs[r->index];
     struct skep_insn *insn = &l->insns[at];
@@ -264,11 +266,15 @@ static int put_extern_call(struct linker *l, const struct load_reloc *r, uint32_
     if (l->extern_idx[r->index] < 0) {
         l->extern_idx[r->index] = (int32_t)l->n_externs;
         l->externs[l->n_externs++] = (struct prog_extern){.name = x->name, .btf_id = x->btf_id, .weak = x->weak};
+        log_say(l->log, x->weak ? SKEP_LOG_DEBUG : SKEP_LOG_WARN,
+                SLOT_FMT " ('%s'): kernel function '%s' is not available; reaching it traps", section_of(l, f), r->insn,
+                f->name, x->name);
     }
     insn->src_reg = SRC_KFUNC;
     insn->off = 0;
     insn->imm = l->extern_idx[r->index];
-    return 0;
+    return add_poison(l, at, TRAP_kfunc_missing,
+                      arena_printf(l->tmp, "kernel function '%s' is not available", x->name));
 }
 
 static int put_reloc(struct linker *l, const struct load_func *f, const struct load_reloc *r, uint32_t at)
@@ -278,7 +284,7 @@ static int put_reloc(struct linker *l, const struct load_func *f, const struct l
     case RELOC_FUNC: return 0;
     case RELOC_MAP: put_wide(&l->insns[at], SRC_MAP_IDX, r->index, 0); return 0;
     case RELOC_DATA: put_wide(&l->insns[at], SRC_MAP_IDX_VALUE, r->index, r->off); return 0;
-    case RELOC_EXTERN_CALL: return put_extern_call(l, r, at);
+    case RELOC_EXTERN_CALL: return put_extern_call(l, f, r, at);
     case RELOC_EXTERN_ADDR: return put_extern_address(l, f, r, at);
     case RELOC_ARENA:
         put_wide(&l->insns[at], SRC_PLAIN, 0, 0);

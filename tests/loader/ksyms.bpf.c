@@ -22,6 +22,7 @@ SEC("xdp") int strong_traps(void *ctx)
     return (int)(long)&skep_no_such_strong;
 }
 
+// expect-warn: kernel function 'skep_strong_function' is not available
 // trap: call_traps kfunc_missing
 SEC("xdp") int call_traps(void *ctx)
 {
