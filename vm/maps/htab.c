@@ -7,7 +7,7 @@
 #include <time.h>
 
 enum {
-    MAX_STRIPES = 256,
+    MAX_STRIPES = 128,
     MAX_RETRIES = 64,      /* of a reader whose misses are overtaken, before it asks for the lock */
     HOPS = 1024,           /* after so many elements a reader looks whether it was led astray */
     FIRST_CHUNK = 256,     /* elements, where they are taken as they are needed */

@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SMALL = 1 << 16, SPINS = 100 };
+enum { SMALL = 1 << 14, SPINS = 100 };
 /* Above this, huge pages are welcome; below, one touched byte must not make 2 MB resident. */
 #define HUGE_WELCOME (64ull << 20)
 

@@ -1,0 +1,117 @@
+/*
+ * bpf(2) for tests that compare maps with the running kernel's: calls as plain functions that return negative errors,
+ * and a skip where they are not allowed.
+ */
+#ifndef TESTS_UNIT_KERNEL_MAPS_H
+#define TESTS_UNIT_KERNEL_MAPS_H
+
+#include "vm/maps/map.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static uint32_t n_cpus;
+
+static inline int sys(int cmd, union bpf_attr *attr)
+{
+    long r = syscall(SYS_bpf, cmd, attr, sizeof(*attr));
+
+    return r < 0 ? -errno : (int)r;
+}
+
+static inline int k_create(const struct map_def *def, int inner)
+{
+    union bpf_attr a = {.map_type = def->type,
+                        .key_size = def->key_size,
+                        .value_size = def->value_size,
+                        .max_entries = def->max_entries,
+                        .map_flags = def->flags,
+                        .map_extra = def->extra};
+
+    if (inner >= 0)
+        a.inner_map_fd = (uint32_t)inner;
+    return sys(BPF_MAP_CREATE, &a);
+}
+
+static inline int k_op(int cmd, int fd, const void *key, void *value, uint64_t flags)
+{
+    union bpf_attr a = {.map_fd = (uint32_t)fd, .key = (uintptr_t)key, .value = (uintptr_t)value, .flags = flags};
+
+    return sys(cmd, &a);
+}
+
+static inline int k_delete(int fd, const void *key)
+{
+    union bpf_attr a = {.map_fd = (uint32_t)fd, .key = (uintptr_t)key};
+
+    return sys(BPF_MAP_DELETE_ELEM, &a);
+}
+
+static inline int k_freeze(int fd)
+{
+    union bpf_attr a = {.map_fd = (uint32_t)fd};
+
+    return sys(BPF_MAP_FREEZE, &a);
+}
+
+static inline void need_bpf(void)
+{
+    struct map_def d = {.type = MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
+    int fd = k_create(&d, -1);
+
+    if (fd < 0) {
+        print_message("skipped: bpf(2) is not allowed here: %s\n", strerror(-fd));
+        skip();
+    }
+    close(fd);
+}
+
+/* Linux's idea of possible CPUs, which sizes values of per-CPU maps. */
+static inline int setup(void **state)
+{
+    FILE *f = fopen("/sys/devices/system/cpu/possible", "r");
+    unsigned first = 0, last = 0;
+
+    (void)state;
+    if (f && fscanf(f, "%u-%u", &first, &last) < 2)
+        last = first;
+    if (f)
+        fclose(f);
+    n_cpus = last + 1;
+    return 0;
+}
+
+static inline struct map_def def_of(uint32_t type, uint32_t key, uint32_t value, uint32_t max, uint32_t flags)
+{
+    return (struct map_def){.name = "t",
+                            .type = type,
+                            .key_size = key,
+                            .value_size = value,
+                            .max_entries = max,
+                            .flags = flags,
+                            .spin_lock_off = -1};
+}
+
+static uint64_t rnd_state = 88172645463325252;
+
+static inline uint32_t rnd(uint32_t below)
+{
+    rnd_state ^= rnd_state << 13;
+    rnd_state ^= rnd_state >> 7;
+    rnd_state ^= rnd_state << 17;
+    return (uint32_t)(rnd_state >> 33) % below;
+}
+
+#endif
