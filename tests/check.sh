@@ -43,7 +43,7 @@ done
 [ -x "$B/bpftest" ] && suite isa/kernel "$B/bpftest" --kernel tests/isa
 [ -x "$B/bpftest" ] && suite helpers "$B/bpftest" tests/helpers
 [ -x "$B/bpftest" ] && suite helpers/kernel "$B/bpftest" --kernel tests/helpers
-[ -x "$B/bpftest" ] && suite isa/random "$B/bpftest" --random 5000
+[ -x "$B/bpftest" ] && suite isa/random "$B/bpftest" --random 5000 --garbage 5000
 [ -x "$B/bpftest" ] && suite isa/random/kernel "$B/bpftest" --kernel --random 500
 for s in runner loader cli api run examples; do
     [ -x tests/$s/run.sh ] && B=$B suite "$s" tests/$s/run.sh

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_INSNS = 50000000, MAX_OUT = 4096 };
+enum { MAX_INSNS = 50000000, FEW_INSNS = 20000, MAX_OUT = 4096 };
 
 static const char *const engine_names[] = {"interp"};
 
@@ -42,6 +42,7 @@ struct bench {
     struct code *code;
     struct skep_env *env;
     bool trapped;
+    uint64_t budget;
 };
 
 static int make_maps(struct bench *b)
@@ -131,7 +132,7 @@ static int run(struct bench *b, struct outcome *o)
 
     if (err)
         return log_fail(&b->log, err, "context: %s", strerror(-err));
-    b->env->insn_budget = MAX_INSNS;
+    b->env->insn_budget = b->budget;
     err = env_run(b->env, b->code, (uintptr_t)b->env->ctx, t->type ? 0 : b->env->ctx_size, &o->r0);
     if (err == -EFAULT) {
         o->trap = b->env->trap.kind;
@@ -157,12 +158,9 @@ static void read_elems(struct bench *b, struct outcome *o)
     }
 }
 
-/* Runs once and judges. */
-static bool run_way(struct bench *b, const char *how, struct buf *report)
+static void run_once(struct bench *b, struct outcome *o)
 {
-    struct outcome o = {0};
     int err = make_maps(b);
-    bool ok;
 
     if (!err)
         err = make_code(b, b->test, &b->code);
@@ -171,13 +169,16 @@ static bool run_way(struct bench *b, const char *how, struct buf *report)
     if (!err && !(b->env = env_new()))
         err = log_fail(&b->log, -ENOMEM, "out of memory");
     if (!err)
-        err = run(b, &o);
+        err = run(b, o);
     if (!err)
-        read_elems(b, &o);
-    b->trapped = o.trap != TRAP_none;
+        read_elems(b, o);
     if (err)
-        o.failure = b->keeper.first ? b->keeper.first : strerror(-err);
-    ok = judge(b->test, how, &o, report);
+        o->failure = b->keeper.first ? b->keeper.first : strerror(-err);
+    b->trapped = o->trap != TRAP_none;
+}
+
+static void clear(struct bench *b)
+{
     env_free(b->env);
     /* A program in its own program array holds itself: empty the arrays first. */
     for (uint32_t i = 0; i < b->test->n_tails; i++)
@@ -188,7 +189,45 @@ static bool run_way(struct bench *b, const char *how, struct buf *report)
     for (uint32_t i = 0; i < b->test->n_maps; i++)
         map_put(b->maps[i]);
     arena_free(&b->arena);
+}
+
+static void set_up(struct bench *b, const struct test *test, const char *engine, const struct way *way)
+{
+    *b = (struct bench){.test = test, .engine = engine_find(engine), .way = way, .budget = MAX_INSNS};
+    b->keeper.arena = &b->arena;
+    b->log = (struct log){.fn = keep, .ctx = &b->keeper, .max = SKEP_LOG_ERROR};
+}
+
+/* Runs once and judges. */
+static bool run_way(struct bench *b, const char *how, struct buf *report)
+{
+    struct outcome o = {0};
+    bool ok;
+
+    run_once(b, &o);
+    ok = judge(b->test, how, &o, report);
+    clear(b);
     return ok;
+}
+
+enum trap_kind engines_survive(const struct test *test)
+{
+    enum trap_kind last = TRAP_none;
+
+    for (size_t e = 0; e < sizeof(engine_names) / sizeof(*engine_names); e++)
+        for (size_t w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
+            struct outcome o = {0};
+            struct bench b;
+
+            if (!ways[w].checked)
+                continue;
+            set_up(&b, test, engine_names[e], &ways[w]);
+            b.budget = FEW_INSNS;
+            run_once(&b, &o);
+            last = o.trap;
+            clear(&b);
+        }
+    return last;
 }
 
 unsigned engines_run(const struct test *test, const char *only, struct buf *report)
@@ -199,14 +238,13 @@ unsigned engines_run(const struct test *test, const char *only, struct buf *repo
 
     for (size_t e = 0; e < sizeof(engine_names) / sizeof(*engine_names); e++)
         for (size_t w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
-            struct bench b = {.test = test, .engine = engine_find(engine_names[e]), .way = &ways[w]};
+            struct bench b;
             char how[64];
 
             /* What traps, expected or not, has no meaning where nothing is checked. */
             if ((only && strcmp(only, engine_names[e])) || (trapped && !ways[w].checked))
                 continue;
-            b.keeper.arena = &b.arena;
-            b.log = (struct log){.fn = keep, .ctx = &b.keeper, .max = SKEP_LOG_ERROR};
+            set_up(&b, test, engine_names[e], &ways[w]);
             snprintf(how, sizeof(how), "%s, %s", engine_names[e], ways[w].name);
             failed += !run_way(&b, how, failed ? &repeated : report);
             trapped |= b.trapped;

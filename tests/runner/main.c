@@ -1,8 +1,9 @@
 /*
- * bpftest [--kernel] [--engine NAME] [--every-op] [--random COUNT [--seed N]] [-v] FILE|DIRECTORY...
+ * bpftest [--kernel] [--engine NAME] [--every-op] [--random COUNT] [--garbage COUNT] [--seed N] [-v] FILE|DIRECTORY...
  *
  * Runs .bpf files (what a file may say is in test.h), or random programs (random.h), on our engines at every level, or
- * in Linux. --every-op fails when an operation of isa.def stands in no test.
+ * in Linux; --garbage runs what may be no program at all, checked, and shows which traps that met. --every-op fails
+ * when an operation of isa.def stands in no test.
  */
 #include "tests/runner/random.h"
 #include "tests/runner/runner.h"
@@ -170,10 +171,33 @@ static void run_random(struct session *s, uint64_t seed, uint64_t count)
     }
 }
 
+static void run_garbage(struct session *s, uint64_t seed, uint64_t count)
+{
+    uint64_t traps[TRAP_KIND_COUNT] = {0};
+
+    for (uint64_t end = seed + count; seed < end; seed++) {
+        struct arena arena = {0};
+        struct test test;
+
+        if (s->verbose)
+            printf("seed %llu\n", (unsigned long long)seed), fflush(stdout);
+        if (random_garbage(seed, &arena, &test)) {
+            traps[engines_survive(&test)]++;
+            s->passed++;
+        } else {
+            s->failed++;
+        }
+        arena_free(&arena);
+    }
+    for (unsigned kind = 0; kind < TRAP_KIND_COUNT; kind++)
+        if (traps[kind])
+            printf("%8llu %s\n", (unsigned long long)traps[kind], trap_name((enum trap_kind)kind));
+}
+
 int main(int argc, char **argv)
 {
     struct session s = {0};
-    uint64_t random = 0, seed = 0;
+    uint64_t random = 0, garbage = 0, seed = 0;
     bool every_op = false;
     int i = 1;
 
@@ -188,11 +212,15 @@ int main(int argc, char **argv)
             s.engine = argv[++i];
         } else if (!strcmp(argv[i], "--random") && i + 1 < argc) {
             random = strtoull(argv[++i], NULL, 0);
+        } else if (!strcmp(argv[i], "--garbage") && i + 1 < argc) {
+            garbage = strtoull(argv[++i], NULL, 0);
         } else if (!strcmp(argv[i], "--seed") && i + 1 < argc) {
             seed = strtoull(argv[++i], NULL, 0);
         } else {
-            fprintf(stderr, "usage: bpftest [--kernel] [--engine NAME] [--every-op] [--random COUNT [--seed N]] [-v] "
-                            "FILE|DIRECTORY...\n");
+            fprintf(
+                stderr,
+                "usage: bpftest [--kernel] [--engine NAME] [--every-op] [--random COUNT] [--garbage COUNT] [--seed N] [-v] "
+                "FILE|DIRECTORY...\n");
             return 2;
         }
     }
@@ -204,6 +232,8 @@ int main(int argc, char **argv)
         run_path(&s, argv[i]);
     if (random)
         run_random(&s, seed, random);
+    if (garbage)
+        run_garbage(&s, seed, garbage);
     if (every_op)
         check_ops(&s);
     printf("%u passed, %u failed, %u skipped\n", s.passed, s.failed, s.skipped);

@@ -6,6 +6,7 @@
  * and isa_eval_jmp().
  */
 #include "tests/runner/random.h"
+#include "vm/abi/map_types.h"
 #include "vm/isa/disasm.h"
 #include "vm/isa/isa.h"
 
@@ -337,6 +338,86 @@ bool random_test(uint64_t seed, struct arena *arena, struct test *t)
         pc = step(&x, &m.insns[pc], pc);
     t->result = x.r[0];
     return true;
+}
+
+/* Garbage. */
+
+static void add_map(struct test *t, const char *name, uint32_t type, uint32_t key, uint32_t value, uint32_t max)
+{
+    struct map_def *def = &t->maps[t->n_maps++];
+
+    *def =
+        (struct map_def){.type = type, .key_size = key, .value_size = value, .max_entries = max, .spin_lock_off = -1};
+    memcpy(def->name, name, strlen(name) + 1);
+}
+
+/* Clears fields that the operation reserves. */
+static void tidy(struct skep_insn *insn, enum isa_op op)
+{
+    const struct skep_insn was = *insn;
+
+    for (unsigned cleared = 0; cleared < 16 && !isa_fields_ok(insn, op); cleared++)
+        *insn = isa_encode(op, cleared & 8 ? 0 : was.dst_reg, cleared & 2 ? 0 : was.src_reg, cleared & 4 ? 0 : was.off,
+                           cleared & 1 ? 0 : was.imm);
+}
+
+/* Mostly instructions that exist, on registers that exist, near where they stand. */
+static void garbage(struct maker *m, const struct test *t)
+{
+    enum isa_op op = (enum isa_op)(1 + below(m, ISA_OP_COUNT - 1));
+    bool jumps = isa_rows[op].form == ISA_FORM_JMP_K || isa_rows[op].form == ISA_FORM_JMP_X || op == ISA_JA;
+    int off = jumps ? (int)below(m, 12) - 4 : below(m, 4) ? -(int)below(m, 80) : (int)value(m);
+
+    if (op == ISA_CALL_HELPER || below(m, 16) == 0) {
+        put(m, ISA_CALL_HELPER, 0, 0, 0, below(m, 220));
+    } else if (below(m, 12) == 0) {
+        put(m, below(m, 2) ? ISA_LD_MAP_IDX : ISA_LD_MAP_IDX_VALUE, below(m, 6), 0, 0, below(m, t->n_maps));
+        m->insns[m->n++] = (struct skep_insn){0};
+    } else if (below(m, 12) == 0) {
+        put(m, ISA_MOV64_X, below(m, 6), 10, 0, 0);
+        put(m, ISA_ADD64_K, m->insns[m->n - 1].dst_reg, 0, 0, -8 * (int)below(m, 8));
+    } else if (below(m, 40) == 0) {
+        uint64_t bytes = draw(m);
+
+        memcpy(&m->insns[m->n++], &bytes, sizeof(bytes));
+    } else {
+        put(m, op, below(m, 40) ? below(m, 10) : 10, below(m, 11), off, (int32_t)value(m));
+        tidy(&m->insns[m->n - 1], op);
+        if (isa_is_wide(op))
+            m->insns[m->n++] = (struct skep_insn){.imm = (int32_t)value(m)};
+    }
+}
+
+bool random_garbage(uint64_t seed, struct arena *arena, struct test *t)
+{
+    static const char *const types[] = {NULL, "xdp", "sched_cls", "syscall", "raw_tracepoint", "kprobe"};
+    struct maker m = {.state = (seed + 1) * 0xd1342543de82ef95};
+    const char *type = types[below(&m, 6)];
+    struct bytes bytes = {.size = AREA, .data = arena_alloc(arena, AREA), .line = 1};
+
+    *t = (struct test){
+        .file = "garbage", .line = 1, .trap = TRAP_bad_insn, .type = type ? prog_type_by_name(type) : NULL};
+    add_map(t, "array", MAP_TYPE_ARRAY, 4, 16, 4);
+    add_map(t, "hash", MAP_TYPE_HASH, 4, 8, 4);
+    add_map(t, "lru", MAP_TYPE_LRU_HASH, 8, 8, 4);
+    add_map(t, "progs", MAP_TYPE_PROG_ARRAY, 4, 4, 4);
+    add_map(t, "ring", MAP_TYPE_RINGBUF, 0, 0, 4096);
+    add_map(t, "percpu", MAP_TYPE_PERCPU_ARRAY, 4, 8, 4);
+    if (!type)
+        t->mem = bytes;
+    else if (!strcmp(type, "xdp") || !strcmp(type, "sched_cls"))
+        t->data = bytes;
+    else
+        t->ctx = bytes;
+    put(&m, ISA_MOV64_X, 6, 1, 0, 0);
+    for (uint32_t n = 4 + below(&m, 60); n; n--)
+        garbage(&m, t);
+    put(&m, ISA_EXIT, 0, 0, 0, 0);
+    t->n_insns = m.n;
+    t->insns = arena_memdup(arena, m.insns, m.n * sizeof(m.insns[0]));
+    t->lines = arena_array(arena, m.n, sizeof(uint32_t));
+    t->name = arena_printf(arena, "--seed %llu", (unsigned long long)seed);
+    return bytes.data && t->insns && t->lines && t->name;
 }
 
 void random_show(const struct test *test, struct buf *out)

@@ -25,6 +25,9 @@ bool judge(const struct test *test, const char *how, const struct outcome *outco
 /** Runs a test on every engine (or on the one that is named) at every level. @return how many ways failed. */
 unsigned engines_run(const struct test *test, const char *only, struct buf *report);
 
+/** Runs a test checked, whatever comes of it, within a small budget. @return the trap it ended with. */
+enum trap_kind engines_survive(const struct test *test);
+
 /** May this process use bpf(2)? @return NULL, or why not. */
 const char *kernel_refuses(void);
 /** Runs a test through bpf(2). What outcome points to lives in arena. */
