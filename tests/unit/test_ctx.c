@@ -325,6 +325,68 @@ static void every_type_takes_or_refuses_anything(void **state)
     }
 }
 
+static uint64_t odd_number(void)
+{
+    static const uint64_t borders[] = {0,     1,     2,          4,          13,         14,         20,     40,
+                                       64,    255,   256,        300,        3000,       3520,       4095,   16064,
+                                       65535, 65536, 0x7fffffff, 0x80000000, 0xffffffff, UINT64_MAX, 0x0081, 0xdd86};
+    uint64_t v = borders[(size_t)rand() % (sizeof(borders) / sizeof(borders[0]))];
+
+    return rand() % 3 ? v : rand() % 2 ? -v : (uint64_t)rand() % 100;
+}
+
+static void packet_is_whole(const char *after)
+{
+    const struct env_packet *p = &env->packet;
+
+    if (p->buf > p->data_meta || p->data_meta > p->data || p->data > p->data_end ||
+        p->data_end + p->paged > p->buf + p->cap)
+        fail_msg("after %s the packet is outside of its buffer", after);
+    if (env->skb && (p->mac < p->buf || p->mac > p->net))
+        fail_msg("after %s the headers are out of order", after);
+}
+
+/* Any packet helpers in any order with any numbers keep the packet inside its buffer; sanitizers see the rest. */
+static void packet_helpers_stay_inside_the_buffer(void **state)
+{
+    static const char *const skb_helpers[] = {
+        "skb_store_bytes",  "l3_csum_replace", "l4_csum_replace",         "skb_vlan_push",   "skb_vlan_pop",
+        "skb_change_proto", "skb_change_tail", "skb_change_head",         "skb_adjust_room", "skb_pull_data",
+        "get_hash_recalc",  "skb_load_bytes",  "skb_load_bytes_relative", "set_hash_invalid"};
+    static const char *const xdp_helpers[] = {"xdp_adjust_head", "xdp_adjust_tail", "xdp_adjust_meta",
+                                              "xdp_load_bytes",  "xdp_store_bytes", "xdp_get_buff_len"};
+    static const char *const types[] = {"xdp", "sched_cls", "lwt_xmit", "cgroup_skb"};
+    static const uint16_t protocols[] = {0x0008, 0xdd86, 0x0081, 0x0608};
+    static unsigned char frame[9000], room[65536];
+
+    (void)state;
+    srand(2);
+    for (int round = 0; round < 3000; round++) {
+        const char *type = types[rand() % 4];
+        bool xdp = type == types[0];
+        struct ctx_io io = {.data_in = frame, .data_size_in = 54 + (uint32_t)rand() % (rand() % 8 ? 100 : 8000)};
+
+        memcpy(frame + 12, &protocols[rand() % 4], 2);
+        frame[14] = (unsigned char)rand();
+        memcpy(frame + 16, &protocols[rand() % 4], 2);
+        assert_int_equal(open_as(type, &io), 0);
+        for (int call = 0; call < 30; call++) {
+            const char *name = xdp ? xdp_helpers[rand() % 6] : skb_helpers[rand() % 14];
+            const struct helper *h = helper_by_name(name);
+            uint64_t args[5] = {(uintptr_t)env->ctx};
+
+            for (int i = 1; i < 5; i++)
+                args[i] = h->arg[i] == ARG_ANYTHING                             ? odd_number()
+                          : h->arg[i] == ARG_MEM || h->arg[i] == ARG_MEM_UNINIT ? (uintptr_t)room
+                                                                                : (uint64_t)rand() % 300 + 1;
+            h->body(env, args[0], args[1], args[2], args[3], args[4]);
+            packet_is_whole(name);
+        }
+        assert_int_equal(env->trap.kind, TRAP_none);
+        close_as(type, &io);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_env, free_env)
@@ -343,6 +405,7 @@ int main(void)
         TEST(flows_are_dissected_into_data_out),
         TEST(traced_arguments_are_counted_by_the_context),
         TEST(every_type_takes_or_refuses_anything),
+        TEST(packet_helpers_stay_inside_the_buffer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
