@@ -28,7 +28,7 @@ enum { BOTH_DATA = 80000, BOTH_CTX = 256, BOTH_MAPS = 4, BOTH_VALUE = 1024 };
 
 struct both_in {
     const char *text;
-    uint32_t type;
+    uint32_t type, attach;
     const void *data;
     uint32_t size;
     const void *ctx;
@@ -152,6 +152,7 @@ static inline int both_kernel_load(const struct both_in *in, const int *maps, st
         if (insn->code == 0x18)
             i++;
     }
+    attr.expected_attach_type = in->attach;
     attr.insns = (uintptr_t)code.insns;
     attr.license = (uintptr_t) "GPL";
     attr.log_buf = (uintptr_t)log;

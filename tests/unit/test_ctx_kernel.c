@@ -540,6 +540,66 @@ static void packets_of_lwt_and_cgroup_begin_at_the_network_header(void **state)
     }
 }
 
+static void flows_are_dissected_alike(void **state)
+{
+    static const char text[] = "r2 = *(u64 *)(r1 + 144)\nr3 = %u\n*(u16 *)(r2 + 0) = r3\nr3 = %u\n"
+                               "*(u16 *)(r2 + 2) = r3\nr3 = *(u32 *)(r2 + 48)\n*(u32 *)(r2 + 16) = r3\n"
+                               "r0 = *(u16 *)(r2 + 12)\nexit\n";
+    unsigned char frame[FRAME];
+    uint32_t keys[14] = {0};
+    char program[512];
+
+    (void)state;
+    if (!both_kernel_ok())
+        skip();
+    make_frame(frame, sizeof(frame), "\0\0\0\0\0\0", 0x0800);
+    for (uint32_t nhoff = 0; nhoff < 200; nhoff += 33)
+        for (uint32_t word = 0; word < 14; word++) {
+            struct both_in in = {.text = program,
+                                 .type = BPF_PROG_TYPE_FLOW_DISSECTOR,
+                                 .attach = BPF_FLOW_DISSECTOR,
+                                 .data = frame,
+                                 .size = sizeof(frame),
+                                 .ctx = keys,
+                                 .ctx_size = sizeof(keys),
+                                 .want_ctx = true};
+
+            memset(keys, 0, sizeof(keys));
+            keys[word] = 1;
+            snprintf(program, sizeof(program), text, nhoff, nhoff / 2);
+            both_compare(program, &in);
+            in.ctx = NULL;
+            in.ctx_size = 0;
+            in.size = word;
+            both_compare("small packets", &in);
+        }
+}
+
+static void socket_lookups_are_judged_alike(void **state)
+{
+    uint32_t ctx[20];
+    char text[128], what[64];
+
+    (void)state;
+    if (!both_kernel_ok())
+        skip();
+    for (uint32_t word = 0; word < 20; word++)
+        for (uint32_t value = 0; value < 6; value++) {
+            static const uint32_t values[] = {2, 65535, 65536};
+            struct both_in in = {.text = text, .type = BPF_PROG_TYPE_SK_LOOKUP, .attach = BPF_SK_LOOKUP, .ctx = ctx};
+
+            memset(ctx, 0, sizeof(ctx));
+            ctx[2] = value < 3 ? 2 : 10;
+            ctx[word] = values[value % 3];
+            in.ctx_size = sizeof(ctx);
+            in.want_ctx = true;
+            snprintf(text, sizeof(text), "r0 = *(u32 *)(r1 + %u)\nr0 &= 1\nexit\n",
+                     word < 2 || word > 16 ? 8 : word * 4);
+            snprintf(what, sizeof(what), "sk_lookup word %u = %u", word, values[value % 3]);
+            both_compare(what, &in);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -557,6 +617,8 @@ int main(void)
         cmocka_unit_test(skb_bytes_are_reached_alike),
         cmocka_unit_test(checksums_are_replaced_alike),
         cmocka_unit_test(other_contexts_come_in_and_out_alike),
+        cmocka_unit_test(flows_are_dissected_alike),
+        cmocka_unit_test(socket_lookups_are_judged_alike),
         cmocka_unit_test(packets_of_lwt_and_cgroup_begin_at_the_network_header),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,9 +136,24 @@ static int close_raw(struct skep_env *env, const struct prog_type *type, struct 
 
 struct sk_lookup {
     uint64_t sk;
-    uint32_t family, protocol, remote_ip4, remote_ip6[4], remote_port, local_ip4, local_ip6[4], local_port,
-        ingress_ifindex;
+    uint32_t family, protocol, remote_ip4, remote_ip6[4];
+    uint16_t remote_port, pad;
+    uint32_t local_ip4, local_ip6[4], local_port, ingress_ifindex, tail;
 };
+
+/* Of what was given, programs see what the kernel keeps: 16 bits of some numbers, addresses of the family only. */
+static void narrow(struct sk_lookup *l)
+{
+    l->family &= 0xffff;
+    l->protocol &= 0xffff;
+    l->pad = 0;
+    if (l->family == AF_INET_) {
+        memset(l->remote_ip6, 0, sizeof(l->remote_ip6));
+        memset(l->local_ip6, 0, sizeof(l->local_ip6));
+    } else {
+        l->remote_ip4 = l->local_ip4 = 0;
+    }
+}
 
 static int open_sk_lookup(struct skep_env *env, const struct prog_type *type, const struct ctx_io *io,
                           const struct log *log)
@@ -153,12 +168,13 @@ static int open_sk_lookup(struct skep_env *env, const struct prog_type *type, co
     if (err)
         return err;
     memcpy(&l, env->ctx_store->user, sizeof(l));
-    if (l.sk || l.ingress_ifindex)
-        return log_fail(log, -EINVAL, "context: %s must be zero", l.sk ? "sk" : "ingress_ifindex");
+    if (l.sk || l.ingress_ifindex || l.tail)
+        return log_fail(log, -EINVAL, "context: %s must be zero", l.sk ? "sk" : "ingress_ifindex and what follows");
     if (l.local_port > 65535)
         return log_fail(log, -ERANGE, "context: local_port %u is no port", l.local_port);
     if ((l.family & 0xffff) != AF_INET_ && (l.family & 0xffff) != AF_INET6_)
         return log_fail(log, -EAFNOSUPPORT, "context: family %u is neither IPv4 (2) nor IPv6 (10)", l.family);
+    narrow(&l);
     err = make(env, type, sizeof(l), log);
     if (!err)
         memcpy(env->ctx, &l, sizeof(l));
