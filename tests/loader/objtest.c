@@ -1,13 +1,15 @@
 /*
  * objtest: opens and links objects, shows what they are, and compares with expectations.
  *
- *   objtest [-q] OBJ...          open, link and show each; a line for each that fails
- *   objtest -e SOURCE.c OBJ [BTF]      compare with the expectations in the C source, ending with "N passed, N failed,
- * N skipped" objtest -m N SEED OBJ...     N damaged copies of each: truncated, bits and bytes changed, fields made
- * extreme; each must open and link, or fail with a message
+ * `objtest [-q] OBJ...`: opens, links and shows each; -q: only those that fail.
+ * `objtest -e SOURCE.c OBJ [BTF]`: compares with the expectations in the C source; BTF: types to relocate against.
+ * `objtest -m N SEED OBJ...`: N damaged copies of each: truncated, bits and bytes changed, fields made extreme, pieces
+ * moved; each must open and link, or fail with a message.
+ * All end with "N passed, N failed, N skipped".
  */
 #include "tests/loader/expect.h"
 
+#include "loader/elf.h"
 #include "vm/abi/map_types.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -151,7 +153,29 @@ static uint64_t next_random(uint64_t *state)
     return z ^ z >> 31;
 }
 
-static size_t damage(unsigned char *p, size_t size, uint64_t *r)
+/* Where the loader looks: the file's sections but for .debug ones, which are most of its bytes. */
+struct place {
+    size_t off, size;
+};
+
+static unsigned find_places(const char *bytes, size_t size, struct place *places, unsigned max)
+{
+    struct arena arena = {0};
+    struct elf elf;
+    unsigned n = 0;
+
+    if (!elf_read(&arena, bytes, size, NULL, &elf))
+        for (uint32_t i = 1; i < elf.n_sections && n < max; i++) {
+            const struct elf_section *s = &elf.sections[i];
+
+            if (s->data && s->size && !strstr(s->name, ".debug"))
+                places[n++] = (struct place){(size_t)(s->data - elf.image), s->size};
+        }
+    arena_free(&arena);
+    return n;
+}
+
+static size_t damage(unsigned char *p, size_t size, const struct place *places, unsigned n_places, uint64_t *r)
 {
     static const uint64_t extremes[] = {
         0, 1, 7, 8, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff, -1ull};
@@ -162,9 +186,17 @@ static size_t damage(unsigned char *p, size_t size, uint64_t *r)
     if (next_random(r) % 8 == 0)
         return next_random(r) % (size + 1);
     for (unsigned i = 0; i < changes; i++) {
-        uint64_t where = next_random(r) % 4, at;
+        uint64_t where = next_random(r) % 8, at;
 
-        at = where == 0 ? next_random(r) % 64 : where == 1 ? size - 1 - next_random(r) % tail : next_random(r) % size;
+        if (where > 2 && n_places) {
+            const struct place *place = &places[next_random(r) % n_places];
+
+            at = place->off + next_random(r) % place->size;
+        } else {
+            at = where == 0   ? next_random(r) % 64
+                 : where == 1 ? size - 1 - next_random(r) % tail
+                              : next_random(r) % size;
+        }
         if (at >= size)
             continue;
         switch (next_random(r) % 4) {
@@ -199,6 +231,8 @@ static int damage_all(unsigned n, uint64_t seed, char **paths, int n_paths)
     for (int i = 0; i < n_paths; i++) {
         size_t size;
         char *bytes = read_text(paths[i], &size);
+        struct place places[256];
+        unsigned n_places = find_places(bytes, size, places, 256);
 
         for (unsigned j = 0; j < n; j++) {
             uint64_t r = seed + (uint64_t)i * 1000003 + j;
@@ -216,7 +250,7 @@ static int damage_all(unsigned n, uint64_t seed, char **paths, int n_paths)
                 abort();
             memcpy(copy, bytes, size);
             clock_gettime(CLOCK_MONOTONIC, &a);
-            err = object_open_mem(copy, damage(copy, size, &r), paths[i], NULL, &log, &obj);
+            err = object_open_mem(copy, damage(copy, size, places, n_places, &r), paths[i], NULL, &log, &obj);
             if (!err) {
                 link.target = obj->btf; /* the kernel's would take longer than all the rest */
                 err = object_link(obj, &link, &log);
