@@ -203,6 +203,7 @@ static void spellings_of_wide_loads(void **state)
     wide_is("r1 = 0x123456789 ll", 0, 0x23456789, 1);
     wide_is("r1 = -1ll", 0, 0xffffffff, 0xffffffff);
     wide_is("r1 = 18446744073709551615 ll", 0, 0xffffffff, 0xffffffff);
+    wide_is("12: (18) r1 = 0x7", 0, 7, 0);
     wide_is("r1 = map[id:3]", 1, 3, 0);
     wide_is("r1 = map[fd:3]", 1, 3, 0);
     wide_is("r1 = map[id:3][0]+4", 2, 3, 4);

@@ -39,14 +39,18 @@ static bool label(struct assembler *as)
     return true;
 }
 
-/* bpftool and the kernel write the code byte before the text: `(b7) r0 = 7`. */
+/* bpftool and the kernel write the code byte before the text: `(b7) r0 = 7`. It matters for wide loads alone, which
+ * they write without `ll`. */
 static void skip_code(struct assembler *as)
 {
     struct lex *lx = &as->lx;
     const char *p = lx->at;
 
-    if (lx->end - p >= 4 && p[0] == '(' && p[3] == ')')
+    as->said_wide = false;
+    if (lx->end - p >= 4 && p[0] == '(' && p[3] == ')') {
+        as->said_wide = p[1] == '1' && p[2] == '8';
         lx->at += 4;
+    }
 }
 
 static bool line(struct assembler *as)

@@ -25,6 +25,7 @@ struct ref {
 struct assembler {
     struct lex lx;
     const struct asm_opts *opts;
+    bool said_wide;                        /* the line began with the code byte of a wide load: `(18) r1 = 0x7` */
     struct buf insns, lines, labels, refs; /* of skep_insn, uint32_t, label (asm.c) and ref */
 };
 

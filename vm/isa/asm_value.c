@@ -290,7 +290,7 @@ static bool assign_number(struct assembler *as, struct reg dst)
     from = lx->at;
     if (!lex_number(lx, &n))
         return lex_fail(lx, "a value is needed here");
-    if (!dst.narrow && lex_eat_word(lx, "ll"))
+    if (!dst.narrow && (lex_eat_word(lx, "ll") || as->said_wide))
         return number_fits(n, 64, false) ? asm_emit_wide(as, ISA_LD_IMM64, dst.number, (uint64_t)number_value(n))
                                          : lex_fail_at(lx, from, lx->line, "the number does not fit in 64 bits");
     if (!number_fits(n, 32, false))
