@@ -405,8 +405,8 @@ static void skb_protocols_change_alike(void **state)
         "r2 = 0xa888\nr3 = 0x2005\ncall skb_vlan_push",
         "r2 = 7\nr3 = 0xffff\ncall skb_vlan_push",
         "r2 = 0x0081\nr3 = 5\ncall skb_vlan_push\nr1 = r6\nr2 = 0xa888\nr3 = 6\ncall skb_vlan_push",
-        "r2 = 0x0081\nr3 = 5\ncall skb_vlan_push\nr1 = r6\nr2 = 0xa888\nr3 = 6\ncall skb_vlan_push\nr1 = r6\n"
-        "r2 = 0x0081\nr3 = 7\ncall skb_vlan_push\nr1 = r6\ncall skb_vlan_pop",
+        ("r2 = 0x0081\nr3 = 5\ncall skb_vlan_push\nr1 = r6\nr2 = 0xa888\nr3 = 6\ncall skb_vlan_push\nr1 = r6\n"
+         "r2 = 0x0081\nr3 = 7\ncall skb_vlan_push\nr1 = r6\ncall skb_vlan_pop"),
         "r2 = 0x0081\nr3 = 5\ncall skb_vlan_push\nr1 = r6\ncall skb_vlan_pop",
         "r2 = 0x0081\nr3 = 5\ncall skb_vlan_push\nr1 = r6\nr2 = 20\nr3 = 0\nr4 = 0\ncall skb_adjust_room",
         "r2 = 12345\ncall set_hash\nr1 = r6\ncall get_hash_recalc",
@@ -498,6 +498,84 @@ static void checksums_are_replaced_alike(void **state)
                                  (unsigned long long)values[a], (unsigned long long)values[b], flags[f], layer);
                         compare_tc(text);
                     }
+}
+
+static int pick(const int *from, int n)
+{
+    return from[rand() % n];
+}
+
+/* One call of a sequence; what it returns is folded into r7. */
+static int random_call(char *to, size_t room, bool xdp)
+{
+    static const int steps[] = {-260, -64, -40, -20, -8, -4, 0, 4, 8, 14, 20, 28, 40, 64, 200};
+    static const int sizes[] = {14, 20, 34, 54, 60, 100, 200, 300, 900};
+    static const int protocols[] = {0x0008, 0xdd86}, tags[] = {0x0081, 0xa888},
+                     flags[] = {0, 0, 2, 4, 0x20, 0x80, 0x100};
+    int step = pick(steps, 15), size = pick(sizes, 9), n;
+
+    if (xdp) {
+        static const char *const names[] = {"xdp_adjust_head", "xdp_adjust_tail", "xdp_adjust_meta"};
+        n = snprintf(to, room, "r1 = r6\nr2 = %d\ncall %s\n", step, names[rand() % 3]);
+    } else {
+        switch (rand() % 8) {
+        case 0: n = snprintf(to, room, "r1 = r6\nr2 = %d\nr3 = 0\ncall skb_change_tail\n", size); break;
+        case 1: n = snprintf(to, room, "r1 = r6\nr2 = %d\nr3 = 0\ncall skb_change_head\n", step & 31); break;
+        case 2:
+            n = snprintf(to, room, "r1 = r6\nr2 = %d\nr3 = %d\nr4 = %d\ncall skb_adjust_room\n", step, rand() % 2,
+                         pick(flags, 7));
+            break;
+        case 3: n = snprintf(to, room, "r1 = r6\nr2 = %d\nr3 = 0\ncall skb_change_proto\n", pick(protocols, 2)); break;
+        case 4: n = snprintf(to, room, "r1 = r6\nr2 = %d\nr3 = %d\ncall skb_vlan_push\n", pick(tags, 2), size); break;
+        case 5: n = snprintf(to, room, "r1 = r6\ncall skb_vlan_pop\n"); break;
+        case 6: n = snprintf(to, room, "r1 = r6\nr2 = %d\ncall skb_pull_data\n", size); break;
+        default:
+            n = snprintf(to, room, "r1 = r6\nr2 = %d\nr3 = 1\nr4 = 2\nr5 = 2\ncall l3_csum_replace\n", size);
+            break;
+        }
+    }
+    return n + snprintf(to + n, room - (size_t)n, "r7 *= 31\nr7 += r0\n");
+}
+
+/* What one call leaves behind shows in what the next ones do. */
+static void sequences_of_calls_act_alike(void **state)
+{
+    static unsigned char frame[200];
+    char text[4096];
+
+    (void)state;
+    if (!both_kernel_ok())
+        skip();
+    srand(3);
+    for (int round = 0; round < 600; round++) {
+        bool xdp = round % 3 == 0;
+        int k = rand() % N_FRAMES, n = snprintf(text, sizeof(text), "r6 = r1\nr7 = 0\n");
+        uint32_t md[6] = {0, sizeof(frame)};
+        struct both_in in = {.text = text,
+                             .type = xdp ? BPF_PROG_TYPE_XDP : BPF_PROG_TYPE_SCHED_CLS,
+                             .data = frame,
+                             .size = sizeof(frame),
+                             .want_ctx = true};
+
+        if (xdp) {
+            md[0] = (uint32_t)(rand() % 3) * 16;
+            in.ctx = md;
+            in.ctx_size = sizeof(md);
+        }
+        make_frame(frame, sizeof(frame), frames[k].dst, frames[k].type);
+        if (frames[k].type == 0x8100)
+            memcpy(frame + 16, "\x81\x00\x20\x05\x08\x00", 6);
+        for (int call = 0; call < 6; call++)
+            n += random_call(text + n, sizeof(text) - (size_t)n, xdp);
+        if (!xdp)
+            n += snprintf(text + n, sizeof(text) - (size_t)n,
+                          "r0 = *(u32 *)(r6 + 0)\n*(u32 *)(r6 + 48) = r0\nr0 = *(u32 *)(r6 + 16)\n"
+                          "*(u32 *)(r6 + 52) = r0\nr0 = *(u32 *)(r6 + 20)\n*(u32 *)(r6 + 56) = r0\n"
+                          "r0 = *(u32 *)(r6 + 24)\n*(u32 *)(r6 + 60) = r0\nr0 = *(u32 *)(r6 + 28)\n"
+                          "*(u32 *)(r6 + 64) = r0\n");
+        snprintf(text + n, sizeof(text) - (size_t)n, "r0 = r7\nexit\n");
+        both_compare(text, &in);
+    }
 }
 
 static void other_contexts_come_in_and_out_alike(void **state)
@@ -616,6 +694,7 @@ int main(void)
         cmocka_unit_test(skb_protocols_change_alike),
         cmocka_unit_test(skb_bytes_are_reached_alike),
         cmocka_unit_test(checksums_are_replaced_alike),
+        cmocka_unit_test(sequences_of_calls_act_alike),
         cmocka_unit_test(other_contexts_come_in_and_out_alike),
         cmocka_unit_test(flows_are_dissected_alike),
         cmocka_unit_test(socket_lookups_are_judged_alike),
