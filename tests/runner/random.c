@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { AREA = 64, MAX_BODY = 48, MAX_JUMPS = 8, MAX_CALLS = 3, MAX_INSNS = 256, FOLD = 0x01000193 };
+enum { AREA = 64, MAX_BODY = 48, MAX_JUMPS = 8, MAX_CALLS = 3, MAX_INSNS = 768, FOLD = 0x01000193 };
 
 struct maker {
     uint64_t state;
@@ -21,6 +21,7 @@ struct maker {
     unsigned jumps, calls; /* left to make */
     unsigned regs;         /* r0 up to this one are free */
     bool no_memory;
+    bool whole[MAX_INSNS]; /* no jump may land here: something begun before must be done */
 };
 
 static uint64_t draw(struct maker *m)
@@ -162,11 +163,137 @@ static void settle_jumps(struct maker *m, uint32_t start)
         if (isa_is_wide(op)) {
             i++;
         } else if (isa_rows[op].form == ISA_FORM_JMP_K || isa_rows[op].form == ISA_FORM_JMP_X) {
-            if (to < m->end && isa_is_wide(isa_decode(&m->insns[to - 1])))
+            while (to < m->end && (m->whole[to] || isa_is_wide(isa_decode(&m->insns[to - 1]))))
                 to++;
             m->insns[i].off = (int16_t)((to < m->end ? to : m->end) - i - 1);
         }
     }
+}
+
+/* What compilers write in several instructions, and engines may do at once. Registers are drawn so that they often
+ * meet. */
+
+static unsigned any(struct maker *m)
+{
+    return below(m, m->regs);
+}
+
+/* r << n | r >> width - n */
+static void rotate(struct maker *m)
+{
+    bool narrow = below(m, 2), left_first = below(m, 2);
+    unsigned width = narrow ? 32 : 64, n = 1 + below(m, width - 1), s = any(m), t = any(m), u = any(m);
+    enum isa_op mov = narrow ? ISA_MOV32_X : ISA_MOV64_X, shift = narrow ? ISA_LSH32_K : ISA_LSH64_K;
+    enum isa_op back = narrow ? ISA_RSH32_K : ISA_RSH64_K;
+
+    if (below(m, 8) == 0)
+        n = n / 2 + 1; /* not a rotation after all, mostly */
+    if (below(m, 2))
+        put(m, mov, t, s, 0, 0);
+    put(m, left_first ? shift : back, t, 0, 0, n);
+    if (below(m, 2))
+        put(m, mov, u, s, 0, 0);
+    put(m, left_first ? back : shift, u, 0, 0, width - n);
+    put(m, narrow ? ISA_OR32_X : ISA_OR64_X, below(m, 2) ? t : u, below(m, 2) ? t : u, 0, 0);
+}
+
+/* base[index << scale], base being either area; the address's register is a number again afterwards. */
+static void indexed(struct maker *m)
+{
+    unsigned scale = below(m, 4), t = any(m), d = any(m), base = below(m, 3) ? 9 : 10, start = m->n;
+    enum isa_op op = (enum isa_op)(ISA_LDX_W + below(m, 4)), store = (enum isa_op)(ISA_STX_W + below(m, 4));
+    int size, low = base == 10 ? -AREA : 0;
+    bool stores = below(m, 2), swapped = below(m, 3) == 0;
+    unsigned address = swapped ? t : d, value_reg = any(m);
+
+    if (m->no_memory || t == d || (stores && value_reg == address))
+        return;
+    op = stores ? store : op;
+    size = (int)isa_access_size(op);
+    if (base == 10 && (1 << scale) < size)
+        scale = 3; /* Linux wants the stack's accesses aligned */
+    if (below(m, 2))
+        put(m, ISA_MOV64_X, t, any(m), 0, 0);
+    put(m, ISA_AND64_K, t, 0, 0, (AREA - 8) >> scale);
+    if (scale || below(m, 2))
+        put(m, ISA_LSH64_K, t, 0, 0, scale);
+    if (swapped) {
+        put(m, ISA_ADD64_X, t, base, 0, 0);
+    } else {
+        put(m, ISA_MOV64_X, d, base, 0, 0);
+        put(m, ISA_ADD64_X, d, t, 0, 0);
+    }
+    if (below(m, 2)) {
+        put(m, ISA_ADD64_K, address, 0, 0, low);
+        low = 0;
+    }
+    if (stores)
+        put(m, op, address, value_reg, low, 0);
+    else
+        put(m, op, any(m), address, low, 0);
+    if (stores || m->insns[m->n - 1].dst_reg != address)
+        put(m, ISA_MOV64_K, address, 0, 0, (int32_t)value(m));
+    for (uint32_t i = start + 1; i < m->n; i++)
+        m->whole[i] = true;
+}
+
+/* d = s; d op= t */
+static void three(struct maker *m)
+{
+    enum isa_op op = (enum isa_op)(ISA_ADD64_K + below(m, ISA_ARSH32_X - ISA_ADD64_K + 1));
+    unsigned d = any(m);
+
+    put(m, isa_rows[op].width == 32 ? ISA_MOV32_X : ISA_MOV64_X, d, any(m), 0, 0);
+    if (isa_rows[op].form == ISA_FORM_ALU_K)
+        put(m, op, d, 0, 0, immediate(m, op));
+    else
+        put(m, op, d, any(m), 0, 0);
+}
+
+/* d += K; if d cond s goto */
+static void advance(struct maker *m)
+{
+    enum isa_op op = (enum isa_op)(ISA_JEQ64_K + below(m, ISA_JSET32_X - ISA_JEQ64_K + 1));
+
+    put(m, isa_rows[op].width == 32 ? ISA_ADD32_K : ISA_ADD64_K, any(m), 0, 0, below(m, 2) ? 1 : (int32_t)value(m));
+    jump(m, op);
+    if (isa_decode(&m->insns[m->n - 1]) == op && below(m, 4))
+        m->insns[m->n - 1].dst_reg = m->insns[m->n - 2].dst_reg;
+}
+
+/* The same kind twice, and zero or sign extension by two shifts. */
+static void twice(struct maker *m)
+{
+    unsigned d = any(m);
+
+    switch (below(m, 3)) {
+    case 0:
+        put(m, ISA_ADD64_K, any(m), 0, 0, (int32_t)value(m));
+        put(m, ISA_ADD64_K, any(m), 0, 0, (int32_t)value(m));
+        break;
+    case 1:
+        put(m, ISA_MOV64_X, any(m), any(m), 0, 0);
+        put(m, ISA_MOV64_X, any(m), any(m), 0, 0);
+        break;
+    default:
+        put(m, ISA_LSH64_K, d, 0, 0, below(m, 2) ? 32 : 56);
+        put(m, below(m, 2) ? ISA_RSH64_K : ISA_ARSH64_K, d, 0, 0, below(m, 2) ? 32 : 56);
+        break;
+    }
+}
+
+static void idiom(struct maker *m)
+{
+    switch (below(m, 6)) {
+    case 0: rotate(m); break;
+    case 1:
+    case 2: indexed(m); break;
+    case 3: three(m); break;
+    case 4: advance(m); break;
+    default: twice(m); break;
+    }
+    if (below(m, 2)) /* what was only needed on the way may be left out when nobody looks at it again */
+        put(m, ISA_MOV64_K, any(m), 0, 0, (int32_t)value(m));
 }
 
 /* Random operations, of which none jumps past the last. */
@@ -175,7 +302,10 @@ static void operations(struct maker *m, uint32_t count)
     uint32_t start = m->n;
 
     while (count--)
-        operation(m);
+        if (below(m, 3))
+            operation(m);
+        else
+            idiom(m);
     m->end = m->n;
     settle_jumps(m, start);
 }
@@ -243,9 +373,14 @@ struct machine {
     uint8_t *mem, stack[AREA];
 };
 
+/* Addresses of the two areas in the reference; no program can see them. */
+enum { MEM_AT = 0x10000, STACK_AT = 0x20000 };
+
 static uint8_t *at(struct machine *x, unsigned base, int16_t off)
 {
-    return base == 9 ? x->mem + off : x->stack + AREA + off;
+    uint64_t addr = x->r[base] + (uint64_t)(int64_t)off;
+
+    return addr >= STACK_AT ? x->stack + (addr - STACK_AT) : x->mem + (addr - MEM_AT);
 }
 
 static uint64_t fetch(const uint8_t *p, unsigned size, bool is_signed)
@@ -319,7 +454,7 @@ static uint32_t step(struct machine *x, const struct skep_insn *insn, uint32_t p
 bool random_test(uint64_t seed, struct arena *arena, struct test *t)
 {
     struct maker m = {.state = (seed + 1) * 0x9e3779b97f4a7c15};
-    struct machine x = {0};
+    struct machine x = {.r = {[1] = MEM_AT, [10] = STACK_AT + AREA}};
 
     make(&m);
     *t = (struct test){.file = "random", .line = 1, .n_insns = m.n, .result_line = 1};
