@@ -76,17 +76,21 @@ static inline uint32_t btf_size_of(const struct btf *btf, uint32_t id)
     return btf->sizes[id - btf->first];
 }
 
+/* What is always true of a kind. */
+struct btf_kind_row {
+    const char *name;
+    uint8_t fixed, each;         /* bytes behind the common part: for the type, and for each of its vlen items */
+    uint8_t index;               /* where its name is looked up: BTF_INDEX_* */
+    uint8_t depth;               /* 1: nothing is inside it; 0: to be measured */
+    uint32_t size_mask, size_or; /* a value's size, from the type's size field; measure() does the rest */
+};
+
+extern const struct btf_kind_row btf_kinds[32];
+
 /* Which index holds names of this kind; BTF_INDEX_COUNT: none. */
 static inline unsigned btf_index_of(unsigned kind)
 {
-    switch (kind) {
-    case BTF_FUNC:
-    case BTF_VAR:
-    case BTF_DATASEC: return BTF_INDEX_SYMBOLS;
-    case BTF_DECL_TAG:
-    case BTF_TYPE_TAG: return BTF_INDEX_COUNT;
-    default: return BTF_INDEX_TYPES;
-    }
+    return kind <= BTF_ENUM64 ? btf_kinds[kind].index : (unsigned)BTF_INDEX_COUNT;
 }
 
 /* Is this a typedef, or one of const, volatile, restrict and type tags? */

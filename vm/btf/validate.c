@@ -23,22 +23,40 @@ struct check {
 enum { OPEN = 255 };
 _Static_assert(BTF_MAX_DEPTH < OPEN - 1, "depths fit a byte beside the mark of open types");
 
-static const char *const kind_names[] = {
-    [BTF_VOID] = "VOID",         [BTF_INT] = "INT",
-    [BTF_PTR] = "PTR",           [BTF_ARRAY] = "ARRAY",
-    [BTF_STRUCT] = "STRUCT",     [BTF_UNION] = "UNION",
-    [BTF_ENUM] = "ENUM",         [BTF_FWD] = "FWD",
-    [BTF_TYPEDEF] = "TYPEDEF",   [BTF_VOLATILE] = "VOLATILE",
-    [BTF_CONST] = "CONST",       [BTF_RESTRICT] = "RESTRICT",
-    [BTF_FUNC] = "FUNC",         [BTF_FUNC_PROTO] = "FUNC_PROTO",
-    [BTF_VAR] = "VAR",           [BTF_DATASEC] = "DATASEC",
-    [BTF_FLOAT] = "FLOAT",       [BTF_DECL_TAG] = "DECL_TAG",
-    [BTF_TYPE_TAG] = "TYPE_TAG", [BTF_ENUM64] = "ENUM64",
+#define OWN_SIZE UINT32_MAX, 0
+#define NO_SIZE  0, BTF_UNSIZED
+#define TYPES    BTF_INDEX_TYPES
+#define SYMBOLS  BTF_INDEX_SYMBOLS
+#define NOWHERE  BTF_INDEX_COUNT
+
+/* clang-format off */
+const struct btf_kind_row btf_kinds[32] = {
+    [BTF_VOID]       = {"VOID",       0,  0,  TYPES,   1, NO_SIZE},
+    [BTF_INT]        = {"INT",        4,  0,  TYPES,   1, OWN_SIZE},
+    [BTF_PTR]        = {"PTR",        0,  0,  TYPES,   1, 0, 8},
+    [BTF_ARRAY]      = {"ARRAY",      12, 0,  TYPES,   0, NO_SIZE},
+    [BTF_STRUCT]     = {"STRUCT",     0,  12, TYPES,   0, OWN_SIZE},
+    [BTF_UNION]      = {"UNION",      0,  12, TYPES,   0, OWN_SIZE},
+    [BTF_ENUM]       = {"ENUM",       0,  8,  TYPES,   1, OWN_SIZE},
+    [BTF_FWD]        = {"FWD",        0,  0,  TYPES,   1, NO_SIZE},
+    [BTF_TYPEDEF]    = {"TYPEDEF",    0,  0,  TYPES,   0, NO_SIZE},
+    [BTF_VOLATILE]   = {"VOLATILE",   0,  0,  TYPES,   0, NO_SIZE},
+    [BTF_CONST]      = {"CONST",      0,  0,  TYPES,   0, NO_SIZE},
+    [BTF_RESTRICT]   = {"RESTRICT",   0,  0,  TYPES,   0, NO_SIZE},
+    [BTF_FUNC]       = {"FUNC",       0,  0,  SYMBOLS, 1, NO_SIZE},
+    [BTF_FUNC_PROTO] = {"FUNC_PROTO", 0,  8,  TYPES,   1, NO_SIZE},
+    [BTF_VAR]        = {"VAR",        4,  0,  SYMBOLS, 1, NO_SIZE},
+    [BTF_DATASEC]    = {"DATASEC",    0,  12, SYMBOLS, 1, NO_SIZE},
+    [BTF_FLOAT]      = {"FLOAT",      0,  0,  TYPES,   1, OWN_SIZE},
+    [BTF_DECL_TAG]   = {"DECL_TAG",   4,  0,  NOWHERE, 1, NO_SIZE},
+    [BTF_TYPE_TAG]   = {"TYPE_TAG",   0,  0,  NOWHERE, 0, NO_SIZE},
+    [BTF_ENUM64]     = {"ENUM64",     0,  12, TYPES,   1, OWN_SIZE},
 };
+/* clang-format on */
 
 const char *btf_kind_name(unsigned kind)
 {
-    return kind <= BTF_ENUM64 ? kind_names[kind] : "?";
+    return kind <= BTF_ENUM64 ? btf_kinds[kind].name : "?";
 }
 
 __attribute__((format(printf, 3, 4))) static int refuse(const struct check *c, uint32_t id, const char *fmt, ...)
@@ -54,24 +72,12 @@ __attribute__((format(printf, 3, 4))) static int refuse(const struct check *c, u
                     btf_str(c->btf, t->name_off), why);
 }
 
-/* Bytes that follow the common part of a type, by kind. */
-static uint32_t tail_size(uint32_t info)
+/* Bytes of a whole type. */
+static uint32_t type_size(uint32_t info)
 {
-    uint32_t vlen = info & 0xffff;
+    const struct btf_kind_row *k = &btf_kinds[info >> 24 & 0x1f];
 
-    switch (info >> 24 & 0x1f) {
-    case BTF_INT:
-    case BTF_VAR:
-    case BTF_DECL_TAG: return 4;
-    case BTF_ARRAY: return sizeof(struct btf_array);
-    case BTF_STRUCT:
-    case BTF_UNION: return vlen * (uint32_t)sizeof(struct btf_member);
-    case BTF_ENUM: return vlen * (uint32_t)sizeof(struct btf_enum);
-    case BTF_ENUM64: return vlen * (uint32_t)sizeof(struct btf_enum64);
-    case BTF_FUNC_PROTO: return vlen * (uint32_t)sizeof(struct btf_param);
-    case BTF_DATASEC: return vlen * (uint32_t)sizeof(struct btf_secinfo);
-    default: return 0;
-    }
+    return (uint32_t)sizeof(struct btf_type) + k->fixed + k->each * (info & 0xffff);
 }
 
 /* Finds where each type begins. */
@@ -94,12 +100,12 @@ static int walk(struct check *c, size_t types_len)
     while (at < types_len) {
         const struct btf_type *t = (const struct btf_type *)(const void *)(btf->types + at);
 
-        if (types_len - at < sizeof(*t) || types_len - at - sizeof(*t) < tail_size(t->info))
+        if (types_len - at < sizeof(*t) || types_len - at < type_size(t->info))
             return log_fail(c->log, -EINVAL, "BTF: type %u at byte %zu runs over the end of the types", btf->first + n,
                             at);
         btf->kinds[n] = (unsigned char)btf_kind(t);
         btf->offs[n++] = (uint32_t)at;
-        at += sizeof(*t) + tail_size(t->info);
+        at += type_size(t->info);
     }
     btf->count = btf->first + n;
     return 0;
@@ -135,6 +141,8 @@ static int check_members(const struct check *c, uint32_t id, const struct btf_ty
     unsigned vlen = btf_vlen(t);
     bool is_union = btf_kind(t) == BTF_UNION;
 
+    if (t->size == BTF_UNSIZED)
+        return refuse(c, id, "%u bytes are too large", t->size);
     for (unsigned i = 0; i < vlen; i++) {
         if (!is_str(c, m[i].name_off))
             return refuse(c, id, "member %u: name at %u, past the strings", i, m[i].name_off);
@@ -274,8 +282,8 @@ static int check(struct check *c)
 
     for (uint32_t id = btf->first ? btf->first : 1; id < btf->count; id++) {
         const struct btf_type *t = btf_at(btf, id);
-        uint32_t size = BTF_UNSIZED, i = id - btf->first;
-        unsigned kind = btf->kinds[i], index = btf_index_of(kind);
+        const struct btf_kind_row *k = &btf_kinds[btf->kinds[id - btf->first]];
+        uint32_t size = (t->size & k->size_mask) | k->size_or;
         int err;
 
         if (!is_str(c, t->name_off))
@@ -283,31 +291,13 @@ static int check(struct check *c)
         err = check_type(c, id, t);
         if (err)
             return err;
-        if (t->name_off && index < BTF_INDEX_COUNT)
-            btf->n_named[index]++;
-        c->depth[i] = 1;
-        switch (kind) {
-        case BTF_PTR: size = 8; break;
-        case BTF_STRUCT:
-        case BTF_UNION:
-            /* A struct of this size would look unsized. */
-            if (t->size == BTF_UNSIZED)
-                return refuse(c, id, "too large");
-            size = t->size;
-            c->depth[i] = btf_vlen(t) ? 0 : 1;
-            break;
-        case BTF_ENUM:
-        case BTF_ENUM64: size = t->size ? t->size : BTF_UNSIZED; break;
-        case BTF_INT:
-        case BTF_FLOAT: size = t->size; break;
-        case BTF_ARRAY:
-        case BTF_TYPEDEF:
-        case BTF_VOLATILE:
-        case BTF_CONST:
-        case BTF_RESTRICT:
-        case BTF_TYPE_TAG: c->depth[i] = 0; break;
-        }
-        btf->sizes[i] = size;
+        if (t->name_off && k->index < BTF_INDEX_COUNT)
+            btf->n_named[k->index]++;
+        /* An enum that is only declared. */
+        if (!size && btf_kind(t) != BTF_STRUCT && btf_kind(t) != BTF_UNION)
+            size = BTF_UNSIZED;
+        btf->sizes[id - btf->first] = size;
+        c->depth[id - btf->first] = k->depth;
     }
     return 0;
 }
