@@ -6,6 +6,7 @@
 #ifndef VM_HELPERS_HELPER_H
 #define VM_HELPERS_HELPER_H
 
+#include "vm/abi/ctx.h"
 #include "vm/abi/helper_bodies.h"
 #include "vm/env.h"
 #include <errno.h>
@@ -30,6 +31,11 @@ static inline void *helper_ptr(uint64_t arg)
 static inline struct map *helper_map(uint64_t arg)
 {
     return (struct map *)(uintptr_t)arg;
+}
+
+static inline bool helper_is_xdp(const struct skep_env *env)
+{
+    return env->ctx_layout == &ctx_xdp_md;
 }
 
 /** Ends the run: the helper asks for something that this context or map does not have. @return 0. */

@@ -5,14 +5,9 @@
 #include "vm/ctx/packet.h"
 #include "vm/helpers/helper.h"
 
-static bool is_xdp(const struct skep_env *env)
-{
-    return env->packet.data && !env->skb;
-}
-
 #define NEED_XDP(env)                                                                                                  \
     do {                                                                                                               \
-        if (!is_xdp(env))                                                                                              \
+        if (!helper_is_xdp(env))                                                                                       \
             return helper_refuse(env, "this helper needs the context of an XDP program");                              \
     } while (0)
 

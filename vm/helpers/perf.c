@@ -12,8 +12,9 @@ HELPER_BODY(perf_event_output)
 {
     uint64_t packet_bytes = (a3 & CTXLEN_MASK) >> 32;
     const unsigned char *packet = env->packet.data;
+    bool networking = env->skb || helper_is_xdp(env);
 
-    if (a3 & ~(packet ? CTXLEN_MASK | INDEX_MASK : INDEX_MASK))
+    if (a3 & ~(networking ? CTXLEN_MASK | INDEX_MASK : INDEX_MASK))
         return helper_error(-EINVAL);
     if (packet_bytes && packet_bytes > (uint64_t)(env->packet.data_end - packet) + env->packet.paged)
         return helper_error(-EFAULT);

@@ -18,6 +18,8 @@ HELPER_BODY(redirect)
 {
     uint64_t allowed = env->skb ? INGRESS : 0;
 
+    if (!env->skb && !helper_is_xdp(env))
+        return helper_refuse(env, "this helper needs the context of a program on packets");
     if (a2 & ~allowed)
         return env->skb ? TC_SHOT : XDP_ABORTED;
     note(env, (uint32_t)a1, a2);
@@ -26,6 +28,7 @@ HELPER_BODY(redirect)
 
 HELPER_BODY(redirect_peer)
 {
+    NEED_SKB(env);
     if (a2)
         return TC_SHOT;
     note(env, (uint32_t)a1, 0);
@@ -36,6 +39,7 @@ HELPER_BODY(redirect_neigh)
 {
     enum { PARAMS_SIZE = 20 /* struct bpf_redir_neigh */ };
 
+    NEED_SKB(env);
     if (((int32_t)a3 && (int32_t)a3 < PARAMS_SIZE) || a4)
         return TC_SHOT;
     note(env, (uint32_t)a1, 0);
@@ -62,8 +66,8 @@ HELPER_BODY(redirect_map)
     struct map *map = helper_map(a1);
     uint32_t key = (uint32_t)a2;
 
-    if (!map->ops->lookup || map->def.key_size != sizeof(key))
-        return helper_refuse(env, "this map type does not take this helper");
+    if (!helper_is_xdp(env) || !map->ops->lookup || map->def.key_size != sizeof(key))
+        return helper_refuse(env, "this program type or map type does not take this helper");
     if (a3 & ~(uint64_t)(XDP_ACTIONS | BROADCAST | BROADCAST << 1))
         return XDP_ABORTED;
     if (!map->ops->lookup(map, &key, env->cpu) && !(a3 & BROADCAST))

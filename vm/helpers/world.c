@@ -26,7 +26,7 @@ HELPER_BODY(fib_lookup)
     enum { PARAMS = 64, FLAGS = 0x3f, FAMILY_INET = 2, FAMILY_INET6 = 10, NOT_FORWARDED = 4 };
     const unsigned char *params = helper_ptr(a2);
 
-    if (!env->packet.data)
+    if (!env->skb && !helper_is_xdp(env))
         return helper_refuse(env, "this helper needs the context of a program on packets");
     if ((uint32_t)a3 < PARAMS || (uint32_t)a4 & ~(uint32_t)FLAGS)
         return helper_error(-EINVAL);
@@ -43,7 +43,7 @@ HELPER_BODY(check_mtu)
     int64_t len;
     uint64_t ret;
 
-    if (!env->packet.data)
+    if (!env->skb && !helper_is_xdp(env))
         return helper_refuse(env, "this helper needs the context of a program on packets");
     memcpy(&given, helper_ptr(a3), sizeof(given));
     if (a5 & ~(uint64_t)(env->skb ? SEGMENTS : 0) || (a5 & SEGMENTS && ((int32_t)a4 || given))) {
