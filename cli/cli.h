@@ -94,6 +94,9 @@ void json_bytes_at(struct json_writer *w, const char *name, const void *data, si
 /** "00ff", spaces and a leading 0x allowed. @return false: it is no hex or does not give size bytes. */
 bool parse_hex(const char *text, size_t len, struct buf *out);
 
+/** Is a variable but the text of a bpf_printk()? Those are left out where people read. */
+bool is_print_format(const char *name);
+
 /** Opens an object for a subcommand. @return NULL with *status, said. */
 struct skep_object *cli_open(struct cli *c, const char *path, const struct skep_object_open_opts *opts, int *status);
 /** The program that is meant: by its name, or the only one. NULL: said, with a list, *status STATUS_USAGE. */

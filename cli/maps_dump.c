@@ -172,7 +172,8 @@ static void print_vars(const struct dump *d)
 {
     const struct object *o = d->obj->obj;
     for (uint32_t i = 0; i < o->n_vars; i++) {
-        const void *at = o->vars[i].map == d->map->index ? variable_at(d->obj, &o->vars[i]) : NULL;
+        bool shown = o->vars[i].map == d->map->index && !is_print_format(o->vars[i].name);
+        const void *at = shown ? variable_at(d->obj, &o->vars[i]) : NULL;
         struct buf text = {0};
         struct json_writer w = {.out = &text};
         struct dump one = *d;
@@ -188,7 +189,7 @@ static void print_vars(const struct dump *d)
 static bool has_vars(const struct dump *d)
 {
     for (uint32_t i = 0; i < d->obj->obj->n_vars; i++)
-        if (d->obj->obj->vars[i].map == d->map->index)
+        if (d->obj->obj->vars[i].map == d->map->index && !is_print_format(d->obj->obj->vars[i].name))
             return true;
     return false;
 }

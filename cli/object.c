@@ -33,6 +33,11 @@ struct skep_object *cli_open(struct cli *c, const char *path, const struct skep_
     return NULL;
 }
 
+bool is_print_format(const char *name)
+{
+    return strstr(name, ".____fmt");
+}
+
 static void list_programs(struct buf *out, const struct skep_object *obj)
 {
     struct skep_program *p;

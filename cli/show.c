@@ -149,6 +149,8 @@ static void print_var(const struct object *obj, const struct object_var *v)
     struct buf type = {0}, value = {0};
     struct json_writer w = {.out = &value};
     enum { LONG = 60 };
+    if (is_print_format(v->name))
+        return;
     if (obj->btf && v->btf_id)
         btf_type_text(obj->btf, v->btf_id, &type);
     show_value(&w, obj, v);

@@ -59,11 +59,10 @@ static void print(const struct skep_trap *trap, const char *where, const char *i
     if (*trap->func && strcmp(trap->func, trap->prog))
         fprintf(stderr, ", function %s", trap->func);
     fprintf(stderr, ", instruction %u: %s\n", trap->insn, insn);
-    if (trap->size)
-        fprintf(stderr, "      = address 0x%" PRIx64 ", %u byte%s\n", trap->addr, trap->size,
-                trap->size == 1 ? "" : "s");
     if (*trap->detail)
         fprintf(stderr, "      = %s\n", trap->detail);
+    else if (trap->size)
+        fprintf(stderr, "      = address 0x%" PRIx64 ", %u bytes\n", trap->addr, trap->size);
     if (where)
         fprintf(stderr, "      = %s\n", where);
 }
