@@ -3,11 +3,12 @@
 #include "vm/code.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct parse {
     struct args a;
     struct run_opts *o;
-    bool bad;
+    bool bad, has_tgid;
 };
 
 /* "--name VALUE" or "name VALUE" into a string. */
@@ -88,7 +89,7 @@ static bool is_world(struct parse *p)
         return w->fix_task = true;
     }
     return is_time(p) || number32_option(p, "--pid", &w->pid, &w->fix_task) ||
-           number32_option(p, "--tgid", &w->tgid, &w->fix_task) || number32_option(p, "--uid", &w->uid, &w->fix_task) ||
+           number32_option(p, "--tgid", &w->tgid, &p->has_tgid) || number32_option(p, "--uid", &w->uid, &w->fix_task) ||
            number32_option(p, "--gid", &w->gid, &w->fix_task) ||
            number_option(p, "--cookie", UINT64_MAX, &w->attach_cookie) ||
            number_option(p, "--func-ip", UINT64_MAX, &w->func_ip) ||
@@ -189,6 +190,15 @@ static int check_opts(struct cli *c, struct run_opts *o)
 /* A bound that no program meant to end reaches; what has none would only be noticed by its user. */
 enum { DEFAULT_MAX_INSNS = 1000000000 };
 
+/* What no option says of the task is this process's. */
+static void own_task(struct skep_world *w)
+{
+    w->pid = (uint32_t)getpid();
+    w->uid = getuid();
+    w->gid = getgid();
+    snprintf(w->comm, sizeof(w->comm), "skep");
+}
+
 int run_parse(struct cli *c, struct run_opts *o, int argc, char **argv)
 {
     struct parse p = {.a = {.c = c, .cmd = &cmd_run, .argc = argc, .argv = argv}, .o = o};
@@ -196,6 +206,7 @@ int run_parse(struct cli *c, struct run_opts *o, int argc, char **argv)
     o->cpus = 1;
     o->world.sz = sizeof(o->world);
     o->exec.sz = sizeof(o->exec);
+    own_task(&o->world);
     o->sets = calloc(room, sizeof(*o->sets));
     o->maps = calloc(room, sizeof(*o->maps));
     o->events = calloc(room, sizeof(*o->events));
@@ -211,8 +222,9 @@ int run_parse(struct cli *c, struct run_opts *o, int argc, char **argv)
         if (status)
             return status;
     }
-    if (o->world.fix_task && !o->world.tgid)
+    if (!p.has_tgid)
         o->world.tgid = o->world.pid;
+    o->world.fix_task |= p.has_tgid;
     if (!o->has_max)
         o->max_insns = DEFAULT_MAX_INSNS;
     if (!o->cpus)

@@ -24,14 +24,25 @@ struct skep_env *env_new(void)
         return NULL;
     env->n_cpus = 1;
     env->insn_budget = UINT64_MAX;
-    env->task.pid = (uint32_t)syscall(SYS_gettid);
-    env->task.tgid = (uint32_t)getpid();
-    env->task.uid = getuid();
-    env->task.gid = getgid();
-    prctl(PR_GET_NAME, env->task.comm);
+    env->task.unread = true;
     if (getrandom(&env->random, sizeof(env->random), GRND_NONBLOCK) != sizeof(env->random))
         env->random = (uint64_t)time(NULL) ^ (uintptr_t)env;
     return env;
+}
+
+const struct env_task *env_task(struct skep_env *env)
+{
+    struct env_task *task = &env->task;
+
+    if (task->unread) {
+        task->pid = (uint32_t)syscall(SYS_gettid);
+        task->tgid = (uint32_t)getpid();
+        task->uid = getuid();
+        task->gid = getgid();
+        prctl(PR_GET_NAME, task->comm);
+        task->unread = false;
+    }
+    return task;
 }
 
 void env_free(struct skep_env *env)

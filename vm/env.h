@@ -69,6 +69,7 @@ struct env_task {
     uint32_t pid, tgid, uid, gid;
     char comm[16];
     uint64_t addr; /* what get_current_task returns */
+    bool unread;   /* it is the thread that runs; env_task() reads the numbers and the name when somebody asks */
 };
 
 /* Time as programs see it. */
@@ -208,6 +209,9 @@ static inline uint64_t env_stack_low(const struct skep_env *env)
 {
     return (uintptr_t)env->stack + (PROG_MAX_FRAMES - 1 - env->frame) * (uint64_t)PROG_STACK_FRAME;
 }
+
+/** The run's task. */
+const struct env_task *env_task(struct skep_env *env);
 
 /* The world's clocks (ns), and 64 random bits. */
 uint64_t env_ktime(struct skep_env *env);

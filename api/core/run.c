@@ -9,7 +9,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <time.h>
-#include <unistd.h>
 
 _Static_assert((int)SKEP_READ == (int)ENV_READ && (int)SKEP_WRITE == (int)ENV_WRITE, "access bits differ");
 
@@ -23,14 +22,6 @@ static uint64_t now_ns(void)
 }
 
 /* ---- The world ---- */
-
-static void set_own_task(struct env_task *task)
-{
-    task->pid = gettid();
-    task->tgid = getpid();
-    task->uid = getuid();
-    task->gid = getgid();
-}
 
 static int set_world(struct skep_env *env, const struct skep_world *user)
 {
@@ -46,8 +37,8 @@ static int set_world(struct skep_env *env, const struct skep_world *user)
         env->task = (struct env_task){.pid = world.pid, .tgid = world.tgid, .uid = world.uid, .gid = world.gid};
         memcpy(env->task.comm, world.comm, sizeof(env->task.comm));
         env->task.comm[sizeof(env->task.comm) - 1] = 0;
-    } else if (user || env->task.pid != (uint32_t)gettid()) {
-        set_own_task(&env->task);
+    } else {
+        env->task.unread = true;
     }
     env->out = (struct env_output){.ctx = world.print_ctx, .printk = world.print};
     env->attach_cookie = world.attach_cookie;

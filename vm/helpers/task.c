@@ -5,24 +5,29 @@
 
 HELPER_BODY(get_current_pid_tgid)
 {
-    return (uint64_t)env->task.tgid << 32 | env->task.pid;
+    const struct env_task *task = env_task(env);
+
+    return (uint64_t)task->tgid << 32 | task->pid;
 }
 
 HELPER_BODY(get_current_uid_gid)
 {
-    return (uint64_t)env->task.gid << 32 | env->task.uid;
+    const struct env_task *task = env_task(env);
+
+    return (uint64_t)task->gid << 32 | task->uid;
 }
 
 HELPER_BODY(get_current_comm)
 {
-    uint32_t size = (uint32_t)a2, len = (uint32_t)strnlen(env->task.comm, sizeof(env->task.comm) - 1);
+    const struct env_task *task = env_task(env);
+    uint32_t size = (uint32_t)a2, len = (uint32_t)strnlen(task->comm, sizeof(task->comm) - 1);
     char *out = helper_ptr(a1);
 
     if (!size)
         return 0;
     if (len >= size)
         len = size - 1;
-    memcpy(out, env->task.comm, len);
+    memcpy(out, task->comm, len);
     memset(out + len, 0, size - len);
     return 0;
 }
@@ -57,7 +62,7 @@ HELPER_BODY(get_ns_current_pid_tgid)
         memset(out, 0, (uint32_t)a4);
         return helper_error(-EINVAL);
     }
-    memcpy(out, (uint32_t[]){env->task.pid, env->task.tgid}, 8);
+    memcpy(out, (uint32_t[]){env_task(env)->pid, env_task(env)->tgid}, 8);
     return 0;
 }
 
