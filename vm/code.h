@@ -23,7 +23,7 @@ enum code_opt {
 };
 
 struct code_opts {
-    bool checked;        /* every access is looked up before it is made; implies no fusing of memory operations */
+    bool checked;        /* every access is looked up before it is made */
     uint32_t opts;       /* CODE_OPT_* */
     bool count_insns;    /* honour env's instruction budget also when unchecked */
     bool traced;         /* env->on_insn sees every instruction; implies checked, and opts 0 */

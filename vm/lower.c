@@ -206,7 +206,7 @@ static int lower_all(struct code *code, const struct facts *facts)
     code->slot[prog->n_insns] = prog->n_insns - 1;
     if (!err)
         err = TRAP_OP(code, &code->ops[prog->n_insns], bad_jump, "control ran past the last instruction");
-    if (!err && code->opts.opts & (CODE_OPT_FUSE | CODE_OPT_INLINE))
+    if (!err && code->opts.opts & CODE_OPT_FUSE)
         err = code_fuse(code);
     return err;
 }

@@ -7,8 +7,11 @@
 /** Frees code whatever stage of making it has reached. */
 void code_destroy(struct code *code);
 
-/** Rewrites code->ops with fused operations (opts: CODE_OPT_*). Level 0 before, fewer ops after; slots, targets and
+/** Rewrites code->ops with fused operations. Level 0 before, fewer ops after; slots, targets and
  *  functions follow. @return 0 or -ENOMEM with the code as it was. */
 int code_fuse(struct code *code);
+
+/** Registers that may be read after each op of level-0 code, one bit each. @return malloc'd; NULL: out of memory. */
+uint16_t *code_live(const struct code *code);
 
 #endif

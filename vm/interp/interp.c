@@ -16,41 +16,51 @@ static const struct loop *choose(const struct code_opts *opts)
     return opts->traced ? &loop_traced : opts->checked ? &loop_checked : &loop_plain;
 }
 
-static unsigned form_of(unsigned kind)
-{
-    return kind < ISA_OP_COUNT ? isa_rows[kind].form : ISA_FORM_NONE;
-}
+/* What an op does beside computing, as far as cells differ by it. */
+struct trait {
+    uint8_t form; /* enum isa_form, also for what fused operations end with */
+    uint8_t size; /* of a memory access, 0 for others */
+};
 
-static bool is_jump(unsigned kind)
+static struct trait trait_of(unsigned kind)
 {
-    switch (form_of(kind)) {
-    case ISA_FORM_JMP_K:
-    case ISA_FORM_JMP_X:
-    case ISA_FORM_GOTO_OFF:
-    case ISA_FORM_GOTO_IMM:
-    case ISA_FORM_MAY_GOTO: return true;
-    default: return false;
+    switch (kind) {
+    case OP_LDX_W_CTX: return (struct trait){ISA_FORM_LDX, 4};
+#define OP_INDEX(row, type, form)                                                                                      \
+    case OP_##row##_INDEX: return (struct trait){ISA_FORM_##form, sizeof(type)};
+#define OP_STEP(row, bits, source)                                                                                     \
+    case OP_STEP_##row##bits##_##source: return (struct trait){ISA_FORM_JMP_##source, 0};
+#include "vm/ops.def"
+    default:
+        if (kind >= ISA_OP_COUNT)
+            return (struct trait){ISA_FORM_NONE, 0};
+        return (struct trait){isa_rows[kind].form, (uint8_t)isa_access_size(kind)};
     }
 }
 
+static bool is_jump(unsigned form)
+{
+    return form == ISA_FORM_JMP_K || form == ISA_FORM_JMP_X || form == ISA_FORM_GOTO_OFF || form == ISA_FORM_GOTO_IMM ||
+           form == ISA_FORM_MAY_GOTO;
+}
+
 /* Accesses of one size and way share a handful of windows among them, so that each mostly has its own. */
-static uint16_t window_of(unsigned kind, unsigned size, uint32_t *used)
+static uint16_t window_of(struct trait t, uint32_t *used)
 {
     enum { GROUP = ENV_WINDOWS / 12 };
-    unsigned form = kind < ISA_OP_COUNT ? form_of(kind) : ISA_FORM_LDX, way;
+    unsigned way = t.form == ISA_FORM_LDX || t.form == ISA_FORM_LOAD_ACQ ? 0 : t.form == ISA_FORM_ATOMIC ? 8 : 4;
 
-    way = form == ISA_FORM_LDX || form == ISA_FORM_LOAD_ACQ ? 0 : form == ISA_FORM_ATOMIC ? 8 : 4;
-    way += (unsigned)__builtin_ctz(size);
+    way += (unsigned)__builtin_ctz(t.size);
     return (uint16_t)(way * GROUP + used[way]++ % GROUP);
 }
 
 /* An access at r10 plus a constant that stays inside the frame needs no look at run time. */
-static bool in_frame(const struct op *op, unsigned size)
+static bool in_frame(const struct op *op, struct trait t)
 {
-    unsigned form = form_of(op->kind), base = form == ISA_FORM_LDX ? op->src : op->dst;
+    unsigned base = t.form == ISA_FORM_LDX ? op->src : op->dst;
 
-    return base == 10 && op->off >= -PROG_STACK_FRAME && op->off + (int)size <= 0 &&
-           (form == ISA_FORM_LDX || form == ISA_FORM_ST || form == ISA_FORM_STX);
+    return base == 10 && op->kind < ISA_OP_COUNT && op->off >= -PROG_STACK_FRAME && op->off + t.size <= 0 &&
+           (t.form == ISA_FORM_LDX || t.form == ISA_FORM_ST || t.form == ISA_FORM_STX);
 }
 
 static handler_fn special_of(const struct loop *loop, const struct op *op)
@@ -74,11 +84,11 @@ static handler_fn special_of(const struct loop *loop, const struct op *op)
     }
 }
 
-static handler_fn handler_of(const struct loop *loop, const struct code *code, const struct op *op, unsigned size)
+static handler_fn handler_of(const struct loop *loop, const struct code *code, const struct op *op, struct trait t)
 {
     handler_fn f = NULL;
 
-    if (code->opts.checked && size && in_frame(op, size))
+    if (code->opts.checked && in_frame(op, t))
         return loop->safe[op->kind];
     if (loop->pairs && code->opts.opts & CODE_OPT_SPECIAL)
         f = special_of(loop, op);
@@ -90,20 +100,20 @@ static handler_fn handler_of(const struct loop *loop, const struct code *code, c
 static void fill(struct cell *cell, const struct loop *loop, const struct code *code, uint32_t i, uint32_t *used)
 {
     const struct op *op = &code->ops[i];
-    unsigned size = op->kind == OP_LDX_W_CTX ? 4 : op->kind < ISA_OP_COUNT ? isa_access_size(op->kind) : 0;
+    struct trait t = trait_of(op->kind);
 
-    cell->run = handler_of(loop, code, op, size);
+    cell->run = handler_of(loop, code, op, t);
     cell->dst = (uint8_t)op->dst;
     cell->src = (uint8_t)op->src;
     cell->aux = op->aux;
     cell->off = op->off;
     cell->imm = op->imm;
-    if (size && code->opts.checked)
-        cell->aux = window_of(op->kind, size, used);
-    if (is_jump(op->kind) || op->kind == ISA_CALL_LOCAL) {
+    if (t.size && code->opts.checked)
+        cell->aux = window_of(t, used);
+    if (is_jump(t.form) || op->kind == ISA_CALL_LOCAL) {
         uint32_t from = code->slot[i], to = code->slot[op->target];
         cell->off = (int32_t)((int64_t)op->target - i) * (int32_t)sizeof(*cell);
-        if (is_jump(op->kind)) /* the length of the loop it closes */
+        if (is_jump(t.form)) /* the length of the loop it closes */
             cell->aux = to > from ? 0 : from - to < UINT16_MAX ? (uint16_t)(from - to + 1) : UINT16_MAX;
     }
 }
