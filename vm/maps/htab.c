@@ -92,7 +92,6 @@ int htab_create(struct map *map, uint32_t prefix, const struct log *log)
     h->key_size = def->key_size;
     h->value_off = (uint32_t)(sizeof(struct elem) + round_up8(def->key_size));
     h->value_room = (uint32_t)round_up8(def->value_size);
-    h->value_bytes = def->type == MAP_TYPE_HASH_OF_MAPS ? sizeof(void *) : def->value_size;
     h->n_values = def->type == MAP_TYPE_PERCPU_HASH ? map->n_cpus : 1;
     h->recycle_later = def->flags & MAP_F_NO_PREALLOC;
     seed(h, def);
@@ -362,16 +361,15 @@ void htab_give(struct htab *h, struct elem *e)
     pool_give_later(&h->pool, e);
 }
 
-/* The map that an element of a HASH_OF_MAPS holds. */
-static struct map *inner_of(const struct htab *h, struct elem *e)
+struct map *htab_inner(const struct htab *h, struct elem *e)
 {
-    return (struct map *)(uintptr_t)word_load(elem_value(h, e));
+    return (struct map *)(uintptr_t)__atomic_load_n((uint64_t *)elem_value(h, e), __ATOMIC_ACQUIRE);
 }
 
 void htab_drop(struct map *map, struct elem *e)
 {
     struct htab *h = htab_of(map);
-    struct map *inner = map->def.type == MAP_TYPE_HASH_OF_MAPS ? inner_of(h, e) : NULL;
+    struct map *inner = map->def.type == MAP_TYPE_HASH_OF_MAPS ? htab_inner(h, e) : NULL;
 
     htab_give(h, e);
     map_put(inner);
@@ -383,8 +381,11 @@ void htab_write(struct map *map, struct elem *e, const void *key, uint32_t hash,
     unsigned char *to = elem_value(h, e);
     int32_t lock = map->def.spin_lock_off;
 
-    if (h->n_values == 1 && cpu == 0) {
-        copy_in(to, value, h->value_bytes);
+    if (map->def.type == MAP_TYPE_HASH_OF_MAPS) {
+        /* A reader may come to this word by the element's former place: the map that it finds must be whole. */
+        __atomic_store_n((uint64_t *)to, *(const uint64_t *)value, __ATOMIC_RELEASE);
+    } else if (h->n_values == 1 && cpu == 0) {
+        copy_in(to, value, map->def.value_size);
     } else if (cpu == HTAB_ALL_CPUS) {
         for (uint32_t i = 0; i < h->n_values; i++)
             copy_in(to + (uint64_t)i * h->value_room, (const unsigned char *)value + (uint64_t)i * h->value_room,
@@ -410,7 +411,7 @@ void htab_read(struct map *map, struct elem *e, void *value, uint64_t flags)
     if (map->def.type == MAP_TYPE_PERCPU_HASH)
         copy_out(value, from, (uint64_t)h->value_room * h->n_values);
     else if (map->def.type == MAP_TYPE_HASH_OF_MAPS)
-        memcpy(value, &inner_of(h, e)->id, sizeof(uint32_t));
+        memcpy(value, &htab_inner(h, e)->id, sizeof(uint32_t));
     else if (flags & MAP_LOCK)
         value_out_locked(map, value, from);
     else

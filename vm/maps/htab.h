@@ -26,10 +26,9 @@ struct htab {
     uint32_t key_size;
     uint32_t value_off; /* from the element */
     uint64_t seed[2];
-    uint32_t value_room;  /* of one CPU's value, a multiple of 8 */
-    uint32_t value_bytes; /* of value_room that are copied where there is one value */
-    uint32_t n_values;    /* 1, or one a CPU */
-    bool recycle_later;   /* BPF_F_NO_PREALLOC: elements wait for readers before they are used again */
+    uint32_t value_room; /* of one CPU's value, a multiple of 8 */
+    uint32_t n_values;   /* 1, or one a CPU */
+    bool recycle_later;  /* BPF_F_NO_PREALLOC: elements wait for readers before they are used again */
     struct stripe *stripes;
     uint32_t count; /* atomic: elements in use, where recycle_later */
     uint32_t hand;  /* atomic, LRU: where the search for a victim goes on */
@@ -80,7 +79,10 @@ void htab_give(struct htab *h, struct elem *e);
 /** The same, and lets go of the inner map that it holds. */
 void htab_drop(struct map *map, struct elem *e);
 
-/** Writes key, hash and value into an element that is not linked. */
+/** The map that an element of a HASH_OF_MAPS holds. */
+struct map *htab_inner(const struct htab *h, struct elem *e);
+
+/** Writes key, hash and value into an element that is not linked; of a HASH_OF_MAPS the value is a 64-bit address. */
 void htab_write(struct map *map, struct elem *e, const void *key, uint32_t hash, const void *value, int cpu);
 /** Reads the host's view of a value. */
 void htab_read(struct map *map, struct elem *e, void *value, uint64_t flags);

@@ -55,18 +55,13 @@ static int create_hash(struct map *map, const struct log *log)
     return htab_create(map, 0, log);
 }
 
-static struct map *inner_of(const struct htab *h, struct elem *e)
-{
-    return (struct map *)(uintptr_t)word_load(elem_value(h, e));
-}
-
 static void destroy_hash(struct map *map)
 {
     struct htab *h = htab_of(map);
 
     for (uint64_t b = 0; h && b <= h->mask; b++)
         for (struct elem *e = (struct elem *)(uintptr_t)h->buckets[b]; e; e = (struct elem *)(uintptr_t)e->next)
-            map_put(inner_of(h, e));
+            map_put(htab_inner(h, e));
     htab_destroy(map);
 }
 
@@ -75,7 +70,7 @@ static void *lookup(struct map *map, const void *key, uint32_t cpu)
     struct elem *e = htab_find(htab_of(map), key);
 
     (void)cpu;
-    return e ? inner_of(htab_of(map), e) : NULL;
+    return e ? htab_inner(htab_of(map), e) : NULL;
 }
 
 /* Puts inner at key. @return 0 and in *old the map that stood there, or NULL. */
@@ -99,7 +94,7 @@ static int set_locked(struct map *map, const void *key, uint32_t hash, struct ma
         return err;
     htab_write(map, e, key, hash, &value, 0);
     if (was) {
-        *old = inner_of(h, was);
+        *old = htab_inner(h, was);
         htab_replace(h, was, link, e);
         htab_replaced(h, was, hash);
     } else {

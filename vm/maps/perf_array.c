@@ -211,7 +211,8 @@ int perf_array_output(struct map *map, uint64_t flags, uint32_t cpu, const void 
     return err;
 }
 
-/* What was lost after the record before `at`; when more records stand there, the loss comes after them and is told then. */
+/* What was lost after the record before `at`; when more records stand there, the loss comes after them and is told
+ * then. */
 static uint64_t take_lost(struct perf_ring *r, uint64_t at)
 {
     uint64_t lost = 0;
