@@ -100,7 +100,7 @@ bool env_ctx_packet(const struct skep_env *env, uint64_t addr, uint32_t size, ui
     if (!env->ctx || !env->ctx_layout || off >= env->ctx_size)
         return false;
     f = ctx_field_at(env->ctx_layout, (uint32_t)off);
-    if (!f || f->off != off || f->size != size)
+    if (!f || f->off != off || f->size != size || !(f->access & CTX_READ))
         return false;
     switch (f->kind) {
     case CTX_PACKET: *value = (uintptr_t)env->packet.data; return true;

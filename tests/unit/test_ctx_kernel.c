@@ -618,6 +618,31 @@ static void packets_of_lwt_and_cgroup_begin_at_the_network_header(void **state)
     }
 }
 
+/* Who may store into the packet itself, and who may read it at all. */
+static void packets_are_written_by_the_same_types(void **state)
+{
+    static const char *const accesses[] = {"r0 = *(u8 *)(r2 + 19)\nr0 &= 1", "*(u8 *)(r2 + 19) = 7\nr0 = 1"};
+    unsigned char frame[FRAME];
+    char text[256];
+
+    (void)state;
+    if (!both_kernel_ok())
+        skip();
+    make_frame(frame, sizeof(frame), "\0\0\0\0\0\0", 0x0800);
+    for (size_t t = 0; t <= N_SKB_TYPES; t++)
+        for (int a = 0; a < 2; a++) {
+            bool xdp = t == N_SKB_TYPES;
+            struct both_in in = {
+                .text = text, .type = xdp ? BPF_PROG_TYPE_XDP : skb_types[t], .data = frame, .size = sizeof(frame)};
+
+            snprintf(text, sizeof(text),
+                     "r0 = 0\nr2 = *(u32 *)(r1 + %d)\nr3 = *(u32 *)(r1 + %d)\nr4 = r2\nr4 += 20\n"
+                     "if r4 > r3 goto out\n%s\nout:\nexit\n",
+                     xdp ? 0 : 76, xdp ? 4 : 80, accesses[a]);
+            both_compare(prog_type_find(in.type)->name, &in);
+        }
+}
+
 static void flows_are_dissected_alike(void **state)
 {
     static const char text[] = "r2 = *(u64 *)(r1 + 144)\nr3 = %u\n*(u16 *)(r2 + 0) = r3\nr3 = %u\n"
@@ -696,6 +721,7 @@ int main(void)
         cmocka_unit_test(checksums_are_replaced_alike),
         cmocka_unit_test(sequences_of_calls_act_alike),
         cmocka_unit_test(other_contexts_come_in_and_out_alike),
+        cmocka_unit_test(packets_are_written_by_the_same_types),
         cmocka_unit_test(flows_are_dissected_alike),
         cmocka_unit_test(socket_lookups_are_judged_alike),
         cmocka_unit_test(packets_of_lwt_and_cgroup_begin_at_the_network_header),
