@@ -42,15 +42,19 @@ enum json_kind { JSON_NULL, JSON_BOOL, JSON_INT, JSON_DOUBLE, JSON_STRING, JSON_
 
 struct json {
     enum json_kind kind;
-    bool boolean;
-    bool negative;            /* INT: value is -(int64) */
-    uint64_t integer;         /* INT: two's complement when negative */
-    double number;            /* INT and DOUBLE */
-    const char *string;       /* STRING: NUL-terminated, may hold NULs inside */
-    size_t length;            /* STRING: bytes; ARRAY, OBJECT: items */
-    const char *const *names; /* OBJECT */
-    const struct json *const *items;
     uint32_t line; /* where it stands in the text */
+    bool boolean;
+    bool negative; /* INT: value is -(int64) */
+    union {
+        uint64_t integer;                /* INT: two's complement when negative */
+        const char *string;              /* STRING: NUL-terminated, may hold NULs inside */
+        const struct json *const *items; /* ARRAY, OBJECT */
+    };
+    union {
+        double number; /* INT and DOUBLE */
+        size_t length; /* STRING: bytes; ARRAY, OBJECT: items */
+    };
+    const char *const *names; /* OBJECT */
 };
 
 /** Reads text; the whole must be one value. @return 0 and *out in the arena; -EINVAL with line and column, -ENOMEM. */

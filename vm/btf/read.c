@@ -125,13 +125,15 @@ static int read_enum(const struct reader *r, const struct path *at, const struct
 static int read_float(const struct reader *r, const struct path *at, const struct btf_type *t, const struct json *v,
                       size_t off)
 {
-    double d = v->number;
-    float f = (float)d;
+    double d;
+    float f;
 
     if (t->size != sizeof(f) && t->size != sizeof(d))
         return read_bits(r, at, v, off * 8ull, t->size * 8, true);
     if (v->kind != JSON_INT && v->kind != JSON_DOUBLE)
         return refuse(r, at, v, "a number was expected");
+    d = v->number;
+    f = (float)d;
     if (t->size == sizeof(f))
         memcpy(r->data + off, &f, sizeof(f));
     else
