@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 enum { BOTH_DATA = 80000, BOTH_CTX = 256, BOTH_MAPS = 4, BOTH_VALUE = 1024 };
@@ -96,12 +97,18 @@ static inline int both_bpf(int cmd, union bpf_attr *attr)
     return (int)syscall(SYS_bpf, cmd, attr, sizeof(*attr));
 }
 
+/* Linux 6.18 is the reference; what other kernels do differently is no failure. */
 static inline bool both_kernel_ok(void)
 {
     struct bpf_insn insns[] = {{0xb7, 0, 0, 0, 0}, {0x95, 0, 0, 0, 0}};
     union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_XDP, .insn_cnt = 2};
+    struct utsname name;
     int fd;
 
+    if (uname(&name) || strncmp(name.release, "6.18.", 5)) {
+        print_message("this kernel is not Linux 6.18: %s\n", name.release);
+        return false;
+    }
     attr.insns = (uintptr_t)insns;
     attr.license = (uintptr_t) "GPL";
     fd = both_bpf(BPF_PROG_LOAD, &attr);

@@ -43,8 +43,8 @@ static int drop_btf(void **state)
     return 0;
 }
 
-/* The name, without prefix, of an enum's value in the kernel; NULL: it has none. */
-static const char *kernel_enum(const char *type, const char *prefix, int value)
+/* The name, without prefix, of an enum's value in the kernel; `ours` where the kernel is too old to have it. */
+static const char *kernel_enum(const char *type, const char *prefix, int value, const char *ours)
 {
     uint32_t id = btf_find(kernel_btf, type, BTF_ENUM);
     const struct btf_type *t = btf_type_at(kernel_btf, id);
@@ -57,7 +57,7 @@ static const char *kernel_enum(const char *type, const char *prefix, int value)
         if (e[i].val == value && !strncmp(name, prefix, strlen(prefix)))
             return name + strlen(prefix);
     }
-    return NULL;
+    return ours;
 }
 
 static void need_btf(void)
@@ -114,7 +114,8 @@ static void helpers_bear_the_kernels_names(void **state)
     (void)state;
     need_btf();
     for (uint32_t id = 1; id < 212; id++)
-        assert_string_equal(helper_find(id)->name, kernel_enum("bpf_func_id", "BPF_FUNC_", (int)id));
+        assert_string_equal(helper_find(id)->name,
+                            kernel_enum("bpf_func_id", "BPF_FUNC_", (int)id, helper_find(id)->name));
 }
 
 static void assert_same_ignoring_case(const char *a, const char *b)
@@ -130,10 +131,14 @@ static void types_bear_the_kernels_names(void **state)
 {
     (void)state;
     need_btf();
-    for (uint32_t id = 0; id < PROG_TYPE_COUNT; id++)
-        assert_same_ignoring_case(prog_type_find(id)->name, kernel_enum("bpf_prog_type", "BPF_PROG_TYPE_", (int)id));
-    for (uint32_t id = 0; id < ATTACH_TYPE_COUNT; id++)
-        assert_same_ignoring_case(attach_type_name(id), kernel_enum("bpf_attach_type", "BPF_", (int)id));
+    for (uint32_t id = 0; id < PROG_TYPE_COUNT; id++) {
+        const char *name = prog_type_find(id)->name;
+        assert_same_ignoring_case(name, kernel_enum("bpf_prog_type", "BPF_PROG_TYPE_", (int)id, name));
+    }
+    for (uint32_t id = 0; id < ATTACH_TYPE_COUNT; id++) {
+        const char *name = attach_type_name(id);
+        assert_same_ignoring_case(name, kernel_enum("bpf_attach_type", "BPF_", (int)id, name));
+    }
 }
 
 static void program_types_are_found(void **state)
@@ -293,7 +298,8 @@ static void layouts_match_the_kernels_structs(void **state)
         const struct btf_type *t = btf_type_at(kernel_btf, id);
 
         assert_int_not_equal(id, 0);
-        assert_int_equal(t->size, layout->size);
+        /* Linux's structs only grow. */
+        assert_true(t->size <= layout->size);
         for (uint32_t i = 0; i < layout->n_fields; i++) {
             const struct ctx_field *f = &layout->fields[i];
             size_t stem = strcspn(f->name, "[");
