@@ -5,13 +5,16 @@
  * `objtest -e SOURCE.c OBJ [BTF]`: compares with the expectations in the C source; BTF: types to relocate against.
  * `objtest -m N SEED OBJ...`: N damaged copies of each: truncated, bits and bytes changed, fields made extreme, pieces
  * moved; each must open and link, or fail with a message.
- * All end with "N passed, N failed, N skipped".
+ * `objtest -x N SEED OBJ...`: the same, and every program of those that load is run, checked, for at most 20000
+ * instructions. All end with "N passed, N failed, N skipped".
  */
 #include "tests/loader/expect.h"
 
 #include "loader/elf.h"
 #include "vm/abi/map_types.h"
+#include <errno.h>
 #include <inttypes.h>
+#include <skep/skep.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,9 +226,71 @@ static size_t damage(unsigned char *p, size_t size, const struct place *places, 
     return size;
 }
 
-static int damage_all(unsigned n, uint64_t seed, char **paths, int n_paths)
+static int link_one(const void *bytes, size_t size, const char *path, struct buf *said)
+{
+    struct log log = {.fn = collect, .ctx = said, .max = SKEP_LOG_ERROR};
+    struct object_link_opts link = {0};
+    struct object *obj = NULL;
+    int err = object_open_mem(bytes, size, path, NULL, &log, &obj);
+
+    if (!err) {
+        link.target = obj->btf; /* the kernel's would take longer than all the rest */
+        err = object_link(obj, &link, &log);
+    }
+    object_free(obj);
+    return err;
+}
+
+/* What came of the runs. */
+struct runs {
+    unsigned done, trapped;
+};
+
+static void run_programs(struct skep_object *obj, struct runs *runs)
+{
+    unsigned char bytes[128] = {0x45}, out[256];
+    struct skep_program *prog;
+
+    skep_object__for_each_program(prog, obj)
+    {
+        struct skep_trap trap = {.sz = sizeof(trap)};
+        int err;
+        SKEP_OPTS(skep_run_opts, opts, .data_in = bytes, .data_size_in = 64, .max_insns = 20000, .trap = &trap);
+
+        if (!skep_program__loaded(prog))
+            continue;
+        opts.data_out = out;
+        opts.data_size_out = sizeof(out);
+        err = skep_program__run(prog, &opts);
+        runs->done += !err;
+        runs->trapped += err == -EFAULT;
+        if (err != -EINVAL)
+            continue;
+        opts = (struct skep_run_opts){
+            .sz = sizeof(opts), .ctx_in = bytes, .ctx_size_in = 64, .max_insns = 20000, .trap = &trap};
+        err = skep_program__run(prog, &opts);
+        runs->done += !err;
+        runs->trapped += err == -EFAULT;
+    }
+}
+
+static int run_one(const void *bytes, size_t size, struct buf *said, struct runs *runs)
+{
+    SKEP_OPTS(skep_vm_opts, vm, .log = collect, .log_ctx = said);
+    SKEP_OPTS(skep_object_open_opts, open, .object_name = "damaged", .vm_opts = &vm);
+    struct skep_object *obj = skep_object__open_mem(bytes, size, &open);
+    int err = obj ? skep_object__load(obj) : -errno;
+
+    if (!err)
+        run_programs(obj, runs);
+    skep_object__close(obj);
+    return err;
+}
+
+static int damage_all(unsigned n, uint64_t seed, bool run, char **paths, int n_paths)
 {
     unsigned loaded = 0, refused = 0, silent = 0;
+    struct runs runs = {0};
     double slowest = 0;
 
     for (int i = 0; i < n_paths; i++) {
@@ -239,9 +304,7 @@ static int damage_all(unsigned n, uint64_t seed, char **paths, int n_paths)
             /* A block of exactly its size, so that a sanitizer sees the first byte past it. */
             unsigned char *copy = malloc(size);
             struct buf said = {0};
-            struct log log = {.fn = collect, .ctx = &said, .max = SKEP_LOG_ERROR};
-            struct object_link_opts link = {0};
-            struct object *obj = NULL;
+            size_t left;
             struct timespec a, b;
             double took;
             int err;
@@ -250,11 +313,8 @@ static int damage_all(unsigned n, uint64_t seed, char **paths, int n_paths)
                 abort();
             memcpy(copy, bytes, size);
             clock_gettime(CLOCK_MONOTONIC, &a);
-            err = object_open_mem(copy, damage(copy, size, places, n_places, &r), paths[i], NULL, &log, &obj);
-            if (!err) {
-                link.target = obj->btf; /* the kernel's would take longer than all the rest */
-                err = object_link(obj, &link, &log);
-            }
+            left = damage(copy, size, places, n_places, &r);
+            err = run ? run_one(copy, left, &said, &runs) : link_one(copy, left, paths[i], &said);
             clock_gettime(CLOCK_MONOTONIC, &b);
             took = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
             if (took > slowest)
@@ -266,12 +326,13 @@ static int damage_all(unsigned n, uint64_t seed, char **paths, int n_paths)
                        err);
                 silent++;
             }
-            object_free(obj);
             buf_free(&said);
             free(copy);
         }
         free(bytes);
     }
+    if (run)
+        printf("runs: %u ended, %u trapped\n", runs.done, runs.trapped);
     printf("damaged: %u load, %u are refused; the slowest took %.3f s\n", loaded, refused, slowest);
     printf("%u passed, %u failed, 0 skipped\n", loaded + refused - silent, silent);
     return silent != 0;
@@ -281,12 +342,13 @@ int main(int argc, char **argv)
 {
     if (argc > 3 && !strcmp(argv[1], "-e"))
         return expect(argv[2], argv[3], argc > 4 ? argv[4] : NULL);
-    if (argc > 4 && !strcmp(argv[1], "-m"))
-        return damage_all((unsigned)strtoul(argv[2], NULL, 0), strtoull(argv[3], NULL, 0), argv + 4, argc - 4);
+    if (argc > 4 && (!strcmp(argv[1], "-m") || !strcmp(argv[1], "-x")))
+        return damage_all((unsigned)strtoul(argv[2], NULL, 0), strtoull(argv[3], NULL, 0), argv[1][1] == 'x', argv + 4,
+                          argc - 4);
     if (argc > 1 && !strcmp(argv[1], "-q"))
         return show_all(argv + 2, argc - 2, true);
     if (argc > 1)
         return show_all(argv + 1, argc - 1, false);
-    fprintf(stderr, "usage: objtest [-q] OBJ... | -e SOURCE.c OBJ [BTF] | -m N SEED OBJ...\n");
+    fprintf(stderr, "usage: objtest [-q] OBJ... | -e SOURCE.c OBJ [BTF] | -m|-x N SEED OBJ...\n");
     return 2;
 }

@@ -88,6 +88,8 @@ if [ -z "${FILTER:-}" ]; then
             for obj in "$out"/clang-{14,19}.d/$name.o "$out"/bpf-gcc.d/$name.o; do [ -e "$obj" ] && victims+=("$obj"); done
         done
         count "$("$B/objtest" -m "${DAMAGED:-400}" 1 "${victims[@]}" 2>&1)"
+        victims=("$out"/clang-19.d/{globals,maps,map_in_map,calls,callbacks,rodata,strings}.o)
+        [ -e "${victims[0]}" ] && count "$("$B/objtest" -x "${DAMAGED:-400}" 1 "${victims[@]}" 2>&1)"
     fi
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
