@@ -323,7 +323,10 @@ static void retire_slowly(void *p, void (*fn)(void *p))
     if (mine && mine->nest)
         return;
     while (look() < stamp)
-        sched_yield();
+        if (barrier())
+            sched_yield();
+        else
+            return;
     fn(p);
 }
 
@@ -355,7 +358,8 @@ void epoch_drain(void)
 
     if (s && s->freeing)
         return;
-    while (!reclaim_here(s))
+    /* Where a filter came to forbid membarrier(2) meanwhile nothing can be freed any more. */
+    while (!reclaim_here(s) && barrier())
         sched_yield();
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -66,16 +67,24 @@ static inline int k_freeze(int fd)
     return sys(BPF_MAP_FREEZE, &a);
 }
 
+/* The reference is Linux 6.18 with all rights; an older kernel gives some other answers. */
 static inline void need_bpf(void)
 {
-    struct map_def d = {.type = MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
+    struct map_def d = {
+        .type = MAP_TYPE_LRU_HASH, .key_size = 4, .value_size = 4, .max_entries = 1, .flags = MAP_F_ZERO_SEED};
     int fd = k_create(&d, -1);
+    unsigned major = 0, minor = 0;
+    struct utsname name;
 
     if (fd < 0) {
         print_message("skipped: bpf(2) is not allowed here: %s\n", strerror(-fd));
         skip();
     }
     close(fd);
+    if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2 || major * 1000 + minor < 6018) {
+        print_message("skipped: the kernel is older than Linux 6.18, the reference\n");
+        skip();
+    }
 }
 
 /* Linux's idea of possible CPUs, which sizes values of per-CPU maps. */
