@@ -2,7 +2,7 @@
 # Compiles each tests/loader/*.bpf.c with the compilers there are, for several instruction sets, and compares what the
 # loader makes of it with the expectations in its comments (expect.h). `// not: gcc clang-14` in a source leaves compilers
 # out, `// needs-btf: yes` wants the running kernel's types. Sources in core/ are relocated against the types of their
-# .target.c. Then: objects of others, and damaged objects.
+# .target.c, and compared with libbpf. Then: objects of others, and damaged objects.
 # FILTER: a pattern of sources; DAMAGED: how many damaged copies an object (0: none).
 cd "$(dirname "$0")/../.." || exit 2
 B=${B:-build}
@@ -57,6 +57,8 @@ for cc in clang-14 clang-16 clang-19 clang-22 clang; do
         target=$out/$cc.d/$(basename "$src" .bpf.c).target.o
         "$cc" -O2 -g -target bpf -c "${src%.bpf.c}.target.c" -o "$target" || failed=$((failed + 1))
         for cpu in $cpus; do check "$src" "$cc" "$cpu" "$cc" -O2 -g -target bpf -mcpu="$cpu"; done
+        # libbpf as the oracle, where it is installed and may load programs.
+        [ -x "$B/coretest" ] && count "$("$B/coretest" "$target" "$out/$cc.d/$(basename "$src" .bpf.c).o" 2>&1)"
         target=
     done
 done
