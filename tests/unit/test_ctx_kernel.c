@@ -701,6 +701,15 @@ static void socket_lookups_are_judged_alike(void **state)
             snprintf(what, sizeof(what), "sk_lookup word %u = %u", word, values[value % 3]);
             both_compare(what, &in);
         }
+    for (int flags = 0; flags < 5; flags++) {
+        struct both_in in = {.text = text, .type = BPF_PROG_TYPE_SK_LOOKUP, .attach = BPF_SK_LOOKUP, .ctx = ctx};
+
+        memset(ctx, 0, sizeof(ctx));
+        ctx[2] = 2;
+        in.ctx_size = sizeof(ctx);
+        snprintf(text, sizeof(text), "r2 = 0\nr3 = %d\ncall sk_assign\nr0 &= 1\nexit\n", flags);
+        both_compare(text, &in);
+    }
 }
 
 int main(void)

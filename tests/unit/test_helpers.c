@@ -432,6 +432,9 @@ static void a_world_without_routes_and_sockets_says_so(void **state)
     assert_int_equal(helper_get_stack(env, 0, P(stack), 32, 1 << 11, 0), (uint64_t)-EINVAL);
     assert_int_equal(helper_override_return(env, 0, (uint64_t)-5, 0, 0, 0), 0);
     assert_int_equal(env->retval, -5);
+    assert_int_equal(env->trap.kind, TRAP_none);
+    helper_sk_release(env, 0, 0, 0, 0, 0);
+    assert_int_equal(env->trap.kind, TRAP_helper_argument);
     ctx_close(env, prog_type_find(PROG_TYPE_XDP), &io, 0);
 }
 
