@@ -308,6 +308,8 @@ static enum reason check_context(struct verifier *v, const struct state *s, cons
         return refuse(v, REASON_reference_leak, "a tail call while a reference is held");
     if (h->effects & EFFECT_CALLS_BACK)
         return unsupported(v, "callbacks (function pointers)");
+    if (h->ret == RET_SOCK_OR_NULL)
+        return unsupported(v, "sockets and kernel pointers");
     return REASON_ok;
 }
 
@@ -386,6 +388,7 @@ static struct reg result(struct verifier *v, const struct call_args *c, struct s
         if (s->n_refs < MAX_REFS)
             s->refs[s->n_refs++] = out.ref;
         return out;
+    case RET_BTF_ID: return (struct reg){.kind = REG_KERNEL, .s = scalar_const(0)};
     default: break;
     }
     if (strstr(name, "_str") && !strncmp(name, "probe_read", 10) && c->max_size) {

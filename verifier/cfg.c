@@ -52,8 +52,10 @@ static void mark_points(struct verifier *v, const struct insn *insn, uint32_t at
             v->info[at].force = true;
     } else if (is_goto(insn)) {
         v->info[insn->target].prune_point = true;
-    } else if (insn->op == ISA_CALL_LOCAL && at + 1 < v->prog->n_insns) {
+    } else if (insn->op == ISA_CALL_LOCAL) {
+        v->info[at].prune_point = true;
         v->info[at + 1].prune_point = true;
+        v->info[insn->target].prune_point = true;
     }
 }
 

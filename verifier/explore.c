@@ -10,6 +10,20 @@
 
 enum { MIN_JUMPS = 2, MIN_INSNS = 8, LONG_HISTORY = 40 };
 
+/* States are kept by instruction and by the call that led into its function, so that calls from different places do not
+ * stand in each other's way. */
+static struct checkpoint **list_of(struct verifier *v, const struct state *s)
+{
+    uint32_t callsite = state_top(s)->callsite;
+
+    return &v->at[(s->insn ^ (callsite == UINT32_MAX ? 0 : callsite + 1)) % v->prog->n_insns];
+}
+
+static bool same_place(const struct state *a, const struct state *b)
+{
+    return a->insn == b->insn && state_top(a)->callsite == state_top(b)->callsite;
+}
+
 static void unlink_from(struct checkpoint **list, struct checkpoint *c)
 {
     while (*list != c)
@@ -76,11 +90,12 @@ static bool save(struct verifier *v, struct state *s)
     s->past = (struct history){0};
     c->state = kept;
     c->branches = 1;
-    c->next = v->at[s->insn];
-    v->at[s->insn] = c;
+    c->next = *list_of(v, s);
+    *list_of(v, s) = c;
     s->parent = c;
     s->jumps = 0;
     v->insns_since_save = 0;
+    v->jumps_since_save = 0;
     v->out->states_total++;
     v->states++;
     if (v->states > v->out->states_peak)
@@ -114,7 +129,7 @@ static bool has_frame_like(const struct checkpoint *c, const struct state *s)
 /* May a checkpoint be given up? Those that keep missing are. */
 static void give_up(struct verifier *v, struct checkpoint *c)
 {
-    unlink_from(&v->at[c->state->insn], c);
+    unlink_from(list_of(v, c->state), c);
     v->states--;
     if (c->branches)
         c->retired = true;
@@ -126,15 +141,17 @@ static void give_up(struct verifier *v, struct checkpoint *c)
 static enum reason visit(struct verifier *v, struct state *s, bool *pruned)
 {
     struct insn_info *info = &v->info[s->insn];
-    bool add = info->force || s->past.n > LONG_HISTORY || (s->jumps >= MIN_JUMPS && v->insns_since_save >= MIN_INSNS);
+    bool add = info->force || s->jumps > LONG_HISTORY || (v->jumps_since_save >= MIN_JUMPS && v->insns_since_save >= MIN_INSNS);
     uint32_t here = 0;
     struct checkpoint *next;
 
     *pruned = false;
-    for (struct checkpoint *c = v->at[s->insn]; c; c = next) {
+    for (struct checkpoint *c = *list_of(v, s); c; c = next) {
         uint32_t patience = info->force && c->branches ? 64 : 3;
 
         next = c->next;
+        if (!same_place(c->state, s))
+            continue;
         here++;
         if (!c->branches) {
             if (states_equal(v, c, s, COMPARE_PRUNE)) {
@@ -154,7 +171,7 @@ static enum reason visit(struct verifier *v, struct state *s, bool *pruned)
             if (s->may_goto_depth == c->state->may_goto_depth && states_equal(v, c, s, COMPARE_EXACT))
                 return refuse(v, REASON_infinite_loop,
                               "the path is back at this instruction and everything is as it was");
-            if (!info->force && s->jumps < 20 && v->insns_since_save < 100)
+            if (!info->force && v->jumps_since_save < 20 && v->insns_since_save < 100)
                 add = false;
         }
         if (add && ++c->misses > c->hits * patience + patience)
@@ -210,6 +227,14 @@ static bool widen(struct verifier *v, struct state *s)
     return true;
 }
 
+/* Jumps, calls and exits: what the choice of places to save goes by. */
+static bool is_jump_class(const struct insn *insn)
+{
+    uint8_t class = isa_rows[insn->op].code & 7;
+
+    return class == 5 || class == 6;
+}
+
 /* One path until it ends, is pruned, or fails; second successors go to the worklist. */
 static enum reason follow(struct verifier *v, struct state *s, uint64_t limit)
 {
@@ -229,15 +254,14 @@ static enum reason follow(struct verifier *v, struct state *s, uint64_t limit)
                 return reason;
         }
         v->insns_since_save++;
+        if (is_jump_class(insn_at(v, s->insn)))
+            v->jumps_since_save++, s->jumps++;
         v->out->insn = s->insn;
         if (insn_at(v, s->insn)->op == ISA_MAY_GOTO && !widen(v, s))
             return REASON_out_of_memory;
         reason = step(v, s, &other, &done);
-        if (other) {
-            s->jumps++;
-            other->jumps++;
+        if (other)
             push_path(v, other);
-        }
         if (reason || done)
             return reason;
     }

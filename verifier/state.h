@@ -111,7 +111,7 @@ struct state {
     uint32_t may_goto_depth;
     struct checkpoint *parent; /* the last saved state on this path */
     struct history past;       /* since parent */
-    uint32_t jumps;            /* conditional jumps since parent */
+    uint32_t jumps;        /* jumps, calls and exits since parent */
     struct state *next;        /* worklist and free list */
 };
 

@@ -59,7 +59,7 @@ struct verifier {
     struct verify_result *out;
     struct state *work; /* paths to explore, last in first out */
     uint32_t n_work;
-    uint64_t insns_since_save;
+    uint64_t insns_since_save, jumps_since_save;
     uint32_t states; /* checkpoints that stand */
 };
 
