@@ -276,7 +276,7 @@ static bool reclaim(void)
 /* reclaim() for this thread; what fns retire meanwhile is freed by the same call, not by recursion. */
 static bool reclaim_here(struct epoch_slot *s)
 {
-    bool empty;
+    bool empty = true;
 
     if (!s)
         return reclaim();
