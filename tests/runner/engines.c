@@ -4,6 +4,7 @@
  */
 #include "api/core/core.h"
 #include "tests/runner/runner.h"
+#include "verifier/verify.h"
 #include "vm/abi/map_types.h"
 #include "vm/code.h"
 #include "vm/ctx/ctx.h"
@@ -19,16 +20,17 @@ static const char *const engine_names[] = {"interp"};
 
 static const struct way {
     const char *name;
-    bool checked;
+    bool checked, verified; /* verified: with the facts of a verifier that accepts it */
     uint32_t opts;
 } ways[] = {
-    {"checked", true, 0},
-    {"checked, optimised", true, CODE_OPT_ALL},
-    {"unchecked", false, 0},
-    {"optimised", false, CODE_OPT_ALL},
-    {"no fusing", false, CODE_OPT_ALL & ~CODE_OPT_FUSE},
-    {"no facts", false, CODE_OPT_ALL & ~CODE_OPT_FACTS},
-    {"no inlining", false, CODE_OPT_ALL & ~CODE_OPT_INLINE},
+    {"checked", true, false, 0},
+    {"checked, optimised", true, false, CODE_OPT_ALL},
+    {"unchecked", false, false, 0},
+    {"optimised", false, false, CODE_OPT_ALL},
+    {"verified", false, true, CODE_OPT_ALL},
+    {"verified, no fusing", false, true, CODE_OPT_ALL & ~CODE_OPT_FUSE},
+    {"verified, no facts", false, true, CODE_OPT_ALL & ~CODE_OPT_FACTS},
+    {"verified, no inlining", false, true, CODE_OPT_ALL & ~CODE_OPT_INLINE},
 };
 
 struct bench {
@@ -80,6 +82,8 @@ static int make_code(struct bench *b, const struct test *test, struct code **out
                              .n_insns = test->n_insns,
                              .maps = defs,
                              .n_maps = b->test->n_maps};
+    const struct verify_opts verify = {.raw_mem_size = test->mem.size, .raw_mem_writable = true};
+    struct verify_result result = {0};
     struct prog *prog;
     int err;
 
@@ -88,7 +92,12 @@ static int make_code(struct bench *b, const struct test *test, struct code **out
     err = prog_new(&spec, test->trap != TRAP_none, &b->log, &prog);
     if (err)
         return err;
-    err = code_lower(prog, NULL, b->maps, &opts, b->engine, &b->log, out);
+    if (b->way->verified)
+        err = verify_prog(prog, &verify, NULL, &result);
+    if (!err)
+        err = code_lower(prog, b->way->verified && result.verdict == VERDICT_ACCEPT ? &result.facts : NULL, b->maps,
+                         &opts, b->engine, &b->log, out);
+    verify_result_free(&result);
     prog_put(prog);
     return err;
 }

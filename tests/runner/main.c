@@ -1,9 +1,10 @@
 /*
- * bpftest [--kernel] [--engine NAME] [--every-op] [--random COUNT] [--garbage COUNT] [--seed N] [-v] FILE|DIRECTORY...
+ * bpftest [--kernel|--verify] [--engine NAME] [--every-op] [--random COUNT] [--garbage COUNT] [--seed N] [-v]
+ * FILE|DIRECTORY...
  *
  * Runs .bpf files (what a file may say is in test.h), or random programs (random.h), on our engines at every level, or
- * in Linux; --garbage runs what may be no program at all, checked, and shows which traps that met. --every-op fails
- * when an operation of isa.def stands in no test.
+ * in Linux, or shows them to the verifier; --garbage runs what may be no program at all, checked, and shows which traps
+ * that met. --every-op fails when an operation of isa.def stands in no test.
  */
 #include "tests/runner/random.h"
 #include "tests/runner/runner.h"
@@ -17,7 +18,7 @@
 #include <sys/stat.h>
 
 struct session {
-    bool kernel, verbose;
+    bool kernel, verify, verbose;
     const char *engine;
     const char *kernel_refuses; /* why bpf(2) cannot be used, NULL: it can */
     unsigned passed, failed, skipped;
@@ -29,27 +30,32 @@ static void say(const struct test *t, const char *verdict, const char *why)
     printf("%s %s:%u %s%s%s\n", verdict, t->file, t->line, t->name, why ? ": " : "", why ? why : "");
 }
 
-static void run_kernel(struct session *s, const struct test *t, struct buf *report)
+/* Runs a test elsewhere than on our engines. */
+static void run_elsewhere(struct session *s, const struct test *t, struct buf *report)
 {
+    const char *where = s->kernel ? "kernel" : "verifier";
     struct arena arena = {0};
     struct outcome o = {.skip = s->kernel_refuses};
+    bool ok;
 
     if (!o.skip && t->no_kernel)
         o.skip = t->no_kernel;
     if (!o.skip && t->trap)
         o.skip = "traps are ours alone";
-    if (!o.skip)
+    if (!o.skip && s->kernel)
         kernel_run(t, &arena, &o);
+    else if (!o.skip)
+        verifier_run(t, &arena, &o);
     if (o.skip) {
         s->skipped++;
         if (s->verbose)
             say(t, "skip", o.skip);
-    } else if (judge(t, "kernel", &o, report)) {
-        s->passed++;
-        if (s->verbose)
-            say(t, "ok", NULL);
     } else {
-        s->failed++;
+        ok = s->kernel || o.failure ? judge(t, where, &o, report) : true;
+        s->passed += ok;
+        s->failed += !ok;
+        if (s->verbose && ok)
+            say(t, "ok", NULL);
     }
     arena_free(&arena);
 }
@@ -78,12 +84,10 @@ static void run_test(struct session *s, const struct test *t)
     struct buf report = {0};
 
     note_ops(s, t);
-    if (t->error) {
+    if (s->kernel || s->verify) {
+        run_elsewhere(s, t, &report);
+    } else if (t->error) { /* what must be refused is not to be run */
         s->skipped++;
-        if (s->verbose)
-            say(t, "skip", "there is no verifier to refuse it");
-    } else if (s->kernel) {
-        run_kernel(s, t, &report);
     } else if (engines_run(t, s->engine, &report)) {
         s->failed++;
     } else {
@@ -204,6 +208,8 @@ int main(int argc, char **argv)
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (!strcmp(argv[i], "--kernel")) {
             s.kernel = true;
+        } else if (!strcmp(argv[i], "--verify")) {
+            s.verify = true;
         } else if (!strcmp(argv[i], "-v")) {
             s.verbose = true;
         } else if (!strcmp(argv[i], "--every-op")) {
@@ -219,7 +225,7 @@ int main(int argc, char **argv)
         } else {
             fprintf(
                 stderr,
-                "usage: bpftest [--kernel] [--engine NAME] [--every-op] [--random COUNT] [--garbage COUNT] [--seed N] [-v] "
+                "usage: bpftest [--kernel|--verify] [--engine NAME] [--every-op] [--random COUNT] [--garbage COUNT] [--seed N] [-v] "
                 "FILE|DIRECTORY...\n");
             return 2;
         }

@@ -228,7 +228,7 @@ static int directive(struct reader *r, const char *key, char *value)
     if (!strcmp(key, "trap"))
         return read_trap(r, value);
     if (!strcmp(key, "error"))
-        return t->error = arena_strdup(&r->file->arena, value), 0;
+        return t->error = arena_strdup(&r->file->arena, value), t->error_line = r->line, 0;
     if (!strcmp(key, "kernel"))
         return t->no_kernel = arena_strdup(&r->file->arena, value), 0;
     return refuse(r, "there is no directive '%s'", key);
@@ -336,9 +336,9 @@ static int check(const struct reader *r, const struct test *t)
         !t->n_outs)
         return refuse_at(r, t->line, "the test expects nothing");
     for (uint32_t i = 0; i < t->n_insns; i++)
-        on_insn |= t->lines[i] == t->trap_line;
-    if (t->trap && !on_insn)
-        return refuse_at(r, t->trap_line, "a trap stands on the line of an instruction");
+        on_insn |= t->lines[i] == (t->trap ? t->trap_line : t->error_line);
+    if ((t->trap || t->error) && !on_insn)
+        return refuse_at(r, t->trap ? t->trap_line : t->error_line, "this stands on the line of an instruction");
     if (t->type ? t->mem.line || t->mem_out.line : t->ctx.line || t->data.line)
         return refuse_at(r, t->line, "mem is for programs without a type, ctx and data for those with one");
     return 0;

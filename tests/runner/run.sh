@@ -32,7 +32,7 @@ expect "upper half of the result" 'r0 is 0xffffffffffffffff, expected 0xffffffff
   exit
 ; result: 0xffffffff
 T
-expect "every way is run" 'and 6 other ways' <<'T'
+expect "every way is run" 'and 7 other ways' <<'T'
   r0 = 7
   exit
 ; result: 8

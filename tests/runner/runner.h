@@ -33,6 +33,9 @@ const char *kernel_refuses(void);
 /** Runs a test through bpf(2). What outcome points to lives in arena. */
 void kernel_run(const struct test *test, struct arena *arena, struct outcome *outcome);
 
+/** Shows a test to the verifier; outcome says only why it failed or was skipped. */
+void verifier_run(const struct test *test, struct arena *arena, struct outcome *outcome);
+
 /** A log that keeps the first error in memory of the arena: *ctx is a struct keeper. */
 struct keeper {
     struct arena *arena;

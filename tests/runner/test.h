@@ -61,7 +61,8 @@ struct test {
     uint32_t result_line;
     enum trap_kind trap; /* TRAP_none: the run ends well */
     uint32_t trap_line;
-    const char *error;     /* NULL: the verifier takes it */
+    const char *error; /* NULL: the verifier takes it */
+    uint32_t error_line;
     const char *no_kernel; /* NULL: Linux runs it too */
     struct skep_insn *insns;
     uint32_t *lines; /* of each slot */
