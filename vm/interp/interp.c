@@ -87,10 +87,14 @@ static handler_fn special_of(const struct loop *loop, const struct op *op)
 static handler_fn handler_of(const struct loop *loop, const struct code *code, const struct op *op, struct trait t)
 {
     handler_fn f = NULL;
+    bool special = loop->pairs && code->opts.opts & CODE_OPT_SPECIAL;
 
-    if (code->opts.checked && in_frame(op, t))
-        return loop->safe[op->kind];
-    if (loop->pairs && code->opts.opts & CODE_OPT_SPECIAL)
+    if (code->opts.checked && in_frame(op, t)) {
+        if (special) /* nothing to look up, so nothing that the unchecked loop's handlers would leave out */
+            f = special_of(&loop_plain, op);
+        return f ? f : loop->safe[op->kind];
+    }
+    if (special)
         f = special_of(loop, op);
     if (!f)
         f = loop->run[op->kind];
@@ -286,8 +290,8 @@ static const struct code *tail_target(struct skep_env *env, const struct code *f
     if (!to)
         return NULL;
     if (env->checked && !to->opts.checked) {
-        env_trap(env, TRAP_bad_call, 0, 0, "tail call from checked '%s' to '%s', which is not checked", from->prog->name,
-                 to->prog->name);
+        env_trap(env, TRAP_bad_call, 0, 0, "tail call from checked '%s' to '%s', which is not checked",
+                 from->prog->name, to->prog->name);
         return NULL;
     }
     env->tail_calls++;
