@@ -53,8 +53,7 @@ int run_once(struct run *r, struct skep_run_opts *opts, uint64_t time)
     struct skep_world world = r->o->world;
     world.print = on_print;
     world.print_ctx = r;
-    if (time != UINT64_MAX)
-        world.time = time;
+    world.time = time != UINT64_MAX ? time : r->runs ? r->time : world.time;
     world.seed += r->runs * 0x9e3779b97f4a7c15; /* runs of one command differ from one another */
     r->runs++;
     opts->world = &world;
@@ -68,6 +67,7 @@ int run_once(struct run *r, struct skep_run_opts *opts, uint64_t time)
     if (r->events)
         events_show(r->events);
     opts->world = NULL;
+    r->time = opts->time_end;
     return err;
 }
 
@@ -323,8 +323,9 @@ static int run_object(struct run *r)
         json_str_at(&c->w, "type", type ? type : "unknown");
     }
     catch_interrupt();
-    status = r->o->pcap_in ? pcap_run(r) : run_single(r);
-    if (r->o->pcap_in)
+    bool walk = r->o->pcap_in || r->o->ctx_size;
+    status = r->o->pcap_in ? pcap_run(r) : r->o->ctx_size ? records_run(r) : run_single(r);
+    if (walk)
         show_trace(r);
     if (r->o->dump_maps && status != STATUS_USAGE)
         maps_dump(c, r->obj);
@@ -376,6 +377,7 @@ const struct command cmd_run = {
         "\n"
         "  data_in FILE, data_out FILE   the packet, and what became of it\n"
         "  ctx_in FILE, ctx_out FILE     the context: struct xdp_md, struct __sk_buff, pt_regs, a raw record ...\n"
+        "  ctx_size N                    ctx_in holds many contexts of N bytes: run once for each\n"
         "  pcap_in FILE, pcap_out FILE   run over each packet of a capture; write the ones that passed\n"
         "  repeat N                      run N times, report the average\n"
         "  type TYPE                     as another program type, by bpftool's names\n"
@@ -393,7 +395,7 @@ const struct command cmd_run = {
         "  --pid, --tgid, --uid, --gid N, --comm TEXT    the task\n"
         "  --ifindex N                   the interface that packets came in by\n"
         "  --cookie N, --func-ip N       what bpf_get_attach_cookie() and bpf_get_func_ip() say\n"
-        "  --packets N                   stop after so many packets\n"
+        "  --packets N                   stop after so many packets or contexts\n"
         "\n"
         "  --max-insns N                 instructions a run may execute (default 1000000000; 0: no limit)\n"
         "  --checked, --unchecked        check every access (default), or trust the program\n"

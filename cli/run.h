@@ -1,6 +1,7 @@
 /*
- * `skep run`, cut into: options (run_opts.c), one run or many and their report (run.c), packets of a file (pcap.c), map
- * contents in and out (maps.c, pin.c), events (events.c), traps (trap.c), raw programs (raw.c).
+ * `skep run`, cut into: options (run_opts.c), one run or many and their report (run.c), packets of a capture (pcap.c)
+ * and recorded contexts (records.c), which are walks (walk.c), map contents in and out (maps.c, pin.c), events
+ * (events.c), traps (trap.c), raw programs (raw.c).
  */
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
@@ -13,7 +14,7 @@ struct run_opts {
     const char *object, *prog, *type;
     const char *data_in, *data_out, *ctx_in, *ctx_out, *pcap_in, *pcap_out, *mem, *btf, *pin_dir, *kconfig;
     bool raw, dump_maps, time_pcap, has_cpu, has_max;
-    uint64_t repeat, cpus, cpu, max_insns, ifindex, packets;
+    uint64_t repeat, cpus, cpu, max_insns, ifindex, packets, ctx_size;
     struct skep_world world;
     struct skep_exec_opts exec;
     const char **sets, **maps, **events; /* "VAR=VALUE", "NAME=FILE", "[MAP=]TYPE" */
@@ -33,6 +34,7 @@ struct run {
     struct buf trace; /* JSON: lines, each with its NUL */
     struct events *events;
     struct buf ctx_in;
+    uint64_t time; /* of a fixed clock, which goes on from run to run */
     uint64_t runs; /* so far: seeds differ from one to the next */
 };
 
@@ -53,6 +55,11 @@ volatile uint32_t *run_stop_flag(void);
 
 /** Runs the program over the packets of o->pcap_in. @return the status, said. Writes into the open JSON object. */
 int pcap_run(struct run *r);
+
+/* ---- Recorded contexts ---- */
+
+/** Runs the program over the contexts of o->ctx_in, o->ctx_size bytes each. @return the status, said. */
+int records_run(struct run *r);
 
 /* ---- Maps ---- */
 

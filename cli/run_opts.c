@@ -57,7 +57,7 @@ static bool is_words(struct parse *p)
            text_option(p, "ctx_in", &o->ctx_in) || text_option(p, "ctx_out", &o->ctx_out) ||
            text_option(p, "pcap_in", &o->pcap_in) || text_option(p, "pcap_out", &o->pcap_out) ||
            text_option(p, "type", &o->type) || text_option(p, "prog", &o->prog) ||
-           number_option(p, "repeat", INT32_MAX, &o->repeat);
+           number_option(p, "repeat", INT32_MAX, &o->repeat) || number_option(p, "ctx_size", UINT32_MAX, &o->ctx_size);
 }
 
 static bool is_time(struct parse *p)
@@ -180,6 +180,9 @@ static int check_opts(struct cli *c, struct run_opts *o)
         return cli_usage(c, &cmd_run, "pcap_in and data_in or data_out exclude each other");
     if (o->pcap_out && !o->pcap_in)
         return cli_usage(c, &cmd_run, "pcap_out needs pcap_in");
+    if (o->ctx_size && (!o->ctx_in || o->data_in || o->data_out || o->ctx_out || o->pcap_in || o->raw))
+        return cli_usage(c, &cmd_run,
+                         "ctx_size cuts ctx_in into contexts of so many bytes, and goes with nothing else");
     if (o->time_pcap && !o->pcap_in)
         return cli_usage(c, &cmd_run, "--time pcap needs pcap_in");
     if (o->pcap_in && o->ctx_out)

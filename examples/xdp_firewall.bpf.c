@@ -38,6 +38,7 @@ struct event {
     __u16 length;
     enum reason reason;
 };
+const struct event *unused_event __attribute__((unused)); /* puts the type into BTF, so that events are shown by it */
 
 struct vlan {
     __be16 tag;

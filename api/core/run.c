@@ -138,6 +138,7 @@ static int run(struct skep_env *env, const struct code *code, struct skep_run_op
     o->insns_run = insns;
     o->retval = (uint32_t)o->r0;
     o->redirect_ifindex = env->redirect.ifindex;
+    o->time_end = env->clock.now;
     return err;
 }
 

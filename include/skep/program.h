@@ -155,6 +155,7 @@ struct skep_run_opts {
     uint32_t mem_cnt;
     void *user;                /* for the host's helpers: skep_env__user() */
     struct skep_trap *trap;    /* out, when -EFAULT is returned; NULL: not wanted */
+    uint64_t time_end;         /* out: the clock of a world with fix_time after the last run */
     uint32_t redirect_ifindex; /* out: where bpf_redirect() sends the packet, 0: nowhere or through a map */
 };
 

@@ -372,6 +372,18 @@ t "pcap_out that cannot be written" 2 run "$fw" firewall pcap_in "$tmp/four.pcap
 name="a capture from standard input"
 if "$S" -j run "$fw" firewall pcap_in - <"$tmp/four.pcap" | jq -e '.packets == 4' >/dev/null; then pass; else fail "$name" "wrong"; fi
 
+# ---- Recorded contexts ----
+
+head -c 48 /dev/zero >"$tmp/contexts"
+t "recorded contexts" 0 -j run "$perf" start ctx_in "$tmp/contexts" ctx_size 16 --time 100 --time-step 10
+jqs '.contexts == 3 and .bytes == 48 and .verdicts == [{retval: 1, contexts: 3, bytes: 48}]' \
+    '.events | map(.data.time) == [100, 110, 120]'
+t "the same as text" 0 run "$perf" start ctx_in "$tmp/contexts" ctx_size 16 --packets 2
+has "contexts" "100.0%" "total"
+t "no whole number of contexts" 2 run "$perf" start ctx_in "$tmp/contexts" ctx_size 20
+says "48 bytes" "20 bytes"
+t "contexts of what" 2 run "$perf" start ctx_size 20
+
 # ---- Samples, tables ----
 
 t "samples" 0 run "$perf" start --event sample --time 77
