@@ -141,7 +141,8 @@ static void give_up(struct verifier *v, struct checkpoint *c)
 static enum reason visit(struct verifier *v, struct state *s, bool *pruned)
 {
     struct insn_info *info = &v->info[s->insn];
-    bool add = info->force || s->jumps > LONG_HISTORY || (v->jumps_since_save >= MIN_JUMPS && v->insns_since_save >= MIN_INSNS);
+    bool add = info->force || s->jumps > LONG_HISTORY ||
+               (v->jumps_since_save >= MIN_JUMPS && v->insns_since_save >= MIN_INSNS);
     uint32_t here = 0;
     struct checkpoint *next;
 
