@@ -332,6 +332,31 @@ static void a_lock_that_never_opens_can_be_stopped(void **state)
     assert_null(env->spin_lock);
 }
 
+static void waiting_for_a_lock_is_charged(void **state)
+{
+    uint32_t lock = 1;
+
+    (void)state;
+    env->insn_budget = 10000;
+    helper_spin_lock(env, P(&lock), 0, 0, 0, 0);
+    assert_int_equal(env->trap.kind, TRAP_insn_limit);
+    assert_null(env->spin_lock);
+}
+
+static void a_run_does_not_wait_for_itself(void **state)
+{
+    struct map *map = make_map(MAP_TYPE_ARRAY, 4, 8, 1);
+    uint32_t key = 0, lock = 0;
+    uint64_t value = 1;
+
+    (void)state;
+    helper_spin_lock(env, P(&lock), 0, 0, 0, 0);
+    helper_map_update_elem(env, P(map), P(&key), P(&value), MAP_LOCK, 0);
+    assert_int_equal(env->trap.kind, TRAP_deadlock);
+    helper_spin_unlock(env, P(&lock), 0, 0, 0, 0);
+    map_put(map);
+}
+
 static void packet_helpers_refuse_other_contexts(void **state)
 {
     (void)state;
@@ -522,6 +547,8 @@ int main(void)
         TEST(printed_text_reaches_the_world),
         TEST(locks_are_held_once),
         TEST(a_lock_that_never_opens_can_be_stopped),
+        TEST(waiting_for_a_lock_is_charged),
+        TEST(a_run_does_not_wait_for_itself),
         TEST(packet_helpers_refuse_other_contexts),
         TEST(no_skb_helper_trusts_its_context),
         TEST(the_rest_of_a_tunnel_key_reads_back),

@@ -5,6 +5,8 @@
 #include "vm/helpers/helper.h"
 #include <sched.h>
 
+enum { WAIT_COST = 8, TRIES_A_TURN = 64 };
+
 HELPER_BODY(spin_lock)
 {
     uint32_t *lock = helper_ptr(a1);
@@ -14,9 +16,11 @@ HELPER_BODY(spin_lock)
         return env_trap(env, TRAP_deadlock, a1, 4, "%s",
                         env->spin_lock == lock ? "it is taken twice" : "it already holds another lock");
     while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE)) {
-        if (env->stop && *env->stop)
-            return env_trap(env, TRAP_stopped, a1, 4, "while it waited for a lock");
-        if (++tries % 64 == 0)
+        /* Waiting is charged like running: whoever set the word may never clear it. */
+        env->fuel -= WAIT_COST;
+        if (env->fuel < 0 && !env_refuel(env))
+            return 0;
+        if (++tries % TRIES_A_TURN == 0)
             sched_yield();
     }
     env->spin_lock = lock;

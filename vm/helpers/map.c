@@ -22,6 +22,9 @@ HELPER_BODY(map_update_elem)
 
     if (!map->ops->update)
         return helper_refuse(env, no_operation);
+    /* The update would wait for the value's lock, which may be the one that this run holds. */
+    if (a4 & MAP_LOCK && env->spin_lock)
+        return env_trap(env, TRAP_deadlock, 0, 0, "BPF_F_LOCK while it holds a lock");
     return helper_error(map->ops->update(map, helper_ptr(a2), helper_ptr(a3), a4, env->cpu));
 }
 
