@@ -45,8 +45,14 @@ static void refuses_malformed(void **state)
         char where[32];
 
         snprintf(where, sizeof(where), "insn %u:", m->at);
-        assert_int_equal(prog_new(&spec, false, &test_log, &prog), -EINVAL);
-        assert_null(prog);
+        if (m->kind == TRAP_frame_pointer) { /* a fault only where it is reached, as in Linux */
+            assert_int_equal(prog_new(&spec, false, &test_log, &prog), 0);
+            assert_true(prog->insns[m->at].poisoned);
+            prog_put(prog);
+            continue;
+        }
+        if (prog_new(&spec, false, &test_log, &prog) != -EINVAL || prog)
+            fail_msg("case %zu (%s) is not refused", i, m->what);
         if (!strstr(said, m->what) || !strstr(said, where))
             fail_msg("case %zu: '%s' lacks '%s' or '%s'", i, said, m->what, where);
     }

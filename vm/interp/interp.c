@@ -75,6 +75,26 @@ static handler_fn special_of(const struct loop *loop, const struct op *op)
         PAIR_LDX(ROW)
         PAIR_STX(ROW)
 #undef ROW
+#define ROW(n, type)                                                                                                   \
+    case OP_##n##_INDEX: return loop->pairs[PAIR_##n##_INDEX][op->dst][op->src];
+        PAIR_LDX(ROW)
+#undef ROW
+#define ROW(n, bits)                                                                                                   \
+    case OP_##n##bits##_RRR: return loop->pairs[PAIR_##n##bits##_RRR][op->dst][op->src];
+        PAIR_RRR(ROW)
+#undef ROW
+#define ROW(n, bits)                                                                                                   \
+    case OP_##n##bits##_RRK: return loop->pairs[PAIR_##n##bits##_RRK][op->dst][op->src];
+        PAIR_RRK(ROW)
+#undef ROW
+#define ROW(n)                                                                                                         \
+    case OP_##n: return loop->pairs[PAIR_##n][op->dst][op->src];
+        PAIR_FUSED(ROW)
+#undef ROW
+#define ROW(n, bits, source)                                                                                           \
+    case OP_STEP_##n##bits##_##source: return loop->singles[SINGLE_STEP_##n##bits##_##source][op->dst];
+        SINGLE_STEP(ROW)
+#undef ROW
 #define ROW(n, bits)                                                                                                   \
     case ISA_##n##bits##_K: return loop->singles[SINGLE_##n##bits##_K][op->dst];
         SINGLE_ALU(ROW)
