@@ -217,7 +217,7 @@ static int lower(struct skep_object *o, uint32_t i, struct map *const *maps, con
         return log_fail(log, err, "program '%s': cannot be prepared: %s", p->name, strerror(-err));
     for (uint32_t m = 0; m < o->obj->n_maps && !err; m++)
         if (o->maps[m].map && o->maps[m].def->type == MAP_TYPE_PROG_ARRAY && uses_map(prog, m))
-            err = map_claim(&o->maps[m], prog, p->code->engine);
+            err = map_claim(&o->maps[m], p->code);
     return err;
 }
 

@@ -55,6 +55,7 @@ struct skep_map {
     /* PROG_ARRAY: all its users share one program type and engine, that of the first; guarded by the vm's lock. */
     const struct engine *engine;
     uint32_t prog_type;
+    bool checked;
     bool claimed;
 };
 
@@ -79,9 +80,9 @@ void vm_adopt(struct skep_vm *vm, struct map *map);
 void map_use(struct skep_map *map, struct map *used);
 void map_unuse(struct skep_map *map);
 
-/** Notes that a program of this type and engine uses or enters a PROG_ARRAY; fine for any other map. -EINVAL: the map
- *  serves another type or engine already, as in Linux. */
-int map_claim(struct skep_map *map, const struct prog *prog, const struct engine *engine);
+/** Notes that a program uses or enters a PROG_ARRAY; fine for any other map. -EINVAL: the map serves another type,
+ * engine or kind of execution already, as in Linux. */
+int map_claim(struct skep_map *map, const struct code *code);
 
 /** The engine of this name; NULL name: the default. @return NULL: none. */
 const struct engine *engine_find(const char *name);

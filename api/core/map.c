@@ -155,25 +155,27 @@ int skep_map__freeze(struct skep_map *map)
 
 /* ---- Maps that hold things ---- */
 
-int map_claim(struct skep_map *map, const struct prog *prog, const struct engine *engine)
+int map_claim(struct skep_map *map, const struct code *code)
 {
     if (map->def->type != MAP_TYPE_PROG_ARRAY)
         return 0;
-    uint32_t type = prog->type ? prog->type->id : 0;
-    int err = 0;
+    uint32_t type = code->prog->type ? code->prog->type->id : 0;
+    bool fits = true;
     pthread_mutex_lock(&map->vm->lock);
-    if (!map->claimed) {
+    if (map->claimed) {
+        fits = map->engine == code->engine && map->prog_type == type && map->checked == code->opts.checked;
+    } else {
         map->claimed = true;
-        map->engine = engine;
+        map->engine = code->engine;
         map->prog_type = type;
-    } else if (map->engine != engine || map->prog_type != type) {
-        err = -EINVAL;
+        map->checked = code->opts.checked;
     }
     pthread_mutex_unlock(&map->vm->lock);
-    return err ? log_fail(&map->vm->log, err,
-                          "program '%s' does not fit map '%s', whose programs are of another type or engine",
-                          prog->name, map->def->name)
-               : 0;
+    return fits ? 0
+                : log_fail(
+                      &map->vm->log, -EINVAL,
+                      "program '%s' does not fit map '%s', whose programs are of another type or executed otherwise",
+                      code->prog->name, map->def->name);
 }
 
 int skep_map__set_program(struct skep_map *map, uint32_t index, struct skep_program *prog)
@@ -184,7 +186,7 @@ int skep_map__set_program(struct skep_map *map, uint32_t index, struct skep_prog
         return public_err(map_set_thing(map->map, &index, NULL, 0));
     if (!prog->code || prog->vm != map->vm)
         return -EINVAL;
-    int err = map_claim(map, prog->code->prog, prog->code->engine);
+    int err = map_claim(map, prog->code);
     return err ? err : public_err(map_set_thing(map->map, &index, prog->code, 0));
 }
 

@@ -81,7 +81,7 @@ static int load(struct load *l, const struct prog_spec *spec, const struct skep_
         return -ENOMEM;
     err = program_lower(l->vm, l->prog, l->maps, opts->exec, &l->vm->log, &l->out->code);
     for (uint32_t i = 0; !err && i < opts->map_cnt; i++)
-        err = map_claim(opts->maps[i], l->prog, l->out->code->engine);
+        err = map_claim(opts->maps[i], l->out->code);
     return err;
 }
 

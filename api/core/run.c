@@ -85,7 +85,8 @@ static void open_in_place(struct skep_env *env, const struct skep_run_opts *o)
     env->ctx = (void *)o->data_in;
     env->ctx_size = o->data_size_in;
     env->ctx_layout = NULL;
-    memset(&env->packet, 0, sizeof(env->packet));
+    env->packet.data = env->packet.data_end = env->packet.data_meta = NULL; /* the buffer stays for later runs */
+    env->skb = NULL;
     env_forget_mem(env);
 }
 

@@ -411,6 +411,12 @@ static void maps_hold_maps_and_programs(void **state)
     assert_int_equal(skep_program__run(caller, &opts), 0);
     assert_int_equal(opts.retval, 5);
     assert_int_equal(skep_map__set_program(table, 1, other), -EINVAL);
+    SKEP_OPTS(skep_exec_opts, exec, .unchecked = true);
+    SKEP_OPTS(skep_prog_load_opts, trusting, .exec = &exec);
+    struct skep_program *unchecked = skep_prog_load(vm, XDP, "unchecked", NULL, target, N(target), &trusting);
+    assert_non_null(unchecked);
+    assert_int_equal(skep_map__set_program(table, 1, unchecked), -EINVAL);
+    skep_program__free(unchecked);
     assert_int_equal(skep_map__set_program(table, 9, callee), -E2BIG);
     assert_int_equal(skep_map__set_program(table, 1, callee), 0);
     assert_int_equal(skep_program__run(caller, &opts), 0);
