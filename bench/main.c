@@ -39,7 +39,8 @@ static const struct way {
     {"interp", OURS, {.opts = CODE_OPT_ALL}, false},
     {"plain", OURS, {.opts = 0}, false},
     {"checked", OURS, {.checked = true, .opts = CODE_OPT_ALL}, false},
-    {"counted", OURS, {.opts = CODE_OPT_ALL, .count_insns = true}, true},
+    {"special", OURS, {.opts = CODE_OPT_SPECIAL}, true},
+    {"fuse", OURS, {.opts = CODE_OPT_FUSE}, true},
     {"chk-plain", OURS, {.checked = true}, true},
 };
 enum { N_WAYS = sizeof(ways) / sizeof(ways[0]), INTERP = 2, CHECKED = 4 };
@@ -50,7 +51,9 @@ struct settings {
 };
 
 struct result {
-    double least; /* seconds; 0: not run this way */
+    double time; /* seconds; 0: not run this way */
+    double *samples;
+    unsigned n;
     struct code *code;
     int fd;
 };
@@ -146,7 +149,7 @@ static bool run_ours(struct skep_env *env, const struct code *code, const struct
     return false;
 }
 
-/* Runs once and keeps the time when it is the least so far. @return false when the result is wrong. */
+/* Runs once and keeps the time. @return false when the result is wrong. */
 static bool run_once(const struct way *way, struct result *result, struct skep_env *env, const struct bench_prog *prog,
                      unsigned char *mem)
 {
@@ -173,17 +176,19 @@ static bool run_once(const struct way *way, struct result *result, struct skep_e
                 memcmp(mem, reference.expected, prog->size) ? ", and leaves other memory" : "");
         return false;
     }
-    if (!result->least || time < result->least)
-        result->least = time;
+    result->samples[result->n++] = time;
     return true;
 }
 
 static bool open_way(const struct way *way, struct result *result, const struct bench_prog *prog,
-                     const struct bench_memory *memory)
+                     const struct bench_memory *memory, const struct settings *set)
 {
     char why[400];
 
     result->fd = -1;
+    result->samples = calloc((size_t)set->rounds * set->warm, sizeof(result->samples[0]));
+    if (!result->samples)
+        return false;
     switch (way->how) {
     case NATIVE: return true;
     case OURS: return (result->code = lower(prog, &way->opts)) != NULL;
@@ -198,8 +203,20 @@ static bool open_way(const struct way *way, struct result *result, const struct 
     return false;
 }
 
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return x < y ? -1 : x > y;
+}
+
 static void close_way(struct result *result)
 {
+    if (result->n) {
+        qsort(result->samples, result->n, sizeof(result->samples[0]), by_value);
+        result->time = result->samples[result->n / 8];
+    }
+    free(result->samples);
     if (result->code)
         code_put(result->code);
     if (result->fd >= 0)
@@ -218,7 +235,7 @@ static bool measure(const struct bench_prog *prog, struct result *results, const
     memcpy(reference.expected, memory->base, prog->size);
     for (unsigned w = 0; w < N_WAYS; w++) {
         results[w].fd = -1;
-        open[w] = (!ways[w].extra || set->extras) && open_way(&ways[w], &results[w], prog, memory);
+        open[w] = (!ways[w].extra || set->extras) && open_way(&ways[w], &results[w], prog, memory, set);
         if (ways[w].how == OURS && !open[w] && (!ways[w].extra || set->extras))
             good = false;
     }
@@ -226,7 +243,7 @@ static bool measure(const struct bench_prog *prog, struct result *results, const
         for (unsigned w = turn % N_WAYS, run = 0; open[w] && run < set->warm; run++)
             if (!run_once(&ways[w], &results[w], env, prog, memory->base)) {
                 open[w] = good = false;
-                results[w].least = 0;
+                results[w].n = 0;
             }
     for (unsigned w = 0; w < N_WAYS; w++)
         close_way(&results[w]);
@@ -254,16 +271,16 @@ static void print_head(bool extras)
 
 static double ratio_of(const struct result *results, unsigned w)
 {
-    return results[0].least > 0 ? results[w].least / results[0].least : 0;
+    return results[0].time > 0 ? results[w].time / results[0].time : 0;
 }
 
 static void print_row(const struct bench_prog *prog, const struct result *results, bool extras)
 {
-    printf("%-15s %-16s %6u %10.1f", prog->name, prog->kind, prog->n_insns, results[0].least * 1e6);
+    printf("%-15s %-16s %6u %10.1f", prog->name, prog->kind, prog->n_insns, results[0].time * 1e6);
     for (unsigned w = 1; w < N_WAYS; w++)
         if (!ways[w].extra || extras)
             print_ratio(ratio_of(results, w));
-    print_ratio(results[INTERP].least > 0 ? results[CHECKED].least / results[INTERP].least : 0);
+    print_ratio(results[INTERP].time > 0 ? results[CHECKED].time / results[INTERP].time : 0);
     printf("\n");
     fflush(stdout);
 }
@@ -328,7 +345,7 @@ static int run_all(char *const *names, const struct bench_memory *memory, const 
     struct skep_env *env = env_new();
     bool good = env != NULL;
 
-    printf("CPU time over native code of clang-19 -O2 without vectors; least of %u interleaved rounds of %u.\n",
+    printf("CPU time over native code of clang-19 -O2 without vectors; the least of %u interleaved rounds of %u.\n",
            set->rounds, set->warm);
     if (memory->arena < 0)
         printf("kernel: not measured: %s\n", memory->why_not);
@@ -344,8 +361,8 @@ static int run_all(char *const *names, const struct bench_memory *memory, const 
         print_row(&progs[i], results, set->extras);
         for (unsigned w = 1; w < N_WAYS; w++)
             summarise(&sums[w], ratio_of(results, w));
-        if (results[INTERP].least > 0)
-            summarise(&sums[N_WAYS], results[CHECKED].least / results[INTERP].least);
+        if (results[INTERP].time > 0)
+            summarise(&sums[N_WAYS], results[CHECKED].time / results[INTERP].time);
     }
     print_summary(sums, set->extras);
     if (env)
