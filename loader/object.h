@@ -14,60 +14,60 @@
 
 /* What stands in a map before any program runs. */
 struct object_map_init {
-    uint32_t key;                        /* index */
-    int32_t map, prog;                   /* map-in-map: an object map's index; PROG_ARRAY: a program's index; -1 */
+    uint32_t key;      /* index */
+    int32_t map, prog; /* map-in-map: an object map's index; PROG_ARRAY: a program's index; -1 */
 };
 
 struct object_map {
-    struct map_def def;       /* as the object says; a PERF_EVENT_ARRAY of 0 entries has one a CPU, which its creator knows */
-    const char *section;      /* ".maps", ".rodata", ... */
+    struct map_def def; /* as the object says; a PERF_EVENT_ARRAY of 0 entries has one a CPU, which its creator knows */
+    const char *section; /* ".maps", ".rodata", ... */
     const char *pin_name;
-    bool internal;            /* a data section */
-    bool autocreate;          /* the user may clear it before loading */
-    void *data;               /* internal maps: initial contents, def.value_size bytes (may be edited before load); else NULL */
-    uint32_t datasec_id;      /* BTF of a data section; 0: none */
+    bool internal;   /* a data section */
+    bool autocreate; /* the user may clear it before loading */
+    void *data;      /* internal maps: initial contents, def.value_size bytes (may be edited before load); else NULL */
+    uint32_t datasec_id; /* BTF of a data section; 0: none */
     const struct object_map_init *init;
     uint32_t n_init;
 };
 
-struct object_var {           /* a global variable */
+struct object_var { /* a global variable */
     const char *name, *section;
-    uint32_t map;             /* index of its map */
+    uint32_t map; /* index of its map */
     uint32_t off, size;
-    uint32_t btf_id;          /* its type, 0: none */
+    uint32_t btf_id; /* its type, 0: none */
     bool is_static, weak;
 };
 
-struct object_kconfig {       /* extern of .kconfig; its value is patched into the map's data at open */
+struct object_kconfig { /* extern of .kconfig; its value is patched into the map's data at open */
     const char *name;
     bool weak, found;
 };
 
-struct object_reloc {         /* for `skep show` */
+struct object_reloc { /* for `skep show` */
     const char *section;
     uint32_t insn;
-    const char *kind;         /* "map", "data", "call", "func", "extern", or a CO-RE kind such as "field_byte_offset" */
-    const char *symbol;       /* name or CO-RE spec as text */
+    const char *kind;   /* "map", "data", "call", "func", "extern", or a CO-RE kind such as "field_byte_offset" */
+    const char *symbol; /* name or CO-RE spec as text */
     bool resolved;
-    uint64_t value;           /* CO-RE: what it became */
+    uint64_t value; /* CO-RE: what it became */
 };
 
 struct object_prog {
     const char *name, *section;
-    const struct section_def *sec;     /* NULL: the section name means nothing to libbpf */
+    const struct section_def *sec; /* NULL: the section name means nothing to libbpf */
     const char *target;
-    uint32_t type, attach_type;        /* may be changed before linking */
-    bool autoload;                     /* false for SEC("?...") */
-    uint32_t n_insns;                  /* after linking: with its subprograms */
-    struct prog *prog;                 /* after object_link(); NULL when not autoload or failed */
+    uint32_t type, attach_type; /* may be changed before linking */
+    bool autoload;              /* false for SEC("?...") */
+    uint32_t n_insns;           /* after linking: with its subprograms */
+    struct prog *prog;          /* after object_link(); NULL when not autoload or failed */
 };
 
 struct object {
     struct arena arena;
-    const char *name, *path;    /* name as libbpf makes it, path as given */
-    const char *license;        /* "" when there is no license section */
+    const char *name, *path; /* name as libbpf makes it, path as given */
+    const char *license;     /* "" when there is no license section */
     uint32_t kern_version;
-    struct btf *btf;            /* NULL: none */
+    struct btf *btf; /* NULL: none */
     struct object_map *maps;
     uint32_t n_maps;
     struct object_prog *progs;
@@ -78,27 +78,29 @@ struct object {
     uint32_t n_kconfig;
     struct object_reloc *relocs;
     uint32_t n_relocs;
-    struct object_elf *elf;     /* what linking still needs; loader's own */
+    struct object_elf *elf; /* what linking still needs; loader's own */
 };
 
 struct object_open_opts {
-    const char *name;              /* NULL: from the path */
-    const char *kconfig;           /* extra CONFIG_X=y lines that override the system's; NULL: none */
-    size_t max_size;               /* of the file; 0: 256 MiB */
+    const char *name;    /* NULL: from the path */
+    const char *kconfig; /* extra CONFIG_X=y lines that override the system's; NULL: none */
+    size_t max_size;     /* of the file; 0: 256 MiB */
 };
 
 struct object_link_opts {
-    /* Types to relocate CO-RE against: target when given; else btf_path; else the running kernel's when something needs it
-     * and it is there; else the object's own. */
+    /* Types to relocate CO-RE against: target when given; else btf_path; else the running kernel's when something needs
+     * it and it is there; else the object's own. */
     const struct btf *target;
     const char *btf_path;
     const struct helper_set *helpers;
-    uint64_t (*ksym)(void *ctx, const char *name, bool *found); /* addresses of extern variables; NULL: /proc/kallsyms */
+    uint64_t (*ksym)(void *ctx, const char *name,
+                     bool *found); /* addresses of extern variables; NULL: /proc/kallsyms */
     void *ksym_ctx;
     bool lenient;
 };
 
-/** Reads an ELF file. @return 0 and *out; -EINVAL and a message for what is no BPF object, -ENOENT and the like, -E2BIG. */
+/** Reads an ELF file. @return 0 and *out; -EINVAL and a message for what is no BPF object, -ENOENT and the like,
+ * -E2BIG. */
 int object_open_file(const char *path, const struct object_open_opts *opts, const struct log *log, struct object **out);
 int object_open_mem(const void *data, size_t size, const char *name, const struct object_open_opts *opts,
                     const struct log *log, struct object **out);

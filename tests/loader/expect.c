@@ -294,14 +294,13 @@ static const struct {
     bool needs_object;
     bool (*check)(struct want *w);
 } checks[] = {
-    {"expect-prog", 3, true, check_prog},    {"expect-map", 5, true, check_map},
-    {"expect-inner", 5, true, check_inner},  {"expect-lock", 2, true, check_lock},
-     {"expect-init", 3, true, check_init},
-    {"expect-var", 3, true, check_var},      {"expect-data", 2, true, check_data},
-    {"expect-reloc", 3, true, check_reloc},  {"expect-func", 3, true, check_func},
-    {"expect-line", 2, true, check_line},    {"result", 2, true, check_result},
-    {"trap", 2, true, check_trap},           {"expect-warn", 1, false, check_warn},
-    {"expect-error", 1, false, check_error},
+    {"expect-prog", 3, true, check_prog},   {"expect-map", 5, true, check_map},
+    {"expect-inner", 5, true, check_inner}, {"expect-lock", 2, true, check_lock},
+    {"expect-init", 3, true, check_init},   {"expect-var", 3, true, check_var},
+    {"expect-data", 2, true, check_data},   {"expect-reloc", 3, true, check_reloc},
+    {"expect-func", 3, true, check_func},   {"expect-line", 2, true, check_line},
+    {"result", 2, true, check_result},      {"trap", 2, true, check_trap},
+    {"expect-warn", 1, false, check_warn},  {"expect-error", 1, false, check_error},
 };
 
 static void check_one(struct want *w, struct counts *counts)
