@@ -293,6 +293,17 @@ void kernel_run(const struct test *test, struct arena *arena, struct outcome *o)
         close(k.fds[--k.n_fds]);
 }
 
+bool kernel_accepts(const struct test *test, struct arena *arena, const char **why)
+{
+    struct kernel k = {.test = test, .arena = arena};
+    bool ok = make_maps(&k) && load(&k, test) >= 0;
+
+    *why = k.failure;
+    while (k.n_fds)
+        close(k.fds[--k.n_fds]);
+    return ok;
+}
+
 const char *kernel_refuses(void)
 {
     const struct skep_insn insns[] = {isa_encode(ISA_MOV64_K, 0, 0, 0, 0), isa_encode(ISA_EXIT, 0, 0, 0, 0)};

@@ -175,6 +175,28 @@ static void run_random(struct session *s, uint64_t seed, uint64_t count)
     }
 }
 
+/* Is one garbage program treated as it must be? What our verifier accepts may not trap, and Linux must accept it too.
+ */
+static bool garbage_is_fine(struct session *s, const struct test *t, struct arena *arena, uint64_t *traps)
+{
+    bool accepted = s->verify && verifier_accepts(t, arena);
+    const char *why = NULL;
+    enum trap_kind trap;
+
+    if (s->verify && !accepted)
+        return true;
+    if (s->kernel && !kernel_accepts(t, arena, &why)) {
+        printf("garbage %s: we accept it, Linux does not: %s\n", t->name, why);
+        return false;
+    }
+    trap = engines_survive(t);
+    traps[trap]++;
+    if (!accepted || trap == TRAP_none || trap == TRAP_insn_limit)
+        return true;
+    printf("garbage %s: accepted, but traps: %s\n", t->name, trap_name(trap));
+    return false;
+}
+
 static void run_garbage(struct session *s, uint64_t seed, uint64_t count)
 {
     uint64_t traps[TRAP_KIND_COUNT] = {0};
@@ -185,11 +207,17 @@ static void run_garbage(struct session *s, uint64_t seed, uint64_t count)
 
         if (s->verbose)
             printf("seed %llu\n", (unsigned long long)seed), fflush(stdout);
-        if (random_garbage(seed, &arena, &test)) {
-            traps[engines_survive(&test)]++;
+        if (!random_garbage(seed, &arena, &test)) {
+            s->failed++;
+        } else if (garbage_is_fine(s, &test, &arena, traps)) {
             s->passed++;
         } else {
+            struct buf text = {0};
+
             s->failed++;
+            random_show(&test, &text);
+            fputs(buf_text(&text), stdout);
+            buf_free(&text);
         }
         arena_free(&arena);
     }

@@ -36,6 +36,12 @@ void kernel_run(const struct test *test, struct arena *arena, struct outcome *ou
 /** Shows a test to the verifier; outcome says only why it failed or was skipped. */
 void verifier_run(const struct test *test, struct arena *arena, struct outcome *outcome);
 
+/** Does the verifier accept it? */
+bool verifier_accepts(const struct test *test, struct arena *arena);
+
+/** Does Linux load it? *why: its last words when not; memory of the arena. */
+bool kernel_accepts(const struct test *test, struct arena *arena, const char **why);
+
 /** A log that keeps the first error in memory of the arena: *ctx is a struct keeper. */
 struct keeper {
     struct arena *arena;
