@@ -45,6 +45,8 @@ static unsigned successors(const struct insn *insn, uint32_t at, uint32_t out[2]
 
 static void mark_points(struct verifier *v, const struct insn *insn, uint32_t at)
 {
+    if (insn->poisoned) /* its target may be anything */
+        return;
     if (is_branch(insn)) {
         v->info[at].prune_point = true;
         v->info[insn->target].prune_point = true;
