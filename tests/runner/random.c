@@ -506,7 +506,9 @@ static void garbage(struct maker *m, const struct test *t)
     if (op == ISA_CALL_HELPER || below(m, 16) == 0) {
         put(m, ISA_CALL_HELPER, 0, 0, 0, below(m, 220));
     } else if (below(m, 12) == 0) {
-        put(m, below(m, 2) ? ISA_LD_MAP_IDX : ISA_LD_MAP_IDX_VALUE, below(m, 6), 0, 0, below(m, t->n_maps));
+        bool of_value = below(m, 2); /* only the first map has a value that an instruction may name */
+
+        put(m, of_value ? ISA_LD_MAP_IDX_VALUE : ISA_LD_MAP_IDX, below(m, 6), 0, 0, of_value ? 0 : below(m, t->n_maps));
         m->insns[m->n++] = (struct skep_insn){0};
     } else if (below(m, 12) == 0) {
         put(m, ISA_MOV64_X, below(m, 6), 10, 0, 0);
@@ -532,7 +534,7 @@ bool random_garbage(uint64_t seed, struct arena *arena, struct test *t)
 
     *t = (struct test){
         .file = "garbage", .line = 1, .trap = TRAP_bad_insn, .type = type ? prog_type_by_name(type) : NULL};
-    add_map(t, "array", MAP_TYPE_ARRAY, 4, 16, 4);
+    add_map(t, "array", MAP_TYPE_ARRAY, 4, 16, 1);
     add_map(t, "hash", MAP_TYPE_HASH, 4, 8, 4);
     add_map(t, "lru", MAP_TYPE_LRU_HASH, 8, 8, 4);
     add_map(t, "progs", MAP_TYPE_PROG_ARRAY, 4, 4, 4);
@@ -545,7 +547,10 @@ bool random_garbage(uint64_t seed, struct arena *arena, struct test *t)
     else
         t->ctx = bytes;
     put(&m, ISA_MOV64_X, 6, 1, 0, 0);
-    for (uint32_t n = 4 + below(&m, 60); n; n--)
+    for (unsigned r = 0; r < 10 && below(&m, 4); r++) /* what was never written may not be read */
+        if (r != 1 && r != 6)
+            put(&m, ISA_MOV64_K, r, 0, 0, (int32_t)value(&m));
+    for (uint32_t n = 1 + below(&m, below(&m, 2) ? 6 : 60); n; n--)
         garbage(&m, t);
     put(&m, ISA_EXIT, 0, 0, 0, 0);
     t->n_insns = m.n;

@@ -23,7 +23,7 @@ static int make(const struct test *test, const struct log *log, struct prog **ou
 
     for (uint32_t i = 0; i < test->n_maps; i++)
         defs[i] = &test->maps[i];
-    return prog_new(&spec, true, log, out);
+    return prog_new(&spec, test->error != NULL, log, out);
 }
 
 static void compare(const struct test *test, const struct verify_result *r, struct outcome *o, struct arena *arena)
