@@ -1,7 +1,7 @@
 /*
- * The life of code. References are counted; a count of zero is final: code_get() refuses from then on, so that a program
- * array that is read without a lock never revives what is going away. Runs borrow code under their epoch, so the memory
- * goes when every run that might have seen it has ended.
+ * The life of code. References are counted; a count of zero is final: code_get() refuses from then on, so that a
+ * program array that is read without a lock never revives what is going away. Runs borrow code under their epoch, so
+ * the memory goes when every run that might have seen it has ended.
  */
 #include "vm/code.h"
 #include "vm/epoch.h"

@@ -1,8 +1,8 @@
 /*
  * Code: a program (and its facts, if there are any) made executable for one instance: maps, helpers and context fields
- * resolved to addresses. Immutable after lowering; run by any number of threads; freed an epoch after its last reference
- * goes. Level 0 keeps one operation a slot, registers as themselves and the stack in memory. Above it each optimisation
- * is a pass that rewrites ops and can be switched off by itself (enum code_opt).
+ * resolved to addresses. Immutable after lowering; run by any number of threads; freed an epoch after its last
+ * reference goes. Level 0 keeps one operation a slot, registers as themselves and the stack in memory. Above it each
+ * optimisation is a pass that rewrites ops and can be switched off by itself (enum code_opt).
  */
 #ifndef VM_CODE_H
 #define VM_CODE_H
@@ -15,19 +15,19 @@ struct skep_env;
 struct code;
 
 enum code_opt {
-    CODE_OPT_FUSE = 1 << 0,   /* several instructions into one operation */
-    CODE_OPT_FACTS = 1 << 1,  /* use facts */
-    CODE_OPT_INLINE = 1 << 2, /* frequent helpers as operations (array lookup, clock, cpu) */
+    CODE_OPT_FUSE = 1 << 0,    /* several instructions into one operation */
+    CODE_OPT_FACTS = 1 << 1,   /* use facts */
+    CODE_OPT_INLINE = 1 << 2,  /* frequent helpers as operations (array lookup, clock, cpu) */
     CODE_OPT_SPECIAL = 1 << 3, /* interpreter: handlers for each choice of registers */
     CODE_OPT_ALL = 15,
 };
 
 struct code_opts {
-    bool checked;        /* every access is looked up before it is made */
-    uint32_t opts;       /* CODE_OPT_* */
-    bool count_insns;    /* honour env's instruction budget also when unchecked */
-    bool traced;         /* env->on_insn sees every instruction; implies checked, and opts 0 */
-    const char *engine;  /* "interp" or NULL for the default */
+    bool checked;       /* every access is looked up before it is made */
+    uint32_t opts;      /* CODE_OPT_* */
+    bool count_insns;   /* honour env's instruction budget also when unchecked */
+    bool traced;        /* env->on_insn sees every instruction; implies checked, and opts 0 */
+    const char *engine; /* "interp" or NULL for the default */
 };
 
 /* An engine makes code runnable and runs it. */
@@ -50,7 +50,7 @@ enum op_kind {
 
 /* One operation. */
 struct op {
-    uint16_t kind;   /* enum isa_op or enum op_kind */
+    uint16_t kind; /* enum isa_op or enum op_kind */
     uint16_t dst, src, aux;
     int32_t off;
     uint32_t target; /* jumps and local calls: index of an op */
@@ -68,14 +68,14 @@ struct code {
     uint32_t id;   /* as its creator numbers programs; what a host reads from a PROG_ARRAY */
     uint32_t refs; /* atomic */
     struct prog *prog;
-    struct map **maps;         /* the instance's maps in prog->maps order, with references; NULL entries where unused */
+    struct map **maps; /* the instance's maps in prog->maps order, with references; NULL entries where unused */
     struct op *ops;
-    uint32_t *slot;            /* the slot that each op came from */
-    uint32_t n_ops;            /* the last is a trap, for control that ran past the last instruction */
+    uint32_t *slot;                /* the slot that each op came from */
+    uint32_t n_ops;                /* the last is a trap, for control that ran past the last instruction */
     const struct helper **helpers; /* those that it calls; op.aux is an index */
     uint32_t n_helpers;
-    struct arena arena;        /* ops and what they refer to */
-    struct code_func *funcs;   /* in prog->funcs order */
+    struct arena arena;      /* ops and what they refer to */
+    struct code_func *funcs; /* in prog->funcs order */
     uint32_t n_funcs;
     const struct engine *engine;
     void *engine_data;

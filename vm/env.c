@@ -1,7 +1,7 @@
 /*
  * The life of a run. Between runs an environment holds nothing: no reference, no lock, no noted inner map, no window.
- * env_run() is the only place that begins and ends a run; whatever the outcome, what the run acquired is released there,
- * in the reverse order, before the epoch is left.
+ * env_run() is the only place that begins and ends a run; whatever the outcome, what the run acquired is released
+ * there, in the reverse order, before the epoch is left.
  */
 #include "vm/env.h"
 #include "vm/ctx/ctx.h"

@@ -1,7 +1,7 @@
 /*
  * The environment of a run: everything that a running program may ask of the world, and everything that the run holds.
- * One environment serves one run at a time, on one thread, as one virtual CPU; its owner prepares it once and may run it
- * many times. Helpers get it as their first argument. Nothing of a run lives anywhere else.
+ * One environment serves one run at a time, on one thread, as one virtual CPU; its owner prepares it once and may run
+ * it many times. Helpers get it as their first argument. Nothing of a run lives anywhere else.
  *
  * What the world says (clock, random, task, output) is set by the owner before a run and read by helpers; what the run
  * holds (references, locks, frames) is empty before and after each run.
@@ -20,30 +20,37 @@ struct env_mem {
     uint64_t guest;
     unsigned char *host;
     uint64_t size;
-    uint8_t access;  /* ENV_READ | ENV_WRITE */
-    uint8_t kind;    /* enum env_mem_kind */
+    uint8_t access; /* ENV_READ | ENV_WRITE */
+    uint8_t kind;   /* enum env_mem_kind */
     const char *name;
 };
 
 enum { ENV_READ = 1, ENV_WRITE = 2, ENV_DIRECT = 4 /* programs may load it themselves, not only through probe_read */ };
 
 enum env_mem_kind {
-    ENV_MEM_NONE, ENV_MEM_STACK, ENV_MEM_CTX, ENV_MEM_PACKET, ENV_MEM_MAP, ENV_MEM_RECORD, ENV_MEM_RAW, ENV_MEM_KERNEL,
+    ENV_MEM_NONE,
+    ENV_MEM_STACK,
+    ENV_MEM_CTX,
+    ENV_MEM_PACKET,
+    ENV_MEM_MAP,
+    ENV_MEM_RECORD,
+    ENV_MEM_RAW,
+    ENV_MEM_KERNEL,
     ENV_MEM_USER,
 };
 
 /* What a run acquired and must release. */
 struct env_ref {
     uint64_t addr;
-    uint64_t size;      /* of memory that comes with it, 0 for none */
-    void *owner;        /* the map, ... */
+    uint64_t size;                                              /* of memory that comes with it, 0 for none */
+    void *owner;                                                /* the map, ... */
     void (*release)(struct skep_env *env, struct env_ref *ref); /* what a trap does */
 };
 
 enum { ENV_MAX_REFS = 32, ENV_MEM_CACHE = 4, ENV_MAX_MEMS = 64, ENV_WINDOWS = 64, ENV_MAX_INNER = 256 };
 
-/* What checked code found out about the operations that share this window: an access of their size, in their way, may be
- * made at the address itself when address - base < limit. limit 0: nothing is known. */
+/* What checked code found out about the operations that share this window: an access of their size, in their way, may
+ * be made at the address itself when address - base < limit. limit 0: nothing is known. */
 struct env_window {
     uint64_t base, limit;
 };
@@ -74,39 +81,39 @@ struct env_task {
 
 /* Time as programs see it. */
 struct env_clock {
-    bool fixed;       /* false: the host's clocks */
-    uint64_t now;     /* ns since boot, when fixed */
-    uint64_t step;    /* ns added by each reading, when fixed */
+    bool fixed;           /* false: the host's clocks */
+    uint64_t now;         /* ns since boot, when fixed */
+    uint64_t step;        /* ns added by each reading, when fixed */
     int64_t realtime_off; /* added for wall-clock helpers, when fixed */
 };
 
 struct skep_env {
     /* The run. */
-    const struct code *code;      /* what runs now; changes with tail calls */
+    const struct code *code; /* what runs now; changes with tail calls */
     struct trap trap;
     bool checked;
     uint32_t cpu;
     uint32_t tail_calls;
-    uint32_t frame;               /* local call depth, 0 in the entry */
-    uint64_t insn_budget;         /* instructions left when they are counted; UINT64_MAX: no limit */
-    uint64_t insns_run;           /* taken from the budget so far */
-    int64_t fuel;                 /* the part of the budget that was taken and not yet used */
-    uint32_t last_slot;           /* of the exit that ended the run */
-    volatile uint32_t *stop;      /* another thread sets it to end the run; NULL: none */
+    uint32_t frame;          /* local call depth, 0 in the entry */
+    uint64_t insn_budget;    /* instructions left when they are counted; UINT64_MAX: no limit */
+    uint64_t insns_run;      /* taken from the budget so far */
+    int64_t fuel;            /* the part of the budget that was taken and not yet used */
+    uint32_t last_slot;      /* of the exit that ended the run */
+    volatile uint32_t *stop; /* another thread sets it to end the run; NULL: none */
     struct epoch_slot *epoch;
 
     /* The context: what r1 points to. ctx_layout NULL: raw. */
     void *ctx;
-    uint32_t ctx_size;            /* what the program may see of it */
+    uint32_t ctx_size; /* what the program may see of it */
     const struct ctx_layout *ctx_layout;
     struct env_packet packet;
-    struct skb *skb;              /* what only the skb helpers know (vm/ctx/skb.h); NULL: the context is no skb */
-    struct ctx_store *ctx_store;  /* the contexts' buffers, kept between runs; ctx_drop() gives them back */
+    struct skb *skb;             /* what only the skb helpers know (vm/ctx/skb.h); NULL: the context is no skb */
+    struct ctx_store *ctx_store; /* the contexts' buffers, kept between runs; ctx_drop() gives them back */
 
     /* What it holds. */
     struct env_ref refs[ENV_MAX_REFS];
     uint32_t n_refs;
-    void *spin_lock;              /* held, or NULL */
+    void *spin_lock; /* held, or NULL */
 
     /* Memory besides stack, context, packet and maps: raw memory, records, kernel and user memory. */
     struct env_mem mems[ENV_MAX_MEMS];
@@ -114,30 +121,36 @@ struct skep_env {
     struct env_mem cache[ENV_MEM_CACHE]; /* map values seen last by env_find_mem */
     uint32_t cache_next;
     struct env_window windows[ENV_WINDOWS]; /* emptied, as the cache is, when the packet moves or memory goes */
-    struct map *inner[ENV_MAX_INNER]; /* maps that lookups in maps of maps gave this run, the last ENV_MAX_INNER of them */
-    uint32_t n_inner;             /* how many were ever noted in this run */
+    struct map
+        *inner[ENV_MAX_INNER]; /* maps that lookups in maps of maps gave this run, the last ENV_MAX_INNER of them */
+    uint32_t n_inner;          /* how many were ever noted in this run */
     const struct env_mem *world_mems; /* more of them, sorted by guest, borrowed */
     uint32_t n_world_mems;
 
     /* The world. */
     struct env_clock clock;
-    uint64_t random;              /* state of the generator */
-    bool random_fixed;            /* seeded: the sequence repeats */
+    uint64_t random;   /* state of the generator */
+    bool random_fixed; /* seeded: the sequence repeats */
     struct env_task task;
     uint32_t n_cpus;
     struct env_output out;
     uint64_t attach_cookie, func_ip;
     uint64_t cgroup_id, netns_cookie, socket_cookie;
-    int32_t retval;               /* what bpf_get_retval and bpf_set_retval speak of */
-    void *user;                   /* the host's, for its own helpers */
-    struct buf scratch;           /* for formatting */
+    int32_t retval;     /* what bpf_get_retval and bpf_set_retval speak of */
+    void *user;         /* the host's, for its own helpers */
+    struct buf scratch; /* for formatting */
 
     /* Seen before each instruction in level-0 code (opts 0); NULL: none. regs: r0..r10. */
     void (*on_insn)(struct skep_env *env, void *ctx, uint32_t slot, const uint64_t *regs);
     void *on_insn_ctx;
 
     /* Redirects and the like, read by whoever ran it. */
-    struct { uint32_t ifindex; uint64_t flags; void *map; uint64_t key; } redirect;
+    struct {
+        uint32_t ifindex;
+        uint64_t flags;
+        void *map;
+        uint64_t key;
+    } redirect;
 
     /* The stack: PROG_MAX_FRAMES frames, the entry's on top. */
     _Alignas(16) unsigned char stack[PROG_MAX_FRAMES * PROG_STACK_FRAME];
@@ -172,8 +185,8 @@ void *env_find_mem(struct skep_env *env, uint64_t addr, uint64_t size, unsigned 
 /** Notes the trap that fits a refused access: out of bounds, read-only, null pointer, with what lies near. */
 uint64_t env_trap_mem(struct skep_env *env, uint64_t addr, uint64_t size, unsigned access);
 
-/** Memory that probe_read and the like may copy from: kernel or user memory of the world, and whatever the program itself
- *  may touch. NULL: -EFAULT for the helper. */
+/** Memory that probe_read and the like may copy from: kernel or user memory of the world, and whatever the program
+ * itself may touch. NULL: -EFAULT for the helper. */
 const void *env_probe(struct skep_env *env, uint64_t addr, uint64_t size, enum env_mem_kind kind);
 
 /** As env_find_mem(); when the memory stands where the program thinks it stands, also fills in the window, so that the
@@ -192,7 +205,8 @@ void env_note_result(struct skep_env *env, const struct helper *helper, const ui
 /** Is this the address of a map that the program may name (its own maps, and maps inside its maps)? */
 struct map *env_find_map(struct skep_env *env, uint64_t addr);
 
-/** Notes that a resource was acquired. @return false when there are too many (the helper then fails as for no memory). */
+/** Notes that a resource was acquired. @return false when there are too many (the helper then fails as for no memory).
+ */
 bool env_ref_add(struct skep_env *env, struct env_ref ref);
 /** The reference with this address, or NULL. */
 struct env_ref *env_ref_find(struct skep_env *env, uint64_t addr);
@@ -201,7 +215,8 @@ void env_ref_drop(struct skep_env *env, struct env_ref *ref);
 /** Empties the cache of regions; whoever moves the packet or frees memory calls it. */
 void env_forget_mem(struct skep_env *env);
 
-/** Takes another part of the budget as fuel, once that went below 0; notices the stop flag. @return false with a trap. */
+/** Takes another part of the budget as fuel, once that went below 0; notices the stop flag. @return false with a trap.
+ */
 bool env_refuel(struct skep_env *env);
 
 /** The lowest address of the frames that are in use; the highest is the end of env->stack. */

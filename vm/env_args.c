@@ -1,10 +1,10 @@
 /*
- * Arguments of helpers under checked execution: a body sees only what its row promises, so that it needs no checks of its
- * own. Every kind of argument is judged by one function here. The row's kinds come in Linux's order: memory is followed
- * by its size, keys and values come after their map.
+ * Arguments of helpers under checked execution: a body sees only what its row promises, so that it needs no checks of
+ * its own. Every kind of argument is judged by one function here. The row's kinds come in Linux's order: memory is
+ * followed by its size, keys and values come after their map.
  */
-#include "vm/env.h"
 #include "vm/abi/map_types.h"
+#include "vm/env.h"
 #include <string.h>
 
 struct call {
@@ -56,8 +56,9 @@ static bool check_map(struct call *c, unsigned i)
         return refuse(c, i, "a map of the program");
     if (c->helper->map_type && c->map->def.type != c->helper->map_type) {
         const char *name = map_type_name(c->helper->map_type), *is = map_type_name(c->map->def.type);
-        env_trap(c->env, TRAP_helper_argument, c->args[i], 0, "argument %u of bpf_%s must be a map of type %s; '%s' is %s",
-                 i + 1, c->helper->name, name ? name : "?", c->map->def.name, is ? is : "?");
+        env_trap(c->env, TRAP_helper_argument, c->args[i], 0,
+                 "argument %u of bpf_%s must be a map of type %s; '%s' is %s", i + 1, c->helper->name,
+                 name ? name : "?", c->map->def.name, is ? is : "?");
         return false;
     }
     return true;
@@ -125,7 +126,7 @@ static bool check_one(struct call *c, unsigned i)
     case ARG_SIZE:
     case ARG_SIZE_OR_ZERO:
     case ARG_CONST_SIZE_OR_ZERO:
-    case ARG_STACK_OR_NULL: /* handed on to the callback, which is checked itself */
+    case ARG_STACK_OR_NULL:       /* handed on to the callback, which is checked itself */
     case ARG_BTF_ID: return true; /* bodies follow kernel pointers through env_probe() only */
     }
     return refuse(c, i, "of a kind that checked execution knows");

@@ -1,12 +1,12 @@
 /*
  * The memory that a run may touch, and how far. A `struct env_mem` found here is the smallest thing that bounds an
- * access: all frames in use, the packet, one value of a map, one field of the context, one record. Nothing outside of it
- * is ever given out, whatever address and size a program makes up. The cache and the windows hold only memory that stays
- * while the run lasts or until env_forget_mem(); the stack is in neither, since frames come and go.
+ * access: all frames in use, the packet, one value of a map, one field of the context, one record. Nothing outside of
+ * it is ever given out, whatever address and size a program makes up. The cache and the windows hold only memory that
+ * stays while the run lasts or until env_forget_mem(); the stack is in neither, since frames come and go.
  */
-#include "vm/env.h"
 #include "vm/abi/map_types.h"
 #include "vm/abi/prog_types.h"
+#include "vm/env.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -56,7 +56,8 @@ static uint8_t ctx_access(unsigned access)
     return (access & CTX_READ ? ENV_READ : 0) | (access & CTX_WRITE ? ENV_WRITE : 0);
 }
 
-/* The part of the context around an address that may be touched as one: a field, or all of it where there are no fields. */
+/* The part of the context around an address that may be touched as one: a field, or all of it where there are no
+ * fields. */
 static bool find_ctx(const struct skep_env *env, uint64_t addr, struct env_mem *m)
 {
     const struct ctx_layout *layout = env->ctx_layout;
@@ -178,7 +179,8 @@ static bool find(struct skep_env *env, uint64_t addr, struct env_mem *m)
     if (holds(m, addr))
         return true;
     for (uint32_t i = 0; i < env->n_refs; i++) {
-        *m = at_home((void *)(uintptr_t)env->refs[i].addr, env->refs[i].size, ENV_READ | ENV_WRITE, ENV_MEM_RECORD, "record");
+        *m = at_home((void *)(uintptr_t)env->refs[i].addr, env->refs[i].size, ENV_READ | ENV_WRITE, ENV_MEM_RECORD,
+                     "record");
         if (holds(m, addr))
             return true;
     }
@@ -218,7 +220,8 @@ void *env_find_window(struct skep_env *env, uint64_t addr, uint32_t size, unsign
 
     if (!find(env, addr, &m) || !allowed(env, &m, addr, size, access))
         return NULL;
-    if (m.guest == (uintptr_t)m.host && m.kind != ENV_MEM_STACK && (m.kind != ENV_MEM_CTX || !env->ctx_layout || !env->ctx_layout->n_fields)) {
+    if (m.guest == (uintptr_t)m.host && m.kind != ENV_MEM_STACK &&
+        (m.kind != ENV_MEM_CTX || !env->ctx_layout || !env->ctx_layout->n_fields)) {
         window->base = m.guest;
         window->limit = m.size - size + 1;
     } else if (m.kind == ENV_MEM_CTX) {

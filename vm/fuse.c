@@ -1,9 +1,9 @@
 /*
- * Fusing: runs of level-0 operations become one. A run never reaches over an operation that something jumps to, calls or
- * returns to; the registers that its parts leave behind are the same, but for those that are dead after it (vm/live.c).
- * Each matcher looks at the operations from one on and says how many it takes, filling in what stands for them; 0 when
- * it does not apply. `fuse` tries them from the longest to the shortest, in one sweep, and then moves jumps to where
- * their targets have gone.
+ * Fusing: runs of level-0 operations become one. A run never reaches over an operation that something jumps to, calls
+ * or returns to; the registers that its parts leave behind are the same, but for those that are dead after it
+ * (vm/live.c). Each matcher looks at the operations from one on and says how many it takes, filling in what stands for
+ * them; 0 when it does not apply. `fuse` tries them from the longest to the shortest, in one sweep, and then moves
+ * jumps to where their targets have gone.
  */
 #include "vm/lower.h"
 #include <errno.h>
@@ -34,8 +34,8 @@ static unsigned index_kind(unsigned kind)
 {
     switch (kind) {
 #define OP_INDEX(row, type, form)                                                                                      \
-    case ISA_##row: return OP_##row##_INDEX;
-#include "vm/ops.def"
+    case ISA_##row: return OP_##row##_INDEX;                                                                           \
+        #include "vm/ops.def"
     default: return ISA_INVALID;
     }
 }
@@ -191,7 +191,7 @@ static bool moves(const struct op *op, unsigned bits)
 /* t = s; t <<= n; [u = s;] u >>= bits - n; then t |= u or u |= t, in either order of the shifts. */
 static uint32_t match_rotate(const struct fuser *f, uint32_t i, struct op *out)
 {
-    const struct op *mov = at(f, i, i), *one = at(f, i, i + 1), *two = at(f, i, i + 2), *or;
+    const struct op *mov = at(f, i, i), *one = at(f, i, i + 1), *two = at(f, i, i + 2), * or ;
     unsigned left = 0, left2 = 0, bits, other = mov->src;
     uint32_t n = 4;
 
@@ -222,7 +222,9 @@ static unsigned rrr_kind(unsigned kind, unsigned *bits)
 {
     switch (kind) {
 #define OP_RRR(row, width)                                                                                             \
-    case ISA_##row##width##_X: *bits = width; return OP_##row##width##_RRR;
+    case ISA_##row##width##_X:                                                                                         \
+        *bits = width;                                                                                                 \
+        return OP_##row##width##_RRR;
 #include "vm/ops.def"
     default: return ISA_INVALID;
     }
@@ -232,7 +234,9 @@ static unsigned rrk_kind(unsigned kind, unsigned *bits)
 {
     switch (kind) {
 #define OP_RRK(row, width)                                                                                             \
-    case ISA_##row##width##_K: *bits = width; return OP_##row##width##_RRK;
+    case ISA_##row##width##_K:                                                                                         \
+        *bits = width;                                                                                                 \
+        return OP_##row##width##_RRK;
 #include "vm/ops.def"
     default: return ISA_INVALID;
     }
@@ -262,7 +266,8 @@ static unsigned step_kind(unsigned add, unsigned jump)
 {
     switch (jump) {
 #define OP_STEP(row, bits, source)                                                                                     \
-    case ISA_##row##bits##_##source: return add == ISA_ADD##bits##_K ? OP_STEP_##row##bits##_##source : ISA_INVALID;
+    case ISA_##row##bits##_##source:                                                                                   \
+        return add == ISA_ADD##bits##_K ? OP_STEP_##row##bits##_##source : ISA_INVALID;
 #include "vm/ops.def"
     default: return ISA_INVALID;
     }
@@ -281,7 +286,10 @@ static uint32_t match_step(const struct fuser *f, uint32_t i, struct op *out)
 
     if (kind == ISA_INVALID || jump->dst != add->dst)
         return 0;
-    *out = (struct op){.kind = (uint16_t)kind, .dst = add->dst, .src = jump->src, .target = jump->target,
+    *out = (struct op){.kind = (uint16_t)kind,
+                       .dst = add->dst,
+                       .src = jump->src,
+                       .target = jump->target,
                        .imm = halves(add->imm, jump->imm)};
     return 2;
 }
@@ -297,14 +305,15 @@ static uint32_t match_two(const struct fuser *f, uint32_t i, struct op *out)
     }
     if (one->kind == ISA_MOV64_X && two->kind == ISA_MOV64_X && one->dst != two->src && one->dst != two->dst &&
         !match_memory(f, i + 1, &rest) && !match_three(f, i + 1, &rest) && !match_rotate(f, i + 1, &rest)) {
-        *out = (struct op){.kind = OP_MOV2, .dst = one->dst, .src = one->src,
-                           .aux = (uint16_t)(two->dst | two->src << 4)};
+        *out =
+            (struct op){.kind = OP_MOV2, .dst = one->dst, .src = one->src, .aux = (uint16_t)(two->dst | two->src << 4)};
         return 2;
     }
     /* Zero- and sign-extension as processors before v3 are given it. */
     if (one->kind == ISA_LSH64_K && one->imm == 32 && two->imm == 32 && two->dst == one->dst &&
         (two->kind == ISA_RSH64_K || two->kind == ISA_ARSH64_K)) {
-        *out = (struct op){.kind = two->kind == ISA_RSH64_K ? ISA_MOV32_X : ISA_MOVSX32_64, .dst = one->dst, .src = one->dst};
+        *out = (struct op){
+            .kind = two->kind == ISA_RSH64_K ? ISA_MOV32_X : ISA_MOVSX32_64, .dst = one->dst, .src = one->dst};
         return 2;
     }
     if (one->kind == OP_CONST_WIDE) {
@@ -351,7 +360,7 @@ static bool has_target(const struct op *op)
     }
 }
 
-static unsigned char *find_leaders(const struct code *code)
+unsigned char *code_leaders(const struct code *code)
 {
     unsigned char *leaders = calloc(1, code->n_ops);
 
@@ -405,7 +414,7 @@ int code_fuse(struct code *code)
     uint32_t *slot = ARENA_ARRAY(&code->arena, uint32_t, code->n_ops);
     uint32_t *moved = malloc((size_t)code->n_ops * sizeof(*moved));
     uint16_t *live = code_live(code);
-    unsigned char *leaders = find_leaders(code);
+    unsigned char *leaders = code_leaders(code);
     int err = ops && slot && moved && live && leaders ? 0 : -ENOMEM;
 
     f.live = live;

@@ -1,7 +1,7 @@
 /*
- * Which registers may still be read after each operation of level-0 code: a bit a register. Only what surely is not read
- * is called dead, also in programs that no verifier saw: a callee may read any register of its caller, a caller the
- * scratch registers of its callee, and what follows a helper call those that Linux would call clobbered.
+ * Which registers may still be read after each operation of level-0 code: a bit a register. Only what surely is not
+ * read is called dead, also in programs that no verifier saw: a callee may read any register of its caller, a caller
+ * the scratch registers of its callee, and what follows a helper call those that Linux would call clobbered.
  */
 #include "vm/lower.h"
 #include <stdlib.h>
@@ -23,7 +23,8 @@ static struct use use_of_form(const struct op *op)
     uint16_t d = bit(op->dst), s = bit(op->src);
 
     switch (isa_rows[op->kind].form) {
-    case ISA_FORM_ALU_K: return (struct use){op->kind == ISA_MOV64_K || op->kind == ISA_MOV32_K ? 0 : d, d, false, true};
+    case ISA_FORM_ALU_K:
+        return (struct use){op->kind == ISA_MOV64_K || op->kind == ISA_MOV32_K ? 0 : d, d, false, true};
     case ISA_FORM_ALU_X:
         return (struct use){op->kind == ISA_MOV64_X || op->kind == ISA_MOV32_X ? s : d | s, d, false, true};
     case ISA_FORM_MOVSX:
@@ -54,6 +55,9 @@ static struct use use_of(const struct op *op, uint16_t at_exit)
     case OP_CTX_DATA:
     case OP_CTX_DATA_END:
     case OP_CTX_DATA_META: return (struct use){0, bit(op->dst), false, true};
+    case OP_CPU: return (struct use){0, bit(0), false, true};
+    case OP_ARRAY_AT:
+    case OP_PERCPU_ARRAY_AT: return (struct use){bit(op->src), bit(0), false, true};
     case OP_CALL_BODY: return (struct use){SCRATCH & ~1, bit(0), false, true};
     default: return op->kind < ISA_OP_COUNT ? use_of_form(op) : (struct use){ALL, 0, false, true};
     }

@@ -74,8 +74,8 @@ static uint32_t func_index(const struct prog *prog, uint32_t slot)
     return (uint32_t)(prog_func_at(prog, slot) - prog->funcs);
 }
 
-/* A 4-byte load that may be one of a packet pointer field. With facts it is known which; without, it is found out at run
- * time, in programs whose context has such fields. */
+/* A 4-byte load that may be one of a packet pointer field. With facts it is known which; without, it is found out at
+ * run time, in programs whose context has such fields. */
 static void lower_load_w(struct code *code, struct op *op, const struct fact *fact)
 {
     const struct ctx_layout *layout = code->prog->type ? code->prog->type->ctx : NULL;
@@ -123,14 +123,17 @@ static int lower_one(struct code *code, uint32_t slot, const struct fact *fact)
         op->kind = OP_CONST_WIDE;
         op->imm = (uintptr_t)&code->funcs[func_index(prog, insn->target)];
         return 0;
-    case ISA_LD_BTF_ID: return TRAP_OP(code, op, kfunc_missing, "kernel variable (BTF id %d) has no address here", (int)insn->imm);
+    case ISA_LD_BTF_ID:
+        return TRAP_OP(code, op, kfunc_missing, "kernel variable (BTF id %d) has no address here", (int)insn->imm);
     case ISA_CALL_HELPER: return lower_helper(code, op, insn);
     case ISA_CALL_LOCAL: op->imm = func_index(prog, insn->target); return 0;
     case ISA_CALL_KFUNC:
         if ((uint64_t)insn->imm < prog->n_externs)
-            return TRAP_OP(code, op, kfunc_missing, "kernel function '%s' is not available here", prog->externs[insn->imm].name);
+            return TRAP_OP(code, op, kfunc_missing, "kernel function '%s' is not available here",
+                           prog->externs[insn->imm].name);
         return TRAP_OP(code, op, kfunc_missing, "kernel function (BTF id %d) is not available here", (int)insn->imm);
-    case ISA_ADDR_SPACE_CAST: return TRAP_OP(code, op, address_space, "cast to address space %d", (int)(insn->imm >> 16));
+    case ISA_ADDR_SPACE_CAST:
+        return TRAP_OP(code, op, address_space, "cast to address space %d", (int)(insn->imm >> 16));
     case ISA_LDX_W: lower_load_w(code, op, fact); return 0;
     case ISA_INVALID: return TRAP_OP(code, op, bad_insn, "unknown opcode");
     default: return 0;
@@ -155,7 +158,8 @@ static uint32_t stack_depth(const struct prog *prog, const struct prog_func *fun
             base_dst = false; /* the other operand is no use of the value of r10 */
         else if (form == ISA_FORM_LDIMM)
             continue;
-        else if ((form != ISA_FORM_ST && form != ISA_FORM_STX && form != ISA_FORM_STORE_REL && form != ISA_FORM_ATOMIC) ||
+        else if ((form != ISA_FORM_ST && form != ISA_FORM_STX && form != ISA_FORM_STORE_REL &&
+                  form != ISA_FORM_ATOMIC) ||
                  (base_src && form != ISA_FORM_ST))
             return PROG_STACK_FRAME;
         if ((base_dst || base_src) && insn->off < low)
@@ -174,7 +178,8 @@ static void find_depths(struct code *code)
         const struct insn *last = &prog->insns[f->end - 1];
         struct code_func *cf = &code->funcs[i];
         *cf = (struct code_func){.code = code, .op = f->start, .stack_depth = stack_depth(prog, f)};
-        if (!last->poisoned && last->op != ISA_EXIT && last->op != ISA_JA && last->op != ISA_GOTOL && i + 1 < prog->n_funcs)
+        if (!last->poisoned && last->op != ISA_EXIT && last->op != ISA_JA && last->op != ISA_GOTOL &&
+            i + 1 < prog->n_funcs)
             if (cf[1].stack_depth > cf->stack_depth)
                 cf->stack_depth = cf[1].stack_depth;
     }
@@ -206,6 +211,8 @@ static int lower_all(struct code *code, const struct facts *facts)
     code->slot[prog->n_insns] = prog->n_insns - 1;
     if (!err)
         err = TRAP_OP(code, &code->ops[prog->n_insns], bad_jump, "control ran past the last instruction");
+    if (!err && code->opts.opts & CODE_OPT_INLINE)
+        err = code_inline(code);
     if (!err && code->opts.opts & CODE_OPT_FUSE)
         err = code_fuse(code);
     return err;

@@ -1,8 +1,8 @@
 /*
  * Making a program: bytes are decoded slot by slot into prog->insns, then functions are bounded, then jumps resolved.
  * What is wrong with the form of a slot is one of `enum form`; `spoil` is the only place that decides what that means:
- * a failure that names the instruction, or, when lenient, a poisoned slot. A poisoned slot never falls through and never
- * jumps, so later passes need not look at it. Until prog_new() returns nobody else sees the program.
+ * a failure that names the instruction, or, when lenient, a poisoned slot. A poisoned slot never falls through and
+ * never jumps, so later passes need not look at it. Until prog_new() returns nobody else sees the program.
  */
 #include "vm/prog.h"
 #include <errno.h>
@@ -205,7 +205,8 @@ static bool jumps(const struct insn *insn)
     }
 }
 
-/* Functions as given, or found as Linux finds them: wherever a local call or a function pointer goes, reached or not. */
+/* Functions as given, or found as Linux finds them: wherever a local call or a function pointer goes, reached or not.
+ */
 static int find_funcs(struct maker *m)
 {
     const struct prog_spec *spec = m->spec;
@@ -220,8 +221,8 @@ static int find_funcs(struct maker *m)
         const struct prog_func *f = &spec->funcs[i];
         if (f->start >= n || f->end > n || f->start >= f->end || prog->insns[f->start].wide_tail) {
             free(starts);
-            return log_fail(m->log, -EINVAL, "function '%s' has impossible bounds [%u, %u) of %u", f->name ? f->name : "",
-                            f->start, f->end, n);
+            return log_fail(m->log, -EINVAL, "function '%s' has impossible bounds [%u, %u) of %u",
+                            f->name ? f->name : "", f->start, f->end, n);
         }
         starts[f->start] = 1;
     }

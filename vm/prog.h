@@ -1,8 +1,8 @@
 /*
  * A program: decoded, relocated, checked for form; immutable once made and shared by any number of instances, facts and
- * code. Indices are Linux's: one record an 8-byte slot, a two-slot load has its meaning in the first and ISA_INVALID with
- * wide_tail in the second. What the object left open stands in side tables by index: maps (definitions only; an instance
- * binds the maps), externs and poison (what could not be resolved, with its reason).
+ * code. Indices are Linux's: one record an 8-byte slot, a two-slot load has its meaning in the first and ISA_INVALID
+ * with wide_tail in the second. What the object left open stands in side tables by index: maps (definitions only; an
+ * instance binds the maps), externs and poison (what could not be resolved, with its reason).
  */
 #ifndef VM_PROG_H
 #define VM_PROG_H
@@ -21,39 +21,39 @@ enum { PROG_MAX_FRAMES = 8, PROG_STACK_FRAME = 512, PROG_MAX_TAIL_CALLS = 33, PR
 
 /* One slot. */
 struct insn {
-    uint16_t op;       /* enum isa_op */
+    uint16_t op; /* enum isa_op */
     uint8_t dst, src;
     int32_t off;       /* memory displacement */
     uint32_t target;   /* jumps, local calls, LD_FUNC: absolute slot */
     uint8_t poisoned;  /* executing it traps: imm is an index into prog->poison */
     uint8_t wide_tail; /* the second slot of a two-slot load */
     uint16_t pad;
-    int64_t imm;       /* immediate, sign-extended; LD_IMM64: all 64 bits (externs resolved to addresses included);
-                          LD_MAP_FD: index into prog->maps; LD_MAP_VALUE: index << 32 | offset into the value;
-                          CALL_HELPER: helper number; CALL_KFUNC: index into prog->externs */
+    int64_t imm; /* immediate, sign-extended; LD_IMM64: all 64 bits (externs resolved to addresses included);
+                    LD_MAP_FD: index into prog->maps; LD_MAP_VALUE: index << 32 | offset into the value;
+                    CALL_HELPER: helper number; CALL_KFUNC: index into prog->externs */
 };
 
 struct prog_func {
     const char *name;
-    uint32_t start, end;  /* slots [start, end) */
-    uint32_t btf_id;      /* of its FUNC in prog->btf; 0: none */
-    bool global;          /* verified by itself, as Linux does with global functions */
+    uint32_t start, end; /* slots [start, end) */
+    uint32_t btf_id;     /* of its FUNC in prog->btf; 0: none */
+    bool global;         /* verified by itself, as Linux does with global functions */
 };
 
 struct prog_line {
-    uint32_t insn;        /* the first slot of this line */
+    uint32_t insn;           /* the first slot of this line */
     const char *file, *text; /* never NULL, may be "" */
     uint32_t line, col;
 };
 
 struct prog_poison {
-    enum trap_kind kind;  /* helper_missing, kfunc_missing, core_unresolved */
-    const char *reason;   /* "helper bpf_sock_hash_update is not available", with what would mend it */
+    enum trap_kind kind; /* helper_missing, kfunc_missing, core_unresolved */
+    const char *reason;  /* "helper bpf_sock_hash_update is not available", with what would mend it */
 };
 
 struct prog_extern {
-    const char *name;     /* of the kernel function */
-    uint32_t btf_id;      /* in the object's BTF */
+    const char *name; /* of the kernel function */
+    uint32_t btf_id;  /* in the object's BTF */
     bool weak;
 };
 
@@ -64,12 +64,12 @@ struct prog {
     const char *file;           /* the object's name as given, "" for raw programs */
     const struct prog_type *type;
     uint32_t attach_type;
-    const char *attach_target;  /* "" for none */
-    const char *license;        /* "" for none */
+    const char *attach_target; /* "" for none */
+    const char *license;       /* "" for none */
     bool sleepable;
     struct insn *insns;
     uint32_t n_insns;
-    struct prog_func *funcs;    /* sorted by start; the first is the entry, at slot 0 */
+    struct prog_func *funcs; /* sorted by start; the first is the entry, at slot 0 */
     uint32_t n_funcs;
     const struct prog_line *lines; /* sorted by insn */
     uint32_t n_lines;
@@ -79,15 +79,15 @@ struct prog {
     uint32_t n_poison;
     const struct prog_extern *externs;
     uint32_t n_externs;
-    const struct btf *btf;      /* the object's types, borrowed with a reference; NULL: none */
-    void *btf_owner;            /* opaque holder of btf */
+    const struct btf *btf; /* the object's types, borrowed with a reference; NULL: none */
+    void *btf_owner;       /* opaque holder of btf */
     void (*put_btf)(void *owner);
     const struct helper_set *helpers; /* borrowed; NULL: the table alone. Must outlive the program */
 };
 
 /** What prog_new() makes a program from; everything is copied. Map references stand in the instructions as
- *  src_reg = BPF_PSEUDO_MAP_IDX (imm = index) or BPF_PSEUDO_MAP_IDX_VALUE (imm = index, next imm = offset); kfunc calls as
- *  src_reg = 2 with imm = index into externs. Poisoned slots are listed with their reason. */
+ *  src_reg = BPF_PSEUDO_MAP_IDX (imm = index) or BPF_PSEUDO_MAP_IDX_VALUE (imm = index, next imm = offset); kfunc calls
+ * as src_reg = 2 with imm = index into externs. Poisoned slots are listed with their reason. */
 struct prog_spec {
     const char *name, *section, *file, *license, *attach_target;
     const struct prog_type *type; /* NULL: raw, r1 = memory, r2 = its length */
@@ -115,8 +115,9 @@ struct prog_spec {
 /**
  * Decodes and checks form: known operations, reserved fields zero, registers in range, jump targets inside their
  * function and not in the middle of a two-slot load, local calls to function starts, the last instruction of each
- * function an exit or a jump, no write to r10. Each failure names the instruction. With `lenient` set, what is malformed
- * becomes an operation that traps when it is executed instead (for running hand-made bytes under checked execution).
+ * function an exit or a jump, no write to r10. Each failure names the instruction. With `lenient` set, what is
+ * malformed becomes an operation that traps when it is executed instead (for running hand-made bytes under checked
+ * execution).
  * @return 0 and *out with one reference; -EINVAL, -E2BIG, -ENOMEM.
  */
 int prog_new(const struct prog_spec *spec, bool lenient, const struct log *log, struct prog **out);

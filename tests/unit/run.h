@@ -64,7 +64,8 @@ static inline struct prog *program(const char *text, struct map *const *maps, ui
     struct asm_out out = assemble(text);
     const struct map_def *defs[16];
     struct prog *prog = NULL;
-    struct prog_spec spec = {.name = "test", .insns = out.insns, .n_insns = out.n_insns, .maps = defs, .n_maps = n_maps};
+    struct prog_spec spec = {
+        .name = "test", .insns = out.insns, .n_insns = out.n_insns, .maps = defs, .n_maps = n_maps};
 
     for (uint32_t i = 0; i < n_maps; i++)
         defs[i] = &maps[i]->def;
@@ -89,7 +90,11 @@ static inline struct code *lowered(const char *text, struct map *const *maps, ui
 
 static inline struct map *new_map(uint32_t type, uint32_t key, uint32_t value, uint32_t entries, uint32_t flags)
 {
-    struct map_def def = {.type = type, .key_size = key, .value_size = value, .max_entries = entries, .flags = flags,
+    struct map_def def = {.type = type,
+                          .key_size = key,
+                          .value_size = value,
+                          .max_entries = entries,
+                          .flags = flags,
                           .spin_lock_off = -1};
     struct map *map;
 
@@ -103,14 +108,10 @@ static inline struct map *new_map(uint32_t type, uint32_t key, uint32_t value, u
 
 /* What to lower for: each way of running that must mean the same. */
 static const struct code_opts every_way[] = {
-    {.checked = true},
-    {.checked = true, .opts = CODE_OPT_ALL},
-    {.traced = true},
-    {.opts = 0},
-    {.opts = CODE_OPT_SPECIAL},
-    {.opts = CODE_OPT_FUSE},
-    {.opts = CODE_OPT_INLINE},
-    {.opts = CODE_OPT_ALL},
+    {.checked = true},          {.checked = true, .opts = CODE_OPT_ALL},
+    {.traced = true},           {.opts = 0},
+    {.opts = CODE_OPT_SPECIAL}, {.opts = CODE_OPT_FUSE},
+    {.opts = CODE_OPT_INLINE},  {.opts = CODE_OPT_ALL},
 };
 enum { WAYS = sizeof(every_way) / sizeof(every_way[0]) };
 

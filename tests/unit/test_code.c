@@ -83,8 +83,8 @@ static void facts_name_packet_fields(void **state)
                                   "  r4 = *(u32 *)(r2 + 0)\n"
                                   "  r5 = *(u32 *)(r1 + 12)\n"
                                   "  exit\n");
-    const struct fact insns[] = {{1, FACT_MEM_CTX, 0}, {1, FACT_MEM_CTX, 4}, {1, FACT_MEM_PACKET, 0},
-                                 {1, FACT_MEM_CTX, 12}, {1, 0, 0}};
+    const struct fact insns[] = {
+        {1, FACT_MEM_CTX, 0}, {1, FACT_MEM_CTX, 4}, {1, FACT_MEM_PACKET, 0}, {1, FACT_MEM_CTX, 12}, {1, 0, 0}};
     const struct facts facts = {insns, 5};
     struct prog_spec spec = {.name = "p", .insns = out.insns, .n_insns = out.n_insns, .type = prog_type_by_name("xdp")};
     struct code_opts opts = {.opts = CODE_OPT_FACTS};

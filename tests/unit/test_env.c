@@ -26,7 +26,8 @@ static void gives(const char *text, struct map *const *maps, uint32_t n_maps, ui
         uint64_t got = ~want;
 
         if (env_run(env, code, (uintptr_t)mem, sizeof(mem), &got))
-            fail_msg("way %u: trap %s at %u: %s\n%s", w, trap_name(env->trap.kind), env->trap.insn, env->trap.text, text);
+            fail_msg("way %u: trap %s at %u: %s\n%s", w, trap_name(env->trap.kind), env->trap.insn, env->trap.text,
+                     text);
         if (got != want)
             fail_msg("way %u: %llu instead of %llu\n%s", w, (unsigned long long)got, (unsigned long long)want, text);
         env_free(env);
@@ -48,6 +49,10 @@ static const struct {
     {TRAP_mem_out_of_bounds, 2, "value of 8 bytes", "  r1 = map[a][0]+0\n  r0 = *(u64 *)(r1 + 4)\n  exit\n"},
     {TRAP_mem_read_only, 2, "map 'm2' value", "  r1 = map[b][0]+0\n  *(u32 *)(r1 + 0) = 1\n  exit\n"},
     {TRAP_null_pointer, 1, "read of 4 bytes at 0x8", "  r1 = 0\n  r0 = *(u32 *)(r1 + 8)\n  exit\n"},
+    {TRAP_mem_out_of_bounds, 4, "read of 4 bytes",
+     "  r2 = r1\n  r2 += 61\n  r1 = map[a]\n  call map_lookup_elem\n  exit\n"},
+    {TRAP_mem_out_of_bounds, 4, "3 bytes past the end of mem",
+     "  r2 = 67\n  r3 = r1\n  r3 += r2\n  r2 = 0\n  r0 = *(u8 *)(r3 + 0)\n  exit\n"},
     {TRAP_misaligned, 1, "", "  r2 = 1\n  lock *(u32 *)(r1 + 1) += r2\n  exit\n"},
     {TRAP_stack_overflow, 0, "frame 9", "again:\n  call again\n  exit\n"},
     {TRAP_bad_insn, 0, "unknown opcode", "  .insn 0xff\n  exit\n"},
@@ -77,7 +82,8 @@ static void traps(void **state)
             assert_int_equal(env_run(env, code, (uintptr_t)mem, sizeof(mem), &got), -EFAULT);
             if (env->trap.kind != trapping[i].kind || env->trap.insn != trapping[i].insn ||
                 !strstr(env->trap.text, trapping[i].near))
-                fail_msg("case %zu way %u: %s at %u: %s", i, w, trap_name(env->trap.kind), env->trap.insn, env->trap.text);
+                fail_msg("case %zu way %u: %s at %u: %s", i, w, trap_name(env->trap.kind), env->trap.insn,
+                         env->trap.text);
             env_free(env);
             code_put(code);
         }
@@ -220,8 +226,8 @@ static void checked_never_becomes_unchecked(void **state)
 {
     struct map *progs = new_map(MAP_TYPE_PROG_ARRAY, 4, 4, 1, 0);
     struct code *bad = lowered("  r0 = 1\n  exit\n", NULL, 0, (struct code_opts){.checked = false});
-    struct code *code = lowered("  r2 = map[a]\n  r3 = 0\n  call tail_call\n  exit\n", &progs, 1,
-                                (struct code_opts){.checked = true});
+    struct code *code =
+        lowered("  r2 = map[a]\n  r3 = 0\n  call tail_call\n  exit\n", &progs, 1, (struct code_opts){.checked = true});
     struct skep_env *env = env_of(NULL, 0);
     uint32_t key = 0;
     uint64_t got;
@@ -234,6 +240,51 @@ static void checked_never_becomes_unchecked(void **state)
     code_put(code);
     code_put(bad);
     map_put(progs);
+}
+
+static void lookups(void **state)
+{
+    struct map *maps[3] = {new_map(MAP_TYPE_ARRAY, 4, 12, 3, 0), new_map(MAP_TYPE_PERCPU_ARRAY, 4, 8, 2, 0),
+                           new_map(MAP_TYPE_HASH, 4, 8, 2, 0)};
+    static const char *const found = "  *(u32 *)(r10 - 4) = %u\n"
+                                     "  r2 = r10\n"
+                                     "  r2 += -4\n"
+                                     "  r1 = map[%c]\n"
+                                     "  call map_lookup_elem\n"
+                                     "  if r0 == 0 goto +4\n"
+                                     "  r1 = 77\n"
+                                     "  *(u64 *)(r0 + 0) = r1\n"
+                                     "  r0 = *(u64 *)(r0 + 0)\n"
+                                     "  exit\n"
+                                     "  call get_smp_processor_id\n"
+                                     "  r0 += 5\n"
+                                     "  exit\n";
+    static const struct {
+        char map;
+        unsigned index;
+        uint64_t want;
+    } cases[] = {{'a', 0, 77}, {'a', 2, 77}, {'a', 3, 5}, {'b', 1, 77}, {'b', 2, 5}, {'b', 0xffffffff, 5}, {'c', 0, 5}};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[1024];
+        snprintf(text, sizeof(text), found, cases[i].index, cases[i].map);
+        gives(text, maps, 3, cases[i].want);
+    }
+    /* The constant in r1 counts only where no other way leads to the call. */
+    gives("  *(u32 *)(r10 - 4) = 0\n"
+          "  r2 = r10\n"
+          "  r2 += -4\n"
+          "  r3 = 1\n"
+          "  r1 = map[c]\n"
+          "  if r3 == 1 goto call\n"
+          "  r1 = map[a]\n"
+          "call:\n"
+          "  call map_lookup_elem\n"
+          "  exit\n",
+          maps, 3, 0);
+    for (unsigned i = 0; i < 3; i++)
+        map_put(maps[i]);
 }
 
 static void callbacks(void **state)
@@ -473,8 +524,8 @@ static uint64_t draw(uint64_t n)
 
 static struct skep_insn random_insn(uint32_t at, uint32_t n)
 {
-    static const uint8_t memory[] = {0x61, 0x69, 0x71, 0x79, 0x81, 0x89, 0x91, 0x62, 0x6a, 0x72, 0x7a,
-                                     0x63, 0x6b, 0x73, 0x7b, 0xc3, 0xdb, 0xcb, 0xd3};
+    static const uint8_t memory[] = {0x61, 0x69, 0x71, 0x79, 0x81, 0x89, 0x91, 0x62, 0x6a, 0x72,
+                                     0x7a, 0x63, 0x6b, 0x73, 0x7b, 0xc3, 0xdb, 0xcb, 0xd3};
     static const int32_t atomics[] = {0, 1, 0x40, 0x41, 0x50, 0xa1, 0xe1, 0xf1, 0x100, 0x110};
     static const uint8_t alu[] = {0x07, 0x0f, 0x17, 0x1f, 0xbf, 0xb7, 0x57, 0x67, 0x77, 0x04, 0xbc, 0xb4};
     static const int32_t calls[] = {1, 2, 3, 5, 12, 14, 28, 131, 132, 181, 164, 25, 182};
@@ -561,8 +612,14 @@ static void random_program(uint64_t number, struct map *const *maps, uint32_t n_
         defs[i] = &maps[i]->def;
     insns[n++] = (struct skep_insn){.code = 0xbf, .dst_reg = 6, .src_reg = 1};
     for (unsigned k = 0; k < 3; k++) { /* registers with a map, a value and a function */
-        insns[n++] = (struct skep_insn){.code = 0x18, .dst_reg = (uint8_t)(7 + k), .src_reg = k == 0 ? 5 : k == 1 ? 6 : 4,
-                                        .imm = k == 2 ? (int32_t)draw(40) - 4 : k == 1 ? 0 : (int32_t)draw(n_maps)};
+        insns[n++] = (struct skep_insn){.code = 0x18,
+                                        .dst_reg = (uint8_t)(7 + k),
+                                        .src_reg = k == 0   ? 5
+                                                   : k == 1 ? 6
+                                                            : 4,
+                                        .imm = k == 2   ? (int32_t)draw(40) - 4
+                                               : k == 1 ? 0
+                                                        : (int32_t)draw(n_maps)};
         insns[n++] = (struct skep_insn){0};
     }
     while (n < 46) {
@@ -585,8 +642,11 @@ static void random_program(uint64_t number, struct map *const *maps, uint32_t n_
     assert_int_equal(prog_new(&spec, true, NULL, &prog), 0);
     assert_int_equal(code_lower(prog, NULL, maps, &opts, &interp_engine, NULL, &code), 0);
     uint64_t first = draw(4);
-    env_run(env, code, (uintptr_t)(first == 0 ? packet + CANARY : first == 1 ? (unsigned char *)0x10000 : raw + CANARY), MEM,
-            &got);
+    env_run(env, code,
+            (uintptr_t)(first == 0   ? packet + CANARY
+                        : first == 1 ? (unsigned char *)0x10000
+                                     : raw + CANARY),
+            MEM, &got);
     assert_int_equal(env->n_refs, 0);
     if (!canaries_live(raw) || !canaries_live(packet) || !canaries_live(fixed))
         fail_msg("program %llu wrote where it may not", (unsigned long long)number);
@@ -622,6 +682,7 @@ int main(void)
         cmocka_unit_test(popped_frames_are_gone),
         cmocka_unit_test(tail_calls),
         cmocka_unit_test(checked_never_becomes_unchecked),
+        cmocka_unit_test(lookups),
         cmocka_unit_test(callbacks),
         cmocka_unit_test(a_trap_inside_a_callback_ends_the_run),
         cmocka_unit_test(leaks_trap_and_are_released),

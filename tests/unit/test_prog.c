@@ -1,9 +1,12 @@
 /* Programs: what of their form is refused, what lenient programs make of it, functions, lines, references. */
 #include "tests/unit/run.h"
 
-#define INSN(c, d, s, o, i) {.code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i)}
-#define EXIT                INSN(0x95, 0, 0, 0, 0)
-#define MOV0                INSN(0xb7, 0, 0, 0, 0)
+#define INSN(c, d, s, o, i)                                                                                            \
+    {                                                                                                                  \
+        .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i)                                            \
+    }
+#define EXIT INSN(0x95, 0, 0, 0, 0)
+#define MOV0 INSN(0xb7, 0, 0, 0, 0)
 
 static const struct malformed {
     const char *what;
@@ -167,8 +170,14 @@ static void poison_and_references(void **state)
     static const struct prog_poison poison = {TRAP_core_unresolved, "no such field"};
     static const uint32_t at = 0;
     int owner = 0;
-    struct prog_spec spec = {.name = "p", .insns = insns, .n_insns = 3, .poison = &poison, .poison_at = &at,
-                             .n_poison = 1, .btf_owner = &owner, .put_btf = put_owner};
+    struct prog_spec spec = {.name = "p",
+                             .insns = insns,
+                             .n_insns = 3,
+                             .poison = &poison,
+                             .poison_at = &at,
+                             .n_poison = 1,
+                             .btf_owner = &owner,
+                             .put_btf = put_owner};
     struct prog *prog;
 
     (void)state;
@@ -186,9 +195,12 @@ static void poison_and_references(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refuses_malformed),  cmocka_unit_test(lenient_poisons_malformed),
-        cmocka_unit_test(refuses_sizes),      cmocka_unit_test(finds_functions),
-        cmocka_unit_test(given_functions_bound_jumps), cmocka_unit_test(finds_lines),
+        cmocka_unit_test(refuses_malformed),
+        cmocka_unit_test(lenient_poisons_malformed),
+        cmocka_unit_test(refuses_sizes),
+        cmocka_unit_test(finds_functions),
+        cmocka_unit_test(given_functions_bound_jumps),
+        cmocka_unit_test(finds_lines),
         cmocka_unit_test(poison_and_references),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,7 @@
         return (result)(expr);                                                                                         \
     }
 #define ISA_ALU(name, code, off, text, expr) BODY(name, 64, uint64_t, expr) BODY(name, 32, uint32_t, expr)
-#define ISA_JMP(name, code, text, expr) BODY(name, 64, bool, expr) BODY(name, 32, bool, expr)
+#define ISA_JMP(name, code, text, expr)      BODY(name, 64, bool, expr) BODY(name, 32, bool, expr)
 #define ISA_END(name, code, bits, text, expr)                                                                          \
     static inline __attribute__((always_inline)) uint64_t body_##name(uint64_t a)                                      \
     {                                                                                                                  \
@@ -44,7 +44,8 @@
 
 /* Atomics: *p becomes the row's expression over a (what stood there) and b; the result is what stood there. */
 #define BODY(name, bits, expr)                                                                                         \
-    static inline __attribute__((always_inline)) uint64_t body_ATOMIC_##name##bits(void *at, uint64_t vb, uint64_t vr0) \
+    static inline __attribute__((always_inline))                                                                       \
+    uint64_t body_ATOMIC_##name##bits(void *at, uint64_t vb, uint64_t vr0)                                             \
     {                                                                                                                  \
         typedef uint##bits##_t U;                                                                                      \
         U *p = at, b = (U)vb, r0 = (U)vr0, a = __atomic_load_n(p, __ATOMIC_RELAXED);                                   \

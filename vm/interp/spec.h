@@ -16,9 +16,10 @@
         m(d, 5, __VA_ARGS__) m(d, 6, __VA_ARGS__) m(d, 7, __VA_ARGS__) m(d, 8, __VA_ARGS__) m(d, 9, __VA_ARGS__)       \
             m(d, 10, __VA_ARGS__)
 #define EACH_PAIR(m, ...)                                                                                              \
-    EACH_SRC(0, m, __VA_ARGS__) EACH_SRC(1, m, __VA_ARGS__) EACH_SRC(2, m, __VA_ARGS__) EACH_SRC(3, m, __VA_ARGS__)    \
-    EACH_SRC(4, m, __VA_ARGS__) EACH_SRC(5, m, __VA_ARGS__) EACH_SRC(6, m, __VA_ARGS__) EACH_SRC(7, m, __VA_ARGS__)    \
-    EACH_SRC(8, m, __VA_ARGS__) EACH_SRC(9, m, __VA_ARGS__) EACH_SRC(10, m, __VA_ARGS__)
+    EACH_SRC(0, m, __VA_ARGS__)                                                                                        \
+    EACH_SRC(1, m, __VA_ARGS__) EACH_SRC(2, m, __VA_ARGS__) EACH_SRC(3, m, __VA_ARGS__) EACH_SRC(4, m, __VA_ARGS__)    \
+        EACH_SRC(5, m, __VA_ARGS__) EACH_SRC(6, m, __VA_ARGS__) EACH_SRC(7, m, __VA_ARGS__)                            \
+            EACH_SRC(8, m, __VA_ARGS__) EACH_SRC(9, m, __VA_ARGS__) EACH_SRC(10, m, __VA_ARGS__)
 
 /* Arithmetic: m(row, bits). */
 #define SPEC_ALU(m)                                                                                                    \
@@ -35,16 +36,16 @@ enum spec_x {
     SPEC_ALU(ROW) SPEC_JMP(ROW)
 #undef ROW
 #define ROW(n, type) SPEC_##n,
-    SPEC_LDX(ROW) SPEC_STX(ROW)
+        SPEC_LDX(ROW) SPEC_STX(ROW)
 #undef ROW
-    SPEC_X_COUNT
+            SPEC_X_COUNT
 };
 
 enum spec_k {
 #define ROW(n, bits) SPEC_##n##bits##_K,
     SPEC_ALU(ROW) SPEC_JMP(ROW)
 #undef ROW
-    SPEC_K_COUNT
+        SPEC_K_COUNT
 };
 
 #endif

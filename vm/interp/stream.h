@@ -1,8 +1,8 @@
 /*
  * What the interpreter runs on: an array of cells, one an op, in the order of code->ops, so that a cell's index is its
  * op's. A cell begins with its handler, the function that does it. A handler ends by calling the next cell's handler in
- * tail position (direct threading) or, where the compiler cannot be trusted with that, by returning the next cell to the
- * driver; NULL ends the run. Both ways mix freely. The stream is immutable once prepared.
+ * tail position (direct threading) or, where the compiler cannot be trusted with that, by returning the next cell to
+ * the driver; NULL ends the run. Both ways mix freely. The stream is immutable once prepared.
  */
 #ifndef VM_INTERP_STREAM_H
 #define VM_INTERP_STREAM_H
@@ -45,10 +45,10 @@ enum { MAY_GOTO_MAX = 8 * 1024 * 1024 /* BPF_MAX_LOOPS, for each frame of each p
 
 /* Handlers made for one way of running. */
 struct loop {
-    const handler_fn *run;                    /* by kind of operation */
-    const handler_fn *safe;                   /* memory operations whose address needs no check */
-    const handler_fn (*pairs)[11][11];        /* by enum special_pair, dst, src; NULL: none */
-    const handler_fn (*singles)[11];          /* by enum special_single, dst */
+    const handler_fn *run;             /* by kind of operation */
+    const handler_fn *safe;            /* memory operations whose address needs no check */
+    const handler_fn (*pairs)[11][11]; /* by enum special_pair, dst, src; NULL: none */
+    const handler_fn (*singles)[11];   /* by enum special_single, dst */
     bool traced;
 };
 
