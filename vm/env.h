@@ -189,6 +189,9 @@ uint64_t env_trap_mem(struct skep_env *env, uint64_t addr, uint64_t size, unsign
  * itself may touch. NULL: -EFAULT for the helper. */
 const void *env_probe(struct skep_env *env, uint64_t addr, uint64_t size, enum env_mem_kind kind);
 
+/** May bpf_spin_lock take this address: the lock of a map value, or 4 aligned bytes that the program may write? */
+bool env_is_lock(struct skep_env *env, uint64_t addr);
+
 /** As env_find_mem(); when the memory stands where the program thinks it stands, also fills in the window, so that the
  *  next access of this size and kind nearby needs no search. */
 void *env_find_window(struct skep_env *env, uint64_t addr, uint32_t size, unsigned access, struct env_window *window);

@@ -113,6 +113,34 @@ bool env_ctx_packet(const struct skep_env *env, uint64_t addr, uint32_t size, ui
     }
 }
 
+static const char lock_name[] = "struct bpf_spin_lock";
+
+/* A lock in a value is for bpf_spin_lock and bpf_spin_unlock alone: who could store there could make others wait for
+ * ever. What lies before it and behind it is memory of its own. */
+static void keep_off_lock(const struct map *map, uint64_t addr, struct env_mem *m)
+{
+    enum { LOCK_SIZE = 4 };
+    uint64_t off = addr - m->guest, lock = (uint64_t)map->def.spin_lock_off, skip = 0;
+
+    if (map->def.spin_lock_off < 0 || off >= m->size || lock + LOCK_SIZE > m->size)
+        return;
+    if (off < lock) {
+        m->size = lock;
+        return;
+    }
+    if (off < lock + LOCK_SIZE) {
+        skip = lock;
+        m->size = lock + LOCK_SIZE;
+        m->access = 0;
+        m->name = lock_name;
+    } else {
+        skip = lock + LOCK_SIZE;
+    }
+    m->guest += skip;
+    m->host += skip;
+    m->size -= skip;
+}
+
 static bool find_in_map(struct map *map, uint64_t addr, struct env_mem *m)
 {
     struct map_region r;
@@ -125,6 +153,7 @@ static bool find_in_map(struct map *map, uint64_t addr, struct env_mem *m)
                  (map->def.flags & MAP_F_WRONLY_PROG ? 0 : ENV_READ) |
                      (r.read_only || map->def.flags & MAP_F_RDONLY_PROG ? 0 : ENV_WRITE),
                  ENV_MEM_MAP, map->def.name);
+    keep_off_lock(map, addr, m);
     return true;
 }
 
@@ -212,6 +241,14 @@ void *env_find_mem(struct skep_env *env, uint64_t addr, uint64_t size, unsigned 
     if (!find(env, addr, &m) || !allowed(env, &m, addr, size, access))
         return NULL;
     return m.host + (addr - m.guest);
+}
+
+bool env_is_lock(struct skep_env *env, uint64_t addr)
+{
+    struct env_mem m;
+
+    return addr % 4 == 0 && find(env, addr, &m) && m.guest == (uintptr_t)m.host &&
+           ((m.name == lock_name && m.guest == addr) || allowed(env, &m, addr, 4, ENV_READ | ENV_WRITE));
 }
 
 void *env_find_window(struct skep_env *env, uint64_t addr, uint32_t size, unsigned access, struct env_window *window)

@@ -464,7 +464,9 @@ static void a_world_without_routes_and_sockets_says_so(void **state)
 }
 
 /* Callbacks: a program that loops and one that walks a map, through the interpreter. */
-static uint64_t run(const char *text, struct map *map)
+static enum trap_kind trapped; /* what the last run() that might ended with */
+
+static uint64_t run_to_trap(const char *text, struct map *map, bool may_trap)
 {
     const struct map_def *def = map ? &map->def : NULL;
     struct prog_spec spec = {.name = "t", .section = "t", .file = "t", .license = "GPL", .attach_target = ""};
@@ -486,12 +488,18 @@ static uint64_t run(const char *text, struct map *map)
     spec.n_maps = map != NULL;
     assert_int_equal(prog_new(&spec, false, NULL, &prog), 0);
     assert_int_equal(code_lower(prog, NULL, &map, &opts, &interp_engine, NULL, &code), 0);
-    if (env_run(env, code, 0, 0, &r0))
+    if (env_run(env, code, 0, 0, &r0) && !may_trap)
         fail_msg("%s: %s", trap_name(env->trap.kind), env->trap.text);
+    trapped = env->trap.kind;
     code_put(code);
     prog_put(prog);
     asm_free(&out);
     return r0;
+}
+
+static uint64_t run(const char *text, struct map *map)
+{
+    return run_to_trap(text, map, false);
 }
 
 #define LOOP(rounds, flags, stop)                                                                                      \
@@ -529,6 +537,34 @@ static void walks_see_every_element_once(void **state)
     map_put(map);
 }
 
+#define VALUE(then)                                                                                                    \
+    "*(u32 *)(r10 - 4) = 0\nr1 = map[id:0]\nr2 = r10\nr2 += -4\ncall 1\nif r0 == 0 goto out\nr6 = r0\n" then           \
+    "\nr0 = 1\nout:\nexit\n"
+
+/* The lock of a value is for the two helpers; what lies around it is the program's. */
+static void locks_of_values_are_kept_off(void **state)
+{
+    struct map_def def = {.name = "m", .type = MAP_TYPE_ARRAY, .key_size = 4, .value_size = 16, .max_entries = 1};
+    struct map *map;
+
+    (void)state;
+    def.spin_lock_off = 4;
+    assert_int_equal(map_create(&def, 1, NULL, &map), 0);
+    assert_int_equal(run(VALUE("r1 = r6\nr1 += 4\ncall 93\n*(u32 *)(r6 + 0) = 7\n*(u64 *)(r6 + 8) = 7\n"
+                               "r1 = r6\nr1 += 4\ncall 94"),
+                         map),
+                     1);
+    run_to_trap(VALUE("*(u32 *)(r6 + 4) = 1"), map, true);
+    assert_int_equal(trapped, TRAP_mem_read_only);
+    run_to_trap(VALUE("r1 = *(u64 *)(r6 + 0)"), map, true);
+    assert_int_equal(trapped, TRAP_mem_out_of_bounds);
+    run_to_trap(VALUE("r1 = *(u8 *)(r6 + 7)"), map, true);
+    assert_int_not_equal(trapped, TRAP_none);
+    run_to_trap(VALUE("r1 = r6\nr1 += 2\ncall 93"), map, true);
+    assert_int_equal(trapped, TRAP_helper_argument);
+    map_put(map);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_env, free_env)
@@ -556,6 +592,7 @@ int main(void)
         TEST(a_world_without_routes_and_sockets_says_so),
         TEST(loops_call_back),
         TEST(walks_see_every_element_once),
+        TEST(locks_of_values_are_kept_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
