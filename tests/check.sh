@@ -45,7 +45,7 @@ done
 [ -x "$B/bpftest" ] && suite helpers/kernel "$B/bpftest" --kernel tests/helpers
 [ -x "$B/bpftest" ] && suite verifier "$B/bpftest" --verify tests/verifier tests/isa tests/helpers
 [ -x "$B/bpftest" ] && suite verifier/kernel "$B/bpftest" --kernel tests/verifier
-[ -x "$B/bpftest" ] && suite verifier/random "$B/bpftest" --verify --random 2000 --garbage 10000
+[ -x "$B/bpftest" ] && suite verifier/random "$B/bpftest" --verify --random 2000
 [ -x "$B/bpftest" ] && suite isa/random "$B/bpftest" --random 5000 --garbage 5000
 [ -x "$B/bpftest" ] && suite isa/random/kernel "$B/bpftest" --kernel --random 500
 for s in runner loader cli api run examples; do
