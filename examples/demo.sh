@@ -14,6 +14,18 @@ show() {
     "$@"
 }
 
+# Events and trace lines come by the hundred: the first ones, then verdicts and maps.
+show_events() { # FILE command...
+    local file=$1 n
+    shift
+    printf '\n$ %s\n' "$*"
+    "$@" >"$file"
+    grep -E '^(trace|event)' "$file" | head -n 6
+    n=$(grep -cE '^(trace|event)' "$file" || true)
+    [ "$n" -le 6 ] || printf '... and %d more in %s\n' $((n - 6)) "$file"
+    grep -vE '^(trace|event)' "$file"
+}
+
 ${CC:-gcc} -O2 -o "$D/mkdata" examples/mkdata.c -lpcap
 "$D/mkdata" pcap "$D/demo.pcap"
 "$D/mkdata" sched "$D/sched.bin"
@@ -23,13 +35,13 @@ done
 
 printf '\n== An XDP firewall over a capture ==\n'
 show "$B/skep" show "$D/xdp_firewall.bpf.o"
-show "$B/skep" run "$D/xdp_firewall.bpf.o" firewall pcap_in "$D/demo.pcap" pcap_out "$D/passed.pcap" \
-    --set blocked_port=23 --map blocked=examples/blocked.json --time pcap --dump-maps >"$D/firewall.txt"
-awk 'NR <= 40; NR == 41 { print "..." }' "$D/firewall.txt"
+show_events "$D/firewall.txt" "$B/skep" run "$D/xdp_firewall.bpf.o" firewall pcap_in "$D/demo.pcap" \
+    pcap_out "$D/passed.pcap" --set blocked_port=23 --map blocked=examples/blocked.json --time pcap \
+    --event events="struct event" --dump-maps
 
 printf '\n== A tracing program over recorded contexts ==\n'
-show "$B/skep" run "$D/sched_slices.bpf.o" on_switch ctx_in "$D/sched.bin" ctx_size 64 \
-    --time 1000000000 --time-step 250000 --dump-maps
+show_events "$D/sched.txt" "$B/skep" run "$D/sched_slices.bpf.o" on_switch ctx_in "$D/sched.bin" ctx_size 64 \
+    --time 1000000000 --time-step 250000 --set limit_ns=200000 --event slices="struct slice" --dump-maps
 
 xdpfilter=$(ls /usr/lib/*/bpf/xdpfilt_dny_all.o 2>/dev/null | head -n 1)
 if [ -n "$xdpfilter" ]; then

@@ -52,6 +52,9 @@ struct {
     __uint(max_entries, 64 * 1024);
 } slices SEC(".maps");
 
+/* Keeps the type of the events in the object, so that whoever reads them can show them. */
+const struct slice *unused_slice __attribute__((unused));
+
 static void account(struct sched_switch *record, __u64 ran_ns)
 {
     __s32 pid = record->prev_pid;
