@@ -34,8 +34,8 @@ static unsigned index_kind(unsigned kind)
 {
     switch (kind) {
 #define OP_INDEX(row, type, form)                                                                                      \
-    case ISA_##row: return OP_##row##_INDEX;                                                                           \
-        #include "vm/ops.def"
+    case ISA_##row: return OP_##row##_INDEX;
+#include "vm/ops.def"
     default: return ISA_INVALID;
     }
 }

@@ -29,10 +29,10 @@ static struct trait trait_of(unsigned kind)
     case OP_PERCPU_ARRAY_AT: /* the load of the index */
     case OP_LDX_W_CTX: return (struct trait){ISA_FORM_LDX, 4};
 #define OP_INDEX(row, type, form)                                                                                      \
-    case OP_##row##_INDEX: return (struct trait){ISA_FORM_##form, sizeof(type)};                                       \
-        #define OP_STEP(row, bits, source)                                                                             \
-    case OP_STEP_##row##bits##_##source: return (struct trait){ISA_FORM_JMP_##source, 0};                              \
-        #include "vm/ops.def"
+    case OP_##row##_INDEX: return (struct trait){ISA_FORM_##form, sizeof(type)};
+#define OP_STEP(row, bits, source)                                                                                     \
+    case OP_STEP_##row##bits##_##source: return (struct trait){ISA_FORM_JMP_##source, 0};
+#include "vm/ops.def"
     default:
         if (kind >= ISA_OP_COUNT)
             return (struct trait){ISA_FORM_NONE, 0};
