@@ -32,12 +32,14 @@ static bool dead(const struct fuser *f, uint32_t last, unsigned reg)
 
 static unsigned index_kind(unsigned kind)
 {
+    /* clang-format off */
     switch (kind) {
 #define OP_INDEX(row, type, form)                                                                                      \
     case ISA_##row: return OP_##row##_INDEX;
 #include "vm/ops.def"
     default: return ISA_INVALID;
     }
+    /* clang-format on */
 }
 
 /* base + (index << shift) + add, being formed in reg; scaled is the register that holds index << shift meanwhile. */
@@ -220,6 +222,7 @@ static uint32_t match_rotate(const struct fuser *f, uint32_t i, struct op *out)
 
 static unsigned rrr_kind(unsigned kind, unsigned *bits)
 {
+    /* clang-format off */
     switch (kind) {
 #define OP_RRR(row, width)                                                                                             \
     case ISA_##row##width##_X:                                                                                         \
@@ -228,10 +231,12 @@ static unsigned rrr_kind(unsigned kind, unsigned *bits)
 #include "vm/ops.def"
     default: return ISA_INVALID;
     }
+    /* clang-format on */
 }
 
 static unsigned rrk_kind(unsigned kind, unsigned *bits)
 {
+    /* clang-format off */
     switch (kind) {
 #define OP_RRK(row, width)                                                                                             \
     case ISA_##row##width##_K:                                                                                         \
@@ -240,6 +245,7 @@ static unsigned rrk_kind(unsigned kind, unsigned *bits)
 #include "vm/ops.def"
     default: return ISA_INVALID;
     }
+    /* clang-format on */
 }
 
 /* d = s; d op= t or d op= K */
@@ -264,6 +270,7 @@ static uint32_t match_three(const struct fuser *f, uint32_t i, struct op *out)
 
 static unsigned step_kind(unsigned add, unsigned jump)
 {
+    /* clang-format off */
     switch (jump) {
 #define OP_STEP(row, bits, source)                                                                                     \
     case ISA_##row##bits##_##source:                                                                                   \
@@ -271,6 +278,7 @@ static unsigned step_kind(unsigned add, unsigned jump)
 #include "vm/ops.def"
     default: return ISA_INVALID;
     }
+    /* clang-format on */
 }
 
 static uint64_t halves(uint64_t low, uint64_t high)
@@ -352,12 +360,14 @@ static bool has_target(const struct op *op)
     case ISA_FORM_MAY_GOTO: return true;
     default: break;
     }
+    /* clang-format off */
     switch (op->kind) {
 #define OP_STEP(row, bits, source) case OP_STEP_##row##bits##_##source:
 #include "vm/ops.def"
         return true;
     default: return false;
     }
+    /* clang-format on */
 }
 
 unsigned char *code_leaders(const struct code *code)
@@ -377,12 +387,14 @@ unsigned char *code_leaders(const struct code *code)
 /* Where a trap of a run is said to be: at its load or store, which is the last one. */
 static uint32_t slot_of(const struct code *code, const struct op *op, uint32_t i, uint32_t n)
 {
+    /* clang-format off */
     switch (op->kind) {
 #define OP_INDEX(row, type, form) case OP_##row##_INDEX:
 #include "vm/ops.def"
         return code->slot[i + n - 1];
     default: return code->slot[i];
     }
+    /* clang-format on */
 }
 
 static void sweep(struct code *code, const struct fuser *f, struct op *ops, uint32_t *slot, uint32_t *moved)

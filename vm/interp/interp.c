@@ -24,6 +24,7 @@ struct trait {
 
 static struct trait trait_of(unsigned kind)
 {
+    /* clang-format off */
     switch (kind) {
     case OP_ARRAY_AT:
     case OP_PERCPU_ARRAY_AT: /* the load of the index */
@@ -38,6 +39,7 @@ static struct trait trait_of(unsigned kind)
             return (struct trait){ISA_FORM_NONE, 0};
         return (struct trait){isa_rows[kind].form, (uint8_t)isa_access_size(kind)};
     }
+    /* clang-format on */
 }
 
 static bool is_jump(unsigned form)
