@@ -21,6 +21,7 @@ static const struct {
     {"interp/plain,counted", {.opts = 0, .count_insns = true}},
     {"interp/fuse", {.opts = CODE_OPT_FUSE}},
     {"interp/inline", {.opts = CODE_OPT_INLINE}},
+    {"interp/special", {.opts = CODE_OPT_SPECIAL}},
     {"interp/all", {.opts = CODE_OPT_ALL}},
     {"interp/all,counted", {.opts = CODE_OPT_ALL, .count_insns = true}},
 };

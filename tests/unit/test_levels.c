@@ -29,6 +29,8 @@ static const struct level {
     {"counted", {.opts = 0, .count_insns = true}},
     {"fuse", {.opts = CODE_OPT_FUSE}},
     {"inline", {.opts = CODE_OPT_INLINE}},
+    {"special", {.opts = CODE_OPT_SPECIAL}},
+    {"special, fuse", {.opts = CODE_OPT_SPECIAL | CODE_OPT_FUSE}},
     {"all", {.opts = CODE_OPT_ALL}},
     {"all, counted", {.opts = CODE_OPT_ALL, .count_insns = true}},
     {"checked", {.checked = true}},
