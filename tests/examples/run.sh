@@ -1,0 +1,36 @@
+#!/bin/bash
+# The demo runs, twice, and says what it should; the firewall and xdp-filter do to each packet of a capture what they do
+# in the kernel. Ends with `N passed, N failed, N skipped`.
+cd "$(dirname "$0")/../.." || exit 2
+B=${B:-build}
+passed=0 failed=0 skipped=0
+
+ok() { # what command...
+    local what=$1
+    shift
+    if "$@" >"$B/examples.log" 2>&1; then passed=$((passed + 1)); else failed=$((failed + 1)) && echo "failed: $what" && tail -n 5 "$B/examples.log"; fi
+}
+add() {
+    local p f s
+    read -r p f s < <(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' "$1" | tail -n 1)
+    grep -E '^(differs|skipped)' "$1" | head -n 5
+    if [ -z "${p:-}" ]; then failed=$((failed + 1)) && cat "$1"; else passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s)); fi
+}
+
+ok "demo" env B="$B" examples/demo.sh
+ok "demo again" env B="$B" examples/demo.sh
+ok "verdicts of the firewall" grep -Eq 'XDP_DROP +177 +31781' "$B/demo/firewall.txt"
+ok "hits of a blocked source" grep -Fq '{"addr":[10,0,0,42]}: {"packets":17,"bytes":3770}' "$B/demo/firewall.txt"
+ok "an event" grep -Fq '"source":{"addr":[10,0,0,16]},"port":23,"length":99,"reason":"DROPPED_PORT"}' "$B/demo/firewall.txt"
+ok "usage of a process" grep -Fq '{"comm":"nginx","slices":39,"run_ns":9750000,"longest_ns":250000}' "$B/demo/sched.txt"
+
+"$B/side" "$B/demo/xdp_firewall.bpf.o" "$B/demo/demo.pcap" blocked=0a00000d:00000000000000000000000000000000 \
+    blocked=0a00002a:00000000000000000000000000000000 >"$B/side.log" 2>&1
+add "$B/side.log"
+for o in /usr/lib/*/bpf/xdpfilt_*_all.o; do
+    [ -e "$o" ] || continue
+    "$B/side" "$o" "$B/demo/demo.pcap" filter_ports=00500000:0300000000000000 >"$B/side.log" 2>&1
+    add "$B/side.log"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
