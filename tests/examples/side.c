@@ -6,7 +6,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#define PCAP_DONT_INCLUDE_PCAP_BPF_H /* its struct bpf_insn is the classic one */
 #include <pcap/pcap.h>
+#include <sched.h>
 #include <skep/skep.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +49,8 @@ static size_t unhex(const char *text, unsigned char *out, size_t max)
 /* MAP=KEY:VALUE into both. */
 static bool fill(const char *arg, struct bpf_object *theirs, struct skep_object *ours)
 {
-    unsigned char key[64], value[256];
+    unsigned char key[64], value[1024] = {0}; /* per-CPU maps: CPU 0's, zero for the others */
+    struct skep_map *map;
     char name[64];
     const char *eq = strchr(arg, '='), *colon = strchr(arg, ':');
     size_t nk, nv;
@@ -57,15 +60,22 @@ static bool fill(const char *arg, struct bpf_object *theirs, struct skep_object 
     snprintf(name, sizeof(name), "%.*s", (int)(eq - arg), arg);
     nk = unhex(eq + 1, key, sizeof(key));
     nv = unhex(colon + 1, value, sizeof(value));
+    map = skep_object__find_map_by_name(ours, name);
+    if (!map)
+        return false;
+    if (skep_map__is_percpu(map))
+        nv = skep_map__host_value_size(map);
     return !bpf_map_update_elem(bpf_object__find_map_fd_by_name(theirs, name), key, value, 0) &&
-           !skep_map__update_elem(skep_object__find_map_by_name(ours, name), key, nk, value, nv, 0);
+           !skep_map__update_elem(map, key, nk, value, nv, 0);
 }
 
 static void run_both(int fd, struct skep_program *prog, const unsigned char *packet, uint32_t len, unsigned long n)
 {
     static unsigned char a[ROOM], b[ROOM];
-    LIBBPF_OPTS(bpf_test_run_opts, theirs, .data_in = packet, .data_size_in = len, .data_out = a, .data_size_out = ROOM);
-    SKEP_OPTS(skep_run_opts, ours, .data_in = packet, .data_size_in = len, .data_out = b, .data_size_out = ROOM);
+    LIBBPF_OPTS(bpf_test_run_opts, theirs, .data_in = packet, .data_size_in = len, .data_out = a,
+                .data_size_out = ROOM);
+    SKEP_OPTS(skep_run_opts, ours, .data_in = packet, .data_size_in = len, .data_out = b, .data_size_out = ROOM,
+              .flags = SKEP_RUN_CPU);
     int their_err = bpf_prog_test_run_opts(fd, &theirs), our_err = skep_program__run(prog, &ours);
 
     check(!their_err == !our_err, "success of packet", n);
@@ -127,15 +137,20 @@ int main(int argc, char **argv)
     struct bpf_object *theirs;
     struct skep_object *ours;
     struct bpf_program *p;
+    struct bpf_map *m;
     struct skep_map *map;
     struct pcap_pkthdr *head;
     const unsigned char *packet;
     unsigned long n = 0;
     pcap_t *pcap;
+    cpu_set_t first;
 
     if (argc < 3)
         return 2;
     libbpf_set_print(quiet);
+    CPU_ZERO(&first);
+    CPU_SET(0, &first);
+    sched_setaffinity(0, sizeof(first), &first); /* both on CPU 0 */
     theirs = bpf_object__open_file(argv[1], NULL);
     ours = skep_object__open(argv[1]);
     pcap = pcap_open_offline(argv[2], why);
@@ -143,6 +158,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "side: %s or %s cannot be opened\n", argv[1], argv[2]);
         return 2;
     }
+    bpf_object__for_each_map(m, theirs) bpf_map__set_pin_path(m, NULL); /* nothing stays behind */
     if (bpf_object__load(theirs)) {
         printf("skipped: the kernel does not load %s: %s\n0 passed, 0 failed, 1 skipped\n", argv[1], strerror(errno));
         return 0;
@@ -151,10 +167,10 @@ int main(int argc, char **argv)
         check(fill(argv[i], theirs, ours), "filling a map", (unsigned long)i);
     p = bpf_object__next_program(theirs, NULL);
     while (pcap_next_ex(pcap, &head, &packet) == 1)
-        run_both(bpf_program__fd(p), skep_object__find_program_by_name(ours, bpf_program__name(p)), packet, head->caplen, ++n);
+        run_both(bpf_program__fd(p), skep_object__find_program_by_name(ours, bpf_program__name(p)), packet,
+                 head->caplen, ++n);
     for (map = NULL; (map = skep_object__next_map(ours, map));) {
         uint32_t type = skep_map__type(map);
-        struct bpf_map *m;
 
         if (type == BPF_MAP_TYPE_RINGBUF || type == BPF_MAP_TYPE_PERF_EVENT_ARRAY)
             continue;
