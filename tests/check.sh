@@ -44,6 +44,7 @@ done
 [ -x "$B/bpftest" ] && suite helpers "$B/bpftest" tests/helpers
 [ -x "$B/bpftest" ] && suite helpers/kernel "$B/bpftest" --kernel tests/helpers
 [ -x "$B/bpftest" ] && suite verifier "$B/bpftest" --verify tests/verifier tests/isa tests/helpers
+[ -x "$B/bpftest" ] && suite verifier/run "$B/bpftest" tests/verifier
 [ -x "$B/bpftest" ] && suite verifier/kernel "$B/bpftest" --kernel tests/verifier
 [ -x "$B/bpftest" ] && suite verifier/random "$B/bpftest" --verify --random 2000
 [ -x "$B/bpftest" ] && suite isa/random "$B/bpftest" --random 5000 --garbage 5000

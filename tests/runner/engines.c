@@ -75,14 +75,16 @@ static int make_code(struct bench *b, const struct test *test, struct code **out
     struct prog_spec spec = {.name = *test->name ? test->name : "test",
                              .section = "",
                              .file = test->file,
-                             .license = "GPL",
+                             .license = test->license ? test->license : "GPL",
                              .attach_target = "",
+                             .attach_type = test->attach_type,
+                             .sleepable = test->sleepable,
                              .type = test->type,
                              .insns = test->insns,
                              .n_insns = test->n_insns,
                              .maps = defs,
                              .n_maps = b->test->n_maps};
-    const struct verify_opts verify = {.raw_mem_size = test->mem.size, .raw_mem_writable = true};
+    const struct verify_opts verify = test_verify_opts(test);
     struct verify_result result = {0};
     struct prog *prog;
     int err;

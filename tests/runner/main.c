@@ -38,7 +38,7 @@ static void run_elsewhere(struct session *s, const struct test *t, struct buf *r
     struct outcome o = {.skip = s->kernel_refuses};
     bool ok;
 
-    if (!o.skip && t->no_kernel)
+    if (!o.skip && t->no_kernel && (s->kernel || !(t->error || t->accept || t->unsupported)))
         o.skip = t->no_kernel;
     if (!o.skip && t->trap)
         o.skip = "traps are ours alone";
@@ -51,7 +51,7 @@ static void run_elsewhere(struct session *s, const struct test *t, struct buf *r
         if (s->verbose)
             say(t, "skip", o.skip);
     } else {
-        ok = s->kernel || o.failure ? judge(t, where, &o, report) : true;
+        ok = (s->kernel && !o.loaded) || o.failure ? judge(t, where, &o, report) : true;
         s->passed += ok;
         s->failed += !ok;
         if (s->verbose && ok)
@@ -86,7 +86,7 @@ static void run_test(struct session *s, const struct test *t)
     note_ops(s, t);
     if (s->kernel || s->verify) {
         run_elsewhere(s, t, &report);
-    } else if (t->error) { /* what must be refused is not to be run */
+    } else if (t->error || t->unsupported) { /* what must be refused is not to be run */
         s->skipped++;
     } else if (engines_run(t, s->engine, &report)) {
         s->failed++;

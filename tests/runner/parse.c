@@ -119,16 +119,46 @@ static int read_type(struct reader *r, char *value)
     return r->test->type ? 0 : refuse(r, "there is no program type '%s'", name ? name : "");
 }
 
+/* What stands behind a map's sizes. */
+static int map_word(struct reader *r, const char *text, struct map_def *def, bool *frozen)
+{
+    uint64_t n;
+    uint32_t inner;
+
+    if (!strcmp(text, "rdonly"))
+        return def->flags |= MAP_F_RDONLY_PROG, 0;
+    if (!strcmp(text, "wronly"))
+        return def->flags |= MAP_F_WRONLY_PROG, 0;
+    if (!strcmp(text, "frozen"))
+        return def->flags |= MAP_F_RDONLY_PROG, *frozen = true, 0;
+    if (!strncmp(text, "lock@", 5)) {
+        if (number(r, text + 5, &n))
+            return -EINVAL;
+        return def->spin_lock_off = (int32_t)n, 0;
+    }
+    if (!strncmp(text, "inner=", 6)) {
+        if (map_index(r, text + 6, &inner))
+            return -EINVAL;
+        def->inner = arena_memdup(&r->file->arena, &r->test->maps[inner], sizeof(*def));
+        return def->inner ? 0 : -ENOMEM;
+    }
+    if (number(r, text, &n))
+        return -EINVAL;
+    return def->flags |= (uint32_t)n, 0;
+}
+
 static int read_map(struct reader *r, char *value)
 {
     struct map_def def = {.spin_lock_off = -1};
-    uint64_t n[3], flags = 0;
+    uint64_t n[3];
+    const char *text;
+    bool frozen = false;
     char *name = word(&value), *type = word(&value);
 
     if (r->test->n_maps == TEST_MAX_MAPS)
         return refuse(r, "a test has at most %d maps", TEST_MAX_MAPS);
     if (!name || !type || strlen(name) >= MAP_NAME_LEN)
-        return refuse(r, "a map is NAME TYPE KEY VALUE MAX [FLAGS]");
+        return refuse(r, "a map is NAME TYPE KEY VALUE MAX [WORD]...");
     snprintf(def.name, sizeof(def.name), "%s", name);
     def.type = map_type_by_name(type);
     if (!def.type)
@@ -139,9 +169,10 @@ static int read_map(struct reader *r, char *value)
     def.key_size = (uint32_t)n[0];
     def.value_size = (uint32_t)n[1];
     def.max_entries = (uint32_t)n[2];
-    if (value[strspn(value, " \t")] && number(r, word(&value), &flags))
-        return -EINVAL;
-    def.flags = (uint32_t)flags;
+    while ((text = word(&value)))
+        if (map_word(r, text, &def, &frozen))
+            return -EINVAL;
+    r->test->frozen[r->test->n_maps] = frozen;
     r->test->maps[r->test->n_maps++] = def;
     return 0;
 }
@@ -197,6 +228,29 @@ static int read_trap(struct reader *r, char *value)
     return refuse(r, "there is no trap '%s'", name ? name : "");
 }
 
+static int read_attach(struct reader *r, char *value)
+{
+    char *name = word(&value);
+
+    for (uint32_t id = 0; name && id < ATTACH_TYPE_COUNT; id++)
+        if (attach_type_name(id) && !strcmp(attach_type_name(id), name))
+            return r->test->attach_type = id, 0;
+    return refuse(r, "there is no attach type '%s'", name ? name : "");
+}
+
+static bool is_flag(struct test *t, const char *key)
+{
+    bool *flag = !strcmp(key, "accept")      ? &t->accept
+                 : !strcmp(key, "unpriv")    ? &t->unprivileged
+                 : !strcmp(key, "strict")    ? &t->strict
+                 : !strcmp(key, "sleepable") ? &t->sleepable
+                                             : NULL;
+
+    if (flag)
+        *flag = true;
+    return flag != NULL;
+}
+
 static int directive(struct reader *r, const char *key, char *value)
 {
     struct test *t = r->test;
@@ -231,6 +285,18 @@ static int directive(struct reader *r, const char *key, char *value)
         return t->error = arena_strdup(&r->file->arena, value), t->error_line = r->line, 0;
     if (!strcmp(key, "kernel"))
         return t->no_kernel = arena_strdup(&r->file->arena, value), 0;
+    if (!strcmp(key, "unsupported"))
+        return t->unsupported = arena_strdup(&r->file->arena, value), 0;
+    if (!strcmp(key, "differs"))
+        return t->differs = arena_strdup(&r->file->arena, value), 0;
+    if (!strcmp(key, "license"))
+        return t->license = arena_strdup(&r->file->arena, value), 0;
+    if (!strcmp(key, "max-insns"))
+        return number(r, word(&value), &t->max_insns);
+    if (!strcmp(key, "attach"))
+        return read_attach(r, value);
+    if (is_flag(t, key))
+        return 0;
     return refuse(r, "there is no directive '%s'", key);
 }
 
@@ -333,7 +399,7 @@ static int check(const struct reader *r, const struct test *t)
     if (!t->n_insns)
         return refuse_at(r, t->line, "the test has no instruction");
     if (!t->result_line && !t->trap && !t->error && !t->mem_out.line && !t->data_out.line && !t->ctx_out.line &&
-        !t->n_outs)
+        !t->n_outs && !t->accept && !t->unsupported)
         return refuse_at(r, t->line, "the test expects nothing");
     for (uint32_t i = 0; i < t->n_insns; i++)
         on_insn |= t->lines[i] == (t->trap ? t->trap_line : t->error_line);
@@ -373,7 +439,7 @@ static char *test_name(struct reader *r, const char *line)
 static int read_tests(struct reader *r)
 {
     const char *end = r->text + r->size, *first = NULL, *from, *to;
-    struct test header = {.file = r->path, .name = "", .line = 1};
+    struct test header = {.file = r->path, .name = "", .line = 1, .license = "GPL"};
     uint32_t line = 1, n = 0;
     int err;
 
@@ -423,6 +489,34 @@ static int read_whole(const char *path, const struct log *log, struct buf *out)
     n = (size_t)ferror(f);
     fclose(f);
     return n || out->failed ? log_fail(log, -EIO, "cannot be read") : 0;
+}
+
+/* A frozen map's elements are constants; those that are not set are zero. */
+static bool read_const(void *ctx, const struct map_def *map, uint64_t off, unsigned size, uint64_t *value)
+{
+    const struct test *t = ctx;
+    uint32_t m = 0;
+
+    while (m < t->n_maps && strcmp(t->maps[m].name, map->name))
+        m++;
+    if (m == t->n_maps || !t->frozen[m] || size > 8 || off > map->value_size || size > map->value_size - off)
+        return false;
+    *value = 0;
+    for (uint32_t i = 0; i < t->n_sets; i++)
+        if (t->sets[i].map == m)
+            memcpy(value, t->sets[i].value.data + off, size);
+    return true;
+}
+
+struct verify_opts test_verify_opts(const struct test *test)
+{
+    return (struct verify_opts){.raw_mem_size = test->mem.size,
+                                .raw_mem_writable = true,
+                                .unprivileged = test->unprivileged,
+                                .strict_alignment = test->strict,
+                                .max_insns = test->max_insns,
+                                .read_const = read_const,
+                                .read_const_ctx = (void *)test};
 }
 
 int test_file_read(struct test_file *file, const char *path, const struct log *log)

@@ -11,6 +11,7 @@
 struct outcome {
     const char *failure; /* the test could not be run: why; NULL: it ran */
     const char *skip;    /* it was not run: why */
+    bool loaded;         /* Linux took it, and cannot run programs of this type */
     uint64_t r0;
     enum trap_kind trap;
     uint32_t trap_line;

@@ -8,13 +8,19 @@
  *     ; type: xdp                       program type; without it r1 is the memory and r2 its length
  *     ; mem: 01 02 00*6                 memory given to a program without a type (bytes; `*N` repeats one)
  *     ; ctx: HEX   ; data: HEX          context and packet of a typed program
- *     ; map: NAME TYPE KEY VALUE MAX [FLAGS]   a map; the text refers to it as map[NAME]
+ *     ; map: NAME TYPE KEY VALUE MAX [WORD]...  a map; the text refers to it as map[NAME]. A WORD is a number (flags),
+ *                                       `rdonly`, `wronly`, `frozen` (its elements are constants), `lock@OFF`,
+ *                                       `inner=NAME` (maps of maps: a map of the test that inner maps look like)
  *     ; map-set: NAME KEY VALUE         an element before the run (hex bytes)
  *     ; tail: NAME INDEX [TEST]         puts the program of TEST (or this one) into a program array
  *     ; result: V                       r0 at the end, 64 bits: decimal, negative or hex
  *     ; mem-out: HEX  ; data-out: HEX  ; ctx-out: HEX  ; map-out: NAME KEY VALUE
  *     ; trap: NAME                      on an instruction: there a checked run must trap, of this kind
  *     ; error: NAME                     on an instruction: there the verifier must refuse, for this reason
+ *     ; accept:                         the verifier takes it: expectation enough, and it must run without a trap
+ *     ; unsupported: TEXT               the verifier does not know this; its message holds TEXT
+ *     ; unpriv:   ; strict:   ; sleepable:   ; max-insns: N   ; license: TEXT   ; attach: TYPE   how it is loaded
+ *     ; differs: WHY                    Linux's verdict is the other one, on purpose
  *     ; kernel: WHY                     Linux cannot run this, or means something else on purpose
  */
 #ifndef TESTS_RUNNER_TEST_H
@@ -22,6 +28,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "verifier/verify.h"
 #include "vm/abi/prog_types.h"
 #include "vm/abi/trap.h"
 #include "vm/isa/asm.h"
@@ -63,6 +70,13 @@ struct test {
     uint32_t trap_line;
     const char *error; /* NULL: the verifier takes it */
     uint32_t error_line;
+    bool accept, unprivileged, strict, sleepable;
+    const char *unsupported; /* NULL: the verifier knows it */
+    const char *differs;     /* NULL: Linux has the same verdict */
+    const char *license;
+    uint32_t attach_type;
+    uint64_t max_insns;
+    bool frozen[TEST_MAX_MAPS];
     const char *no_kernel; /* NULL: Linux runs it too */
     struct skep_insn *insns;
     uint32_t *lines; /* of each slot */
@@ -74,6 +88,9 @@ struct test_file {
     struct test *tests;
     uint32_t n_tests;
 };
+
+/** How the test wants to be verified; `test` is borrowed. */
+struct verify_opts test_verify_opts(const struct test *test);
 
 /** Reads a file. @return 0, or a negative errno with a message that begins with "line N". */
 int test_file_read(struct test_file *file, const char *path, const struct log *log);

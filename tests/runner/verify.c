@@ -13,8 +13,10 @@ static int make(const struct test *test, const struct log *log, struct prog **ou
     struct prog_spec spec = {.name = *test->name ? test->name : "test",
                              .section = "",
                              .file = test->file,
-                             .license = "GPL",
+                             .license = test->license ? test->license : "GPL",
                              .attach_target = "",
+                             .attach_type = test->attach_type,
+                             .sleepable = test->sleepable,
                              .type = test->type,
                              .insns = test->insns,
                              .n_insns = test->n_insns,
@@ -31,7 +33,13 @@ static void compare(const struct test *test, const struct verify_result *r, stru
     uint32_t line = r->insn < test->n_insns ? test->lines[r->insn] : 0;
     const char *got = r->verdict == VERDICT_REJECT ? reason_name(r->reason) : "ok";
 
-    if (r->verdict == VERDICT_UNSUPPORTED)
+    if (test->unsupported) {
+        if (r->verdict != VERDICT_UNSUPPORTED || !strstr(r->message, test->unsupported))
+            o->failure = arena_printf(arena, "line %u: the verifier says %s: %s, expected unsupported: %s", line, got,
+                                      r->message, test->unsupported);
+    } else if (r->verdict == VERDICT_UNSUPPORTED && (test->accept || test->error))
+        o->failure = arena_printf(arena, "line %u: unsupported: %s", line, r->message);
+    else if (r->verdict == VERDICT_UNSUPPORTED)
         o->skip = arena_printf(arena, "the verifier does not know this yet: %s", r->message);
     else if (strcmp(got, test->error ? test->error : "ok"))
         o->failure = arena_printf(arena, "line %u: the verifier says %s%s%s, expected %s", line, got,
@@ -42,7 +50,7 @@ static void compare(const struct test *test, const struct verify_result *r, stru
 
 void verifier_run(const struct test *test, struct arena *arena, struct outcome *o)
 {
-    const struct verify_opts opts = {.raw_mem_size = test->mem.size, .raw_mem_writable = true};
+    const struct verify_opts opts = test_verify_opts(test);
     struct keeper keeper = {.arena = arena};
     struct log log = {.fn = keep, .ctx = &keeper, .max = SKEP_LOG_ERROR};
     struct verify_result result = {0};
