@@ -27,9 +27,25 @@ static bool fits(const struct env_mem *m, uint64_t addr, uint64_t size)
     return addr - m->guest <= m->size && size <= m->size - (addr - m->guest);
 }
 
+/* Member by member: a struct made elsewhere and copied here would be read back wider than it was just written, which
+ * processors wait for. */
+static inline void put_home(struct env_mem *m, const void *p, uint64_t size, unsigned access, enum env_mem_kind kind,
+                            const char *name)
+{
+    m->guest = (uintptr_t)p;
+    m->host = (unsigned char *)(uintptr_t)p;
+    m->size = size;
+    m->access = (uint8_t)access;
+    m->kind = (uint8_t)kind;
+    m->name = name;
+}
+
 static struct env_mem at_home(const void *p, uint64_t size, unsigned access, enum env_mem_kind kind, const char *name)
 {
-    return (struct env_mem){(uintptr_t)p, (unsigned char *)(uintptr_t)p, size, (uint8_t)access, (uint8_t)kind, name};
+    struct env_mem m;
+
+    put_home(&m, p, size, access, kind, name);
+    return m;
 }
 
 static struct env_mem stack_of(const struct skep_env *env)
@@ -51,6 +67,28 @@ static struct env_mem packet_of(const struct skep_env *env)
                    ENV_MEM_PACKET, "packet");
 }
 
+static bool find_stack(const struct skep_env *env, uint64_t addr, struct env_mem *m)
+{
+    uint64_t low = env_stack_low(env), size = (uintptr_t)env->stack + sizeof(env->stack) - low;
+
+    if (addr - low >= size)
+        return false;
+    put_home(m, (void *)(uintptr_t)low, size, ENV_READ | ENV_WRITE, ENV_MEM_STACK, "stack");
+    return true;
+}
+
+static bool find_packet(const struct skep_env *env, uint64_t addr, struct env_mem *m)
+{
+    const struct env_packet *p = &env->packet;
+    const unsigned char *start = p->data_meta && p->data_meta < p->data ? p->data_meta : p->data;
+
+    if (!start || p->data_end < start || addr - (uintptr_t)start >= (uint64_t)(p->data_end - start))
+        return false;
+    put_home(m, start, (uint64_t)(p->data_end - start), p->read_only ? ENV_READ : ENV_READ | ENV_WRITE, ENV_MEM_PACKET,
+             "packet");
+    return true;
+}
+
 static uint8_t ctx_access(unsigned access)
 {
     return (access & CTX_READ ? ENV_READ : 0) | (access & CTX_WRITE ? ENV_WRITE : 0);
@@ -67,14 +105,14 @@ static bool find_ctx(const struct skep_env *env, uint64_t addr, struct env_mem *
     if (!env->ctx || off >= env->ctx_size)
         return false;
     if (!layout || !layout->n_fields) {
-        *m = at_home(env->ctx, env->ctx_size, layout ? ctx_access(layout->access) : ENV_READ | ENV_WRITE, ENV_MEM_CTX,
-                     "context");
+        put_home(m, env->ctx, env->ctx_size, layout ? ctx_access(layout->access) : ENV_READ | ENV_WRITE, ENV_MEM_CTX,
+                 "context");
         return true;
     }
     f = ctx_field_at(layout, (uint32_t)off);
     if (!f || off < f->off || (uint64_t)f->off + f->size > env->ctx_size)
         return false;
-    *m = at_home((char *)env->ctx + f->off, f->size, 0, ENV_MEM_CTX, f->name);
+    put_home(m, (char *)env->ctx + f->off, f->size, 0, ENV_MEM_CTX, f->name);
     if (f->kind != CTX_PACKET && f->kind != CTX_PACKET_END && f->kind != CTX_PACKET_META)
         m->access = ctx_access(f->access);
     return true;
@@ -149,10 +187,10 @@ static bool find_in_map(struct map *map, uint64_t addr, struct env_mem *m)
     if (!map || !map->ops->find_region || !map->ops->find_region(map, (uintptr_t)addr, &r) || addr - r.base >= r.size)
         return false;
     at = r.stride ? r.base + (addr - r.base) / r.stride * r.stride + r.elem_off : r.base + r.elem_off;
-    *m = at_home((void *)(uintptr_t)at, r.elem_size,
-                 (map->def.flags & MAP_F_WRONLY_PROG ? 0 : ENV_READ) |
-                     (r.read_only || map->def.flags & MAP_F_RDONLY_PROG ? 0 : ENV_WRITE),
-                 ENV_MEM_MAP, map->def.name);
+    put_home(m, (void *)(uintptr_t)at, r.elem_size,
+             (map->def.flags & MAP_F_WRONLY_PROG ? 0 : ENV_READ) |
+                 (r.read_only || map->def.flags & MAP_F_RDONLY_PROG ? 0 : ENV_WRITE),
+             ENV_MEM_MAP, map->def.name);
     keep_off_lock(map, addr, m);
     return true;
 }
@@ -201,15 +239,11 @@ static bool find_world(const struct skep_env *env, uint64_t addr, struct env_mem
 /* What bounds this address, allowed or not. */
 static bool find(struct skep_env *env, uint64_t addr, struct env_mem *m)
 {
-    *m = stack_of(env);
-    if (holds(m, addr))
-        return true;
-    *m = packet_of(env);
-    if (holds(m, addr))
+    if (find_stack(env, addr, m) || find_packet(env, addr, m))
         return true;
     for (uint32_t i = 0; i < env->n_refs; i++) {
-        *m = at_home((void *)(uintptr_t)env->refs[i].addr, env->refs[i].size, ENV_READ | ENV_WRITE, ENV_MEM_RECORD,
-                     "record");
+        put_home(m, (void *)(uintptr_t)env->refs[i].addr, env->refs[i].size, ENV_READ | ENV_WRITE, ENV_MEM_RECORD,
+                 "record");
         if (holds(m, addr))
             return true;
     }
