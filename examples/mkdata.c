@@ -1,7 +1,7 @@
 /*
- * Writes the demo's inputs: `mkdata pcap FILE` a capture of small TCP, UDP, ICMP, ARP, VLAN and IPv6 packets, some of them
- * from sources and to ports that the firewall blocks, some cut short; `mkdata sched FILE` records of the tracepoint
- * sched:sched_switch, one after the other. What is written depends on nothing but the code.
+ * Writes the demo's inputs: `mkdata pcap FILE` a capture of small TCP, UDP, ICMP, ARP, VLAN and IPv6 packets, some of
+ * them from sources and to ports that the firewall blocks, some cut short; `mkdata sched FILE` records of the
+ * tracepoint sched:sched_switch, one after the other. What is written depends on nothing but the code.
  */
 #include <arpa/inet.h>
 #include <net/ethernet.h>
