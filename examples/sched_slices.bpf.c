@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Follows the scheduler: how long each process ran, by the time between the switch to it and the switch away from it,
 // and an event for every slice that was longer than a limit.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <linux/types.h>
+
+#include <bpf/bpf_helpers.h>
 
 /* The record of the tracepoint sched:sched_switch, as its format file gives it. */
 struct sched_switch {

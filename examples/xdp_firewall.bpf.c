@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // An XDP firewall: drops packets from blocked IPv4 sources and to one blocked TCP port, answers nothing, counts every
 // packet by what became of it, and reports each drop through a ring buffer. It reads Ethernet with up to two VLAN tags.
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -11,6 +9,9 @@
 #include <linux/tcp.h>
 #include <linux/types.h>
 #include <linux/udp.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
 
 struct ipv4 {
     __u8 addr[4];
