@@ -401,7 +401,7 @@ const struct command cmd_run = {
         "  --checked, --unchecked        check every access (default), or trust the program\n"
         "  --lenient                     malformed instructions trap when executed instead of refusing the program\n"
         "  --engine NAME                 interp\n"
-        "  --no-opt NAME, --opt NAME     optimisations off or on: fuse, facts, inline, all\n"
+        "  --no-opt NAME, --opt NAME     optimisations off or on: fuse, facts, inline, special, all\n"
         "\n"
         "  --raw FILE [--mem FILE]       8-byte instructions; r1 = copy of the memory, r2 = its length; prints r0\n",
 };

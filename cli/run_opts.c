@@ -101,7 +101,11 @@ static bool is_opt(struct parse *p, const char *name, bool off)
     static const struct {
         const char *name;
         uint32_t bits;
-    } opts[] = {{"fuse", SKEP_OPT_FUSE}, {"facts", SKEP_OPT_FACTS}, {"inline", SKEP_OPT_INLINE}, {"all", CODE_OPT_ALL}};
+    } opts[] = {{"fuse", SKEP_OPT_FUSE},
+                {"facts", SKEP_OPT_FACTS},
+                {"inline", SKEP_OPT_INLINE},
+                {"special", SKEP_OPT_SPECIAL},
+                {"all", CODE_OPT_ALL}};
     const char *v = NULL;
     if (!text_option(p, name, &v) || !v)
         return p->bad;
@@ -110,7 +114,7 @@ static bool is_opt(struct parse *p, const char *name, bool off)
             p->o->exec.no_opts = off ? p->o->exec.no_opts | opts[i].bits : p->o->exec.no_opts & ~opts[i].bits;
             return true;
         }
-    cli_usage(p->a.c, p->a.cmd, "%s: there is no optimisation '%s' (fuse, facts, inline, all)", name, v);
+    cli_usage(p->a.c, p->a.cmd, "%s: there is no optimisation '%s' (fuse, facts, inline, special, all)", name, v);
     return p->bad = true;
 }
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 _Static_assert((int)SKEP_OPT_FUSE == (int)CODE_OPT_FUSE && (int)SKEP_OPT_FACTS == (int)CODE_OPT_FACTS &&
-                   (int)SKEP_OPT_INLINE == (int)CODE_OPT_INLINE,
+                   (int)SKEP_OPT_INLINE == (int)CODE_OPT_INLINE && (int)SKEP_OPT_SPECIAL == (int)CODE_OPT_SPECIAL,
                "public and internal names of optimisations differ");
 
 int program_lower(struct skep_vm *vm, struct prog *prog, struct map *const *maps, const struct skep_exec_opts *user,

@@ -34,9 +34,10 @@ enum skep_prog_type {
 
 /* Optimisations that can be switched off, each by itself. */
 enum skep_opt {
-    SKEP_OPT_FUSE = 1,   /* several instructions in one operation */
-    SKEP_OPT_FACTS = 2,  /* use what the verifier proved */
-    SKEP_OPT_INLINE = 4, /* frequent helpers as operations */
+    SKEP_OPT_FUSE = 1,    /* several instructions in one operation */
+    SKEP_OPT_FACTS = 2,   /* use what the verifier proved */
+    SKEP_OPT_INLINE = 4,  /* frequent helpers as operations */
+    SKEP_OPT_SPECIAL = 8, /* interpreter: handlers for each choice of registers */
 };
 
 struct skep_exec_opts {

@@ -31,6 +31,7 @@ static const struct way {
     {"verified, no fusing", false, true, CODE_OPT_ALL & ~CODE_OPT_FUSE},
     {"verified, no facts", false, true, CODE_OPT_ALL & ~CODE_OPT_FACTS},
     {"verified, no inlining", false, true, CODE_OPT_ALL & ~CODE_OPT_INLINE},
+    {"no special handlers", false, false, CODE_OPT_ALL & ~CODE_OPT_SPECIAL},
 };
 
 struct bench {
