@@ -127,7 +127,7 @@ static void begin(struct skep_env *env, const struct code *code)
     env->trap.kind = TRAP_none;
     env->trap.text[0] = 0;
     env->tail_calls = 0;
-    env->frame = 0;
+    env->frame = env->first_frame = 0;
     env->n_inner = 0;
     env->insns_run = 0;
     env->fuel = 0;
@@ -201,19 +201,23 @@ uint64_t env_call(struct skep_env *env, uint64_t func, uint64_t a1, uint64_t a2,
     const struct code_func *f = (const struct code_func *)(uintptr_t)func;
     const uint64_t args[5] = {a1, a2, a3, a4, a5};
     uint64_t index = (func - (uintptr_t)code->funcs) / sizeof(*f), result;
+    uint32_t first = env->first_frame;
 
     if (env->trap.kind != TRAP_none)
         return 0;
     if (func < (uintptr_t)code->funcs || index >= code->n_funcs || func != (uintptr_t)&code->funcs[index])
         return env_trap(env, TRAP_bad_call, func, 0, "callback 0x%llx is no function of the program",
                         (unsigned long long)func);
-    if (env->frame + 1 >= PROG_MAX_FRAMES)
+    if (!env_has_frame(env))
         return env_trap(env, TRAP_stack_overflow, 0, 0, "callback '%s' would be frame %u",
-                        code->prog->funcs[index].name, env->frame + 2);
+                        code->prog->funcs[index].name, env->frame - first + 2);
     env->frame++;
     result = code->engine->run(code, (uint32_t)index, env, args);
-    if (env->trap.kind == TRAP_none)
-        env->frame--;
+    if (env->trap.kind != TRAP_none)
+        return result;
+    env->frame--;
+    env->first_frame = first;
+    env->code = code; /* it may have ended in another program */
     return result;
 }
 

@@ -94,7 +94,8 @@ struct skep_env {
     bool checked;
     uint32_t cpu;
     uint32_t tail_calls;
-    uint32_t frame;          /* local call depth, 0 in the entry */
+    uint32_t frame;          /* call depth, 0 in the entry */
+    uint32_t first_frame;    /* that of the program which runs: not 0 after a tail call from a local function */
     uint64_t insn_budget;    /* instructions left when they are counted; UINT64_MAX: no limit */
     uint64_t insns_run;      /* taken from the budget so far */
     int64_t fuel;            /* the part of the budget that was taken and not yet used */
@@ -152,8 +153,8 @@ struct skep_env {
         uint64_t key;
     } redirect;
 
-    /* The stack: PROG_MAX_FRAMES frames, the entry's on top. */
-    _Alignas(16) unsigned char stack[PROG_MAX_FRAMES * PROG_STACK_FRAME];
+    /* The stack: PROG_MAX_DEPTH frames, the entry's on top; what is never reached costs no memory. */
+    _Alignas(16) unsigned char stack[PROG_MAX_DEPTH * PROG_STACK_FRAME];
 };
 
 /** An environment with the host's clocks and random, CPU 0 of 1, pid and comm of this process. NULL: out of memory. */
@@ -222,10 +223,16 @@ void env_forget_mem(struct skep_env *env);
  */
 bool env_refuel(struct skep_env *env);
 
+/** May the program that runs push another frame? */
+static inline bool env_has_frame(const struct skep_env *env)
+{
+    return env->frame - env->first_frame + 1 < PROG_MAX_FRAMES;
+}
+
 /** The lowest address of the frames that are in use; the highest is the end of env->stack. */
 static inline uint64_t env_stack_low(const struct skep_env *env)
 {
-    return (uintptr_t)env->stack + (PROG_MAX_FRAMES - 1 - env->frame) * (uint64_t)PROG_STACK_FRAME;
+    return (uintptr_t)env->stack + (PROG_MAX_DEPTH - 1 - env->frame) * (uint64_t)PROG_STACK_FRAME;
 }
 
 /** The run's task. */

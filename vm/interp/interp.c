@@ -247,14 +247,13 @@ const struct cell *interp_call(const struct cell *pc, struct machine *m, struct 
 {
     struct frame *f;
 
-    if (env->frame + 1 >= PROG_MAX_FRAMES) {
+    if (!env_has_frame(env)) {
         env_trap(env, TRAP_stack_overflow, 0, 0, "call of '%s' would be frame %u", m->code->prog->funcs[pc->imm].name,
-                 env->frame + 2);
+                 env->frame - env->first_frame + 2);
         return interp_trapped(pc, m, env);
     }
     f = &m->frames[m->depth++];
     f->ret = pc + 1;
-    f->code = m->code;
     memcpy(f->saved, &m->r[6], sizeof(f->saved));
     f->may_goto = m->may_goto;
     m->may_goto = MAY_GOTO_MAX;
@@ -282,8 +281,6 @@ const struct cell *interp_exit(const struct cell *pc, struct machine *m, struct 
     m->low += PROG_STACK_FRAME;
     m->span -= PROG_STACK_FRAME;
     m->r[10] += PROG_STACK_FRAME;
-    if (f->code != m->code)
-        env->code = m->code = f->code;
     return f->ret;
 }
 
@@ -322,7 +319,24 @@ static const struct code *tail_target(struct skep_env *env, const struct code *f
     return to;
 }
 
-/* A tail call replaces the frame that makes it: in a local function the target's exit returns to that one's caller. */
+/* What a local function calls as its tail takes that function's frame, has as many frames below it as any program, and
+ * returns to that function's caller. */
+static const struct cell *tail_of_function(const struct cell *pc, struct machine *m, struct skep_env *env,
+                                           const uint64_t args[5])
+{
+    const struct code *to = env->code;
+    uint32_t first = env->first_frame;
+
+    env->first_frame = env->frame;
+    m->r[0] = to->engine->run(to, 0, env, args);
+    if (env->trap.kind != TRAP_none)
+        return NULL;
+    env->first_frame = first;
+    env->code = m->code;
+    return interp_exit(pc, m, env);
+}
+
+/* A tail call replaces the frame that makes it. */
 const struct cell *interp_tail_call(const struct cell *pc, struct machine *m, struct skep_env *env)
 {
     uint64_t args[5] = {m->r[1], m->r[2], m->r[3], m->r[4], m->r[5]};
@@ -335,13 +349,9 @@ const struct cell *interp_tail_call(const struct cell *pc, struct machine *m, st
         return env->trap.kind != TRAP_none ? interp_trapped(pc, m, env) : pc + 1;
     memset(&args[1], 0, 4 * sizeof(args[0]));
     env->code = to;
-    if (to->engine != m->code->engine || ((const struct stream *)to->engine_data)->loop != m->loop) {
-        m->r[0] = to->engine->run(to, 0, env, args);
-        if (env->trap.kind != TRAP_none)
-            return NULL;
-        env->code = m->code;
-        return interp_exit(pc, m, env);
-    }
+    if (m->depth || to->engine != m->code->engine || ((const struct stream *)to->engine_data)->loop != m->loop)
+        return tail_of_function(pc, m, env, args);
+    env->first_frame = env->frame;
     m->code = to;
     m->r[0] = 0;
     memset(&m->r[2], 0, 8 * sizeof(m->r[0]));

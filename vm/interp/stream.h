@@ -25,7 +25,6 @@ struct cell {
 /* What a local call keeps of its caller. */
 struct frame {
     const struct cell *ret;
-    const struct code *code;
     uint64_t saved[4]; /* r6 to r9 */
     uint32_t may_goto;
 };
