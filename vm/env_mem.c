@@ -115,6 +115,10 @@ static bool find_ctx(const struct skep_env *env, uint64_t addr, struct env_mem *
     put_home(m, (char *)env->ctx + f->off, f->size, 0, ENV_MEM_CTX, f->name);
     if (f->kind != CTX_PACKET && f->kind != CTX_PACKET_END && f->kind != CTX_PACKET_META)
         m->access = ctx_access(f->access);
+    else if (f->size == sizeof(void *) && f->kind != CTX_PACKET_META) { /* wide enough for what it yields */
+        m->host = (unsigned char *)(uintptr_t)(f->kind == CTX_PACKET ? &env->packet.data : &env->packet.data_end);
+        m->access = ctx_access(f->access & CTX_READ);
+    }
     return true;
 }
 
