@@ -263,7 +263,7 @@ static enum reason check_map_type(struct verifier *v, const struct helper *h, co
     bool perf = !strcmp(h->name, "perf_event_output") || !strcmp(h->name, "perf_event_read") ||
                 !strcmp(h->name, "perf_event_read_value") || !strcmp(h->name, "skb_output") ||
                 !strcmp(h->name, "xdp_output");
-    bool tail = h->id == 12, lookup = h->id == 1, ok;
+    bool tail = h->id == TAIL_CALL, lookup = h->id == 1, ok;
 
     switch (map->type) {
     case MAP_TYPE_PROG_ARRAY: ok = tail; break;
@@ -304,7 +304,7 @@ static enum reason check_context(struct verifier *v, const struct state *s, cons
         return refuse(v, REASON_helper_not_allowed, "bpf_%s may sleep and this program may not", h->name);
     if (s->lock_id && strcmp(h->name, "spin_unlock") && strcmp(h->name, "spin_lock"))
         return refuse(v, REASON_lock_held, "bpf_%s is called while a spin lock is held", h->name);
-    if (h->id == 12 && s->n_refs)
+    if (h->id == TAIL_CALL && s->n_refs)
         return refuse(v, REASON_reference_leak, "a tail call while a reference is held");
     if (h->effects & EFFECT_CALLS_BACK)
         return unsupported(v, "callbacks (function pointers)");
@@ -444,10 +444,10 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
         if (!state_change_regs(&v->pool, s, has_ref, invalidate, &dead))
             return REASON_out_of_memory;
     }
-    if ((h->effects & EFFECT_CHANGES_PACKET || h->id == 12) &&
+    if ((h->effects & EFFECT_CHANGES_PACKET || h->id == TAIL_CALL) &&
         !state_change_regs(&v->pool, s, is_packet, invalidate, &dead))
         return REASON_out_of_memory;
-    if (h->id == 12)
+    if (h->id == TAIL_CALL)
         v->func_tail_calls[state_top(s)->func] = true;
     r0 = result(v, &c, s);
     f = state_frame_mut(&v->pool, s, s->n_frames - 1);
@@ -506,21 +506,40 @@ static enum reason leave_function(struct verifier *v, struct state *s)
     return REASON_ok;
 }
 
+/* Back in the caller; pointers into the frame that is gone are void. */
+static enum reason return_to_caller(struct verifier *v, struct state *s)
+{
+    struct voided gone = {.privileged = v->privileged, .frame = s->n_frames - 1};
+    enum reason reason = leave_function(v, s);
+
+    if (!reason && !state_change_regs(&v->pool, s, points_to_dead_frame, invalidate, &gone))
+        reason = REASON_out_of_memory;
+    return reason;
+}
+
+enum reason leave_early(struct verifier *v, const struct state *s, const struct reg *r0, struct state **other)
+{
+    struct reg *to;
+
+    if (s->n_frames < 2)
+        return REASON_ok;
+    *other = state_copy(&v->pool, s);
+    to = *other ? state_reg_mut(&v->pool, *other, 0) : NULL;
+    if (!to)
+        return REASON_out_of_memory;
+    *to = *r0;
+    (*other)->past.steps[(*other)->past.n - 1].stack = STEP_LEAVES;
+    return return_to_caller(v, *other);
+}
+
 enum reason exit_step(struct verifier *v, struct state *s, bool *done)
 {
     const struct prog_type *type = v->prog->type;
     const struct reg *r0 = state_reg(s, 0);
     enum reason reason;
 
-    if (s->n_frames > 1) {
-        struct voided gone = {.privileged = v->privileged, .frame = s->n_frames - 1};
-
-        reason = leave_function(v, s);
-        if (reason)
-            return reason;
-        return state_change_regs(&v->pool, s, points_to_dead_frame, invalidate, &gone) ? REASON_ok
-                                                                                       : REASON_out_of_memory;
-    }
+    if (s->n_frames > 1)
+        return return_to_caller(v, s);
     if (s->lock_id)
         return refuse(v, REASON_lock_held, "the program ends with a spin lock held");
     if (s->n_refs)

@@ -155,7 +155,7 @@ static enum reason visit(struct verifier *v, struct state *s, bool *pruned)
             continue;
         here++;
         if (!c->branches) {
-            if (states_equal(v, c, s, COMPARE_PRUNE)) {
+            if (states_equal(v, c, s, v->opts->keep_states == VERIFY_KEEP_EXACT ? COMPARE_RANGE : COMPARE_PRUNE)) {
                 enum reason reason = adopt_precision(v, c, s);
 
                 c->hits++;
@@ -254,6 +254,8 @@ static enum reason follow(struct verifier *v, struct state *s, uint64_t limit)
             if (reason || done)
                 return reason;
         }
+        if (v->out->explored && !explored_keep(v->out->explored, &v->pool, s))
+            return REASON_out_of_memory;
         v->insns_since_save++;
         if (is_jump_class(insn_at(v, s->insn)))
             v->jumps_since_save++, s->jumps++;

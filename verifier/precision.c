@@ -149,6 +149,11 @@ static void back(struct walk *w, const struct verifier *v, const struct step_rec
 {
     const struct insn *insn = insn_at(v, step->insn);
 
+    if (step->stack & STEP_LEAVES && !(step->stack & STEP_STACK)) { /* r0 came from outside */
+        drop(w, 0);
+        back_exit(w);
+        return;
+    }
     switch (isa_rows[insn->op].form) {
     case ISA_FORM_ALU_K:
     case ISA_FORM_ALU_X:

@@ -79,11 +79,11 @@ struct frame {
 /* One executed instruction, for walking back. */
 struct step_record {
     uint32_t insn;
-    uint16_t stack; /* STEP_STACK | frame << 6 | slot: it accessed this stack slot */
+    uint16_t stack; /* STEP_STACK | frame << 6 | slot: it accessed this stack slot; STEP_LEAVES: it ended its function */
     uint16_t links; /* 1 + index into the history's link sets: a branch that refined linked scalars; 0: none */
 };
 
-enum { STEP_STACK = 1 << 15 };
+enum { STEP_STACK = 1 << 15, STEP_LEAVES = 1 << 14 };
 
 /* Registers and spilled slots that were linked when a branch refined them: bit masks a frame. */
 struct link_set {

@@ -237,9 +237,11 @@ static enum reason load_wide(struct verifier *v, struct state *s, const struct i
     return REASON_ok;
 }
 
-static enum reason load_packet(struct verifier *v, struct state *s, const struct insn *insn, bool indirect)
+static enum reason load_packet(struct verifier *v, struct state *s, const struct insn *insn, bool indirect,
+                               struct state **other)
 {
     const struct prog_type *type = v->prog->type;
+    struct reg zero;
     struct frame *f;
 
     if (!type ||
@@ -264,7 +266,8 @@ static enum reason load_packet(struct verifier *v, struct state *s, const struct
     f->regs[0] = reg_unknown();
     if (isa_access_size((enum isa_op)insn->op) < 8)
         f->regs[0].s = scalar_cast(&f->regs[0].s, isa_access_size((enum isa_op)insn->op), false);
-    return REASON_ok;
+    zero = reg_const(0);
+    return leave_early(v, s, &zero, other);
 }
 
 static enum reason execute(struct verifier *v, struct state *s, const struct insn *insn, struct state **other,
@@ -285,8 +288,8 @@ static enum reason execute(struct verifier *v, struct state *s, const struct ins
     case ISA_FORM_STX:
     case ISA_FORM_STORE_REL: reason = store(v, s, insn, true); break;
     case ISA_FORM_ATOMIC: reason = atomic(v, s, insn); break;
-    case ISA_FORM_LD_ABS: reason = load_packet(v, s, insn, false); break;
-    case ISA_FORM_LD_IND: reason = load_packet(v, s, insn, true); break;
+    case ISA_FORM_LD_ABS: reason = load_packet(v, s, insn, false, other); break;
+    case ISA_FORM_LD_IND: reason = load_packet(v, s, insn, true, other); break;
     case ISA_FORM_LDIMM:
         reason = load_wide(v, s, insn);
         s->insn++;
@@ -307,6 +310,11 @@ static enum reason execute(struct verifier *v, struct state *s, const struct ins
         if (insn->op == ISA_CALL_LOCAL)
             return call_local(v, s, insn);
         reason = insn->op == ISA_CALL_HELPER ? call_helper(v, s, insn) : unsupported(v, "kernel functions (kfuncs)");
+        if (!reason && insn->op == ISA_CALL_HELPER && insn->imm == TAIL_CALL) {
+            struct reg any = reg_unknown();
+
+            reason = leave_early(v, s, &any, other);
+        }
         break;
     case ISA_FORM_NO_OPERANDS: return exit_step(v, s, done);
     case ISA_FORM_CAST: return refuse(v, REASON_address_space, "the program has no arena");

@@ -9,6 +9,8 @@
 #include "verifier/state.h"
 #include "verifier/verify.h"
 
+enum { TAIL_CALL = 12 /* the helper that does not come back */ };
+
 /* Which registers and stack slots of each frame a later instruction needs exactly. */
 struct marks {
     uint16_t regs[PROG_MAX_FRAMES];
@@ -115,6 +117,9 @@ bool branch_settle_null(struct verifier *v, struct state *s, uint32_t id, bool i
 enum reason call_helper(struct verifier *v, struct state *s, const struct insn *insn);
 enum reason call_local(struct verifier *v, struct state *s, const struct insn *insn);
 enum reason exit_step(struct verifier *v, struct state *s, bool *done);
+/* The instruction just done may also end a local function, with such an r0: tail calls that succeed, packet loads that
+ * fail. *other becomes that path; NULL in the entry function, where the program ends. */
+enum reason leave_early(struct verifier *v, const struct state *s, const struct reg *r0, struct state **other);
 
 /* step.c: executes the instruction at s->insn. *other: a second successor, or NULL; *done: the path ends here. */
 enum reason step(struct verifier *v, struct state *s, struct state **other, bool *done);
@@ -131,6 +136,11 @@ enum compare {
     COMPARE_RANGE, /* as PRUNE, every scalar precise: for loops that an instruction of their own bounds */
 };
 bool states_equal(struct verifier *v, const struct checkpoint *old, const struct state *cur, enum compare how);
+
+/* contains.c: the states that were explored, kept for watching runs (contains.h). */
+struct explored *explored_new(const struct verifier *v);
+/** Keeps a copy of the state, as long as there are not too many. @return false: out of memory. */
+bool explored_keep(struct explored *x, struct pool *pool, const struct state *s);
 
 /* explore.c: the only loop. */
 enum reason explore(struct verifier *v, uint32_t *insn);

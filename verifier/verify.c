@@ -2,7 +2,7 @@
  * The entry: sets up a verification, runs its stages in order (form of the control flow, liveness, exploration, stack
  * depth) and turns what came out into a verdict and facts.
  */
-#include "verifier/verify.h"
+#include "verifier/contains.h"
 #include "verifier/verifier.h"
 
 #include <errno.h>
@@ -109,6 +109,8 @@ static enum reason run(struct verifier *v, uint32_t *insn)
     if (reason)
         return reason;
     if (!liveness_compute(v) || !first_state(v))
+        return REASON_out_of_memory;
+    if (v->opts->keep_states && !(v->out->explored = explored_new(v)))
         return REASON_out_of_memory;
     reason = explore(v, insn);
     if (!reason)
@@ -218,13 +220,17 @@ int verify_prog(const struct prog *prog, const struct verify_opts *opts, const s
     reason = run(&v, &insn);
     out->memory_peak = v.pool.peak;
     if (reason == REASON_out_of_memory && v.pool.peak < v.pool.limit / 2) {
+        verify_result_free(out);
         free_all(&v);
         return -ENOMEM;
     }
     if (!reason && !make_facts(&v, &out->facts)) {
+        verify_result_free(out);
         free_all(&v);
         return -ENOMEM;
     }
+    if (reason)
+        verify_result_free(out);
     out->reason = reason;
     out->insn = insn;
     out->verdict = !reason ? VERDICT_ACCEPT : reason == REASON_unsupported ? VERDICT_UNSUPPORTED : VERDICT_REJECT;
@@ -237,6 +243,8 @@ int verify_prog(const struct prog *prog, const struct verify_opts *opts, const s
 
 void verify_result_free(struct verify_result *result)
 {
+    explored_free(result->explored);
+    result->explored = NULL;
     free((void *)result->facts.insns);
     result->facts = (struct facts){0};
 }

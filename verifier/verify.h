@@ -21,12 +21,21 @@ const char *reason_cure(enum reason r);
 
 enum verdict { VERDICT_ACCEPT, VERDICT_REJECT, VERDICT_UNSUPPORTED };
 
+enum verify_keep {
+    VERIFY_KEEP_NONE,
+    VERIFY_KEEP_POINTERS, /* explores as always; of numbers the kept states say nothing */
+    VERIFY_KEEP_EXACT,    /* prunes only where all numbers are covered: loops may not come to rest */
+};
+
+struct explored;
+
 struct verify_opts {
-    bool unprivileged;     /* without CAP_BPF and CAP_PERFMON */
-    bool strict_alignment; /* BPF_F_STRICT_ALIGNMENT */
-    uint64_t max_insns;    /* processed; 0: one million */
-    size_t max_memory;     /* bytes of states; 0: 1 GiB */
-    uint32_t raw_mem_size; /* raw programs: bytes that r1 points to at least; the length in r2 is not known */
+    enum verify_keep keep_states; /* result.explored, for contains.h */
+    bool unprivileged;            /* without CAP_BPF and CAP_PERFMON */
+    bool strict_alignment;        /* BPF_F_STRICT_ALIGNMENT */
+    uint64_t max_insns;           /* processed; 0: one million */
+    size_t max_memory;            /* bytes of states; 0: 1 GiB */
+    uint32_t raw_mem_size;        /* raw programs: bytes that r1 points to at least; the length in r2 is not known */
     bool raw_mem_writable;
     /* Contents of a map that can no longer change (.rodata after loading): the value at off, size bytes, little-endian.
      * @return false: not constant. NULL: none are. */
@@ -53,8 +62,9 @@ struct verify_result {
     uint64_t insns_processed;
     uint32_t states_total, states_peak, max_states_per_insn;
     size_t memory_peak;
-    uint32_t stack_depth; /* of the deepest call chain, bytes */
-    struct facts facts;   /* on ACCEPT; freed with verify_result_free() */
+    uint32_t stack_depth;      /* of the deepest call chain, bytes */
+    struct facts facts;        /* on ACCEPT; freed with verify_result_free() */
+    struct explored *explored; /* on ACCEPT when keep_states asks for it; freed with verify_result_free() */
 };
 
 /**

@@ -141,7 +141,8 @@ struct skep_env {
     void *user;         /* the host's, for its own helpers */
     struct buf scratch; /* for formatting */
 
-    /* Seen before each instruction in level-0 code (opts 0); NULL: none. regs: r0..r10. */
+    /* Sees each instruction of traced code before it is done; NULL: nobody. regs: r0..r10. It may end the run with
+     * env_trap(). */
     void (*on_insn)(struct skep_env *env, void *ctx, uint32_t slot, const uint64_t *regs);
     void *on_insn_ctx;
 

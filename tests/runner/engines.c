@@ -4,7 +4,7 @@
  */
 #include "api/core/core.h"
 #include "tests/runner/runner.h"
-#include "verifier/verify.h"
+#include "verifier/contains.h"
 #include "vm/abi/map_types.h"
 #include "vm/code.h"
 #include "vm/ctx/ctx.h"
@@ -22,16 +22,19 @@ static const struct way {
     const char *name;
     bool checked, verified; /* verified: with the facts of a verifier that accepts it */
     uint32_t opts;
+    enum verify_keep keep; /* watched: every instruction's state must lie in what the verifier explored */
 } ways[] = {
-    {"checked", true, false, 0},
-    {"checked, optimised", true, false, CODE_OPT_ALL},
-    {"unchecked", false, false, 0},
-    {"optimised", false, false, CODE_OPT_ALL},
-    {"verified", false, true, CODE_OPT_ALL},
-    {"verified, no fusing", false, true, CODE_OPT_ALL & ~CODE_OPT_FUSE},
-    {"verified, no facts", false, true, CODE_OPT_ALL & ~CODE_OPT_FACTS},
-    {"verified, no inlining", false, true, CODE_OPT_ALL & ~CODE_OPT_INLINE},
-    {"no special handlers", false, false, CODE_OPT_ALL & ~CODE_OPT_SPECIAL},
+    {"checked", true, false, 0, VERIFY_KEEP_NONE},
+    {"checked, optimised", true, false, CODE_OPT_ALL, VERIFY_KEEP_NONE},
+    {"unchecked", false, false, 0, VERIFY_KEEP_NONE},
+    {"optimised", false, false, CODE_OPT_ALL, VERIFY_KEEP_NONE},
+    {"verified", false, true, CODE_OPT_ALL, VERIFY_KEEP_NONE},
+    {"verified, no fusing", false, true, CODE_OPT_ALL & ~CODE_OPT_FUSE, VERIFY_KEEP_NONE},
+    {"verified, no facts", false, true, CODE_OPT_ALL & ~CODE_OPT_FACTS, VERIFY_KEEP_NONE},
+    {"verified, no inlining", false, true, CODE_OPT_ALL & ~CODE_OPT_INLINE, VERIFY_KEEP_NONE},
+    {"no special handlers", false, false, CODE_OPT_ALL & ~CODE_OPT_SPECIAL, VERIFY_KEEP_NONE},
+    {"inside what was explored", true, true, 0, VERIFY_KEEP_EXACT},
+    {"inside what was explored, pointers", true, true, 0, VERIFY_KEEP_POINTERS},
 };
 
 struct bench {
@@ -44,6 +47,8 @@ struct bench {
     struct map *maps[TEST_MAX_MAPS];
     struct code *code;
     struct skep_env *env;
+    struct verify_result verified;
+    struct invariants invariants;
     bool trapped;
     uint64_t budget;
 };
@@ -71,8 +76,11 @@ static int make_maps(struct bench *b)
 static int make_code(struct bench *b, const struct test *test, struct code **out)
 {
     const struct map_def *defs[TEST_MAX_MAPS];
-    const struct code_opts opts = {
-        .checked = b->way->checked, .opts = b->way->opts, .count_insns = b->way->checked, .engine = b->engine->name};
+    const struct code_opts opts = {.checked = b->way->checked,
+                                   .opts = b->way->opts,
+                                   .count_insns = b->way->checked,
+                                   .traced = b->way->keep,
+                                   .engine = b->engine->name};
     struct prog_spec spec = {.name = *test->name ? test->name : "test",
                              .section = "",
                              .file = test->file,
@@ -85,11 +93,12 @@ static int make_code(struct bench *b, const struct test *test, struct code **out
                              .n_insns = test->n_insns,
                              .maps = defs,
                              .n_maps = b->test->n_maps};
-    const struct verify_opts verify = test_verify_opts(test);
+    struct verify_opts verify = test_verify_opts(test);
     struct verify_result result = {0};
     struct prog *prog;
     int err;
 
+    verify.keep_states = b->way->keep;
     for (uint32_t i = 0; i < b->test->n_maps; i++)
         defs[i] = &b->test->maps[i];
     err = prog_new(&spec, test->trap != TRAP_none, &b->log, &prog);
@@ -100,7 +109,10 @@ static int make_code(struct bench *b, const struct test *test, struct code **out
     if (!err)
         err = code_lower(prog, b->way->verified && result.verdict == VERDICT_ACCEPT ? &result.facts : NULL, b->maps,
                          &opts, b->engine, &b->log, out);
-    verify_result_free(&result);
+    if (test == b->test)
+        b->verified = result;
+    else
+        verify_result_free(&result);
     prog_put(prog);
     return err;
 }
@@ -145,6 +157,8 @@ static int run(struct bench *b, struct outcome *o)
     if (err)
         return log_fail(&b->log, err, "context: %s", strerror(-err));
     b->env->insn_budget = b->budget;
+    if (b->verified.explored && !explored_unfit(b->verified.explored))
+        invariants_watch(&b->invariants, b->verified.explored, b->code->prog, b->env);
     err = env_run(b->env, b->code, (uintptr_t)b->env->ctx, t->type ? 0 : b->env->ctx_size, &o->r0);
     if (err == -EFAULT) {
         o->trap = b->env->trap.kind;
@@ -192,6 +206,7 @@ static void run_once(struct bench *b, struct outcome *o)
 static void clear(struct bench *b)
 {
     env_free(b->env);
+    verify_result_free(&b->verified);
     /* A program in its own program array holds itself: empty the arrays first. */
     for (uint32_t i = 0; i < b->test->n_tails; i++)
         if (b->maps[b->test->tails[i].map])

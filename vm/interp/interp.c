@@ -172,10 +172,13 @@ static void clear_frame(const struct machine *m, const struct code_func *func)
     memset((char *)(uintptr_t)m->r[10] - func->stack_depth, 0, func->stack_depth);
 }
 
-static void trace(const struct cell *pc, struct machine *m, struct skep_env *env)
+/* @return false: whoever looks on ended the run. */
+static bool trace(const struct cell *pc, struct machine *m, struct skep_env *env)
 {
-    if (env->on_insn)
-        env->on_insn(env, env->on_insn_ctx, m->code->slot[pc - stream_of(m->code)], m->r);
+    if (!env->on_insn)
+        return true;
+    env->on_insn(env, env->on_insn_ctx, m->code->slot[pc - stream_of(m->code)], m->r);
+    return env->trap.kind == TRAP_none || interp_trapped(pc, m, env);
 }
 
 static uint64_t run(const struct code *code, uint32_t func, struct skep_env *env, const uint64_t args[5])
@@ -198,8 +201,8 @@ static uint64_t run(const struct code *code, uint32_t func, struct skep_env *env
     if (env->fuel < 0)
         pc = interp_refuel(pc, &m, env);
     if (m.loop->traced)
-        for (; pc; pc = pc->run(pc, &m, env))
-            trace(pc, &m, env);
+        while (pc && trace(pc, &m, env))
+            pc = pc->run(pc, &m, env);
     else
         while (pc)
             pc = pc->run(pc, &m, env);

@@ -1,0 +1,394 @@
+/*
+ * The kept states own their frames by the frames' reference counts; the pool that those came from is gone by then, and
+ * a fresh one takes them in when they are given back. Nothing changes a kept state.
+ *
+ * contains: for each frame, each live register and each live stack byte of a state, what the machine holds there is
+ * among what the state stands for. Whatever cannot be told from outside (which value of a map a pointer was made from,
+ * once it left it) counts as inside: a violation that is reported is one.
+ */
+#include "verifier/contains.h"
+#include "verifier/print.h"
+#include "verifier/verifier.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_KEPT = 1 << 18, MAX_KEPT_BYTES = 1 << 29, MAX_LINKS = 64 };
+
+struct kept {
+    struct state **states;
+    uint32_t n, cap, last; /* last: the one that held before, looked at first */
+};
+
+struct explored {
+    struct kept *at; /* one a slot */
+    uint16_t *live_regs;
+    uint64_t *live_slots;
+    uint32_t n_insns, n_states;
+    bool exact; /* scalars mean what they say */
+    bool full;  /* some are missing */
+};
+
+static void drop_states(struct explored *x, struct pool *pool)
+{
+    for (uint32_t i = 0; x->at && i < x->n_insns; i++) {
+        for (uint32_t k = 0; k < x->at[i].n; k++)
+            state_free(pool, x->at[i].states[k]);
+        free(x->at[i].states);
+        x->at[i] = (struct kept){0};
+    }
+}
+
+void explored_free(struct explored *x)
+{
+    struct pool pool = {0};
+
+    if (!x)
+        return;
+    drop_states(x, &pool);
+    pool_free(&pool);
+    free(x->at);
+    free(x->live_regs);
+    free(x->live_slots);
+    free(x);
+}
+
+struct explored *explored_new(const struct verifier *v)
+{
+    uint32_t n = v->prog->n_insns;
+    struct explored *x = calloc(1, sizeof(*x));
+
+    if (!x)
+        return NULL;
+    *x = (struct explored){.at = calloc(n + 1, sizeof(*x->at)),
+                           .live_regs = calloc(n + 1, sizeof(*x->live_regs)),
+                           .live_slots = calloc(n + 1, sizeof(*x->live_slots)),
+                           .n_insns = n,
+                           .exact = v->opts->keep_states == VERIFY_KEEP_EXACT};
+    if (!x->at || !x->live_regs || !x->live_slots) {
+        explored_free(x);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        x->live_regs[i] = v->info[i].live_regs;
+        x->live_slots[i] = v->info[i].live_slots;
+    }
+    return x;
+}
+
+bool explored_keep(struct explored *x, struct pool *pool, const struct state *s)
+{
+    struct kept *k = &x->at[s->insn];
+    struct state *copy;
+
+    if (x->full)
+        return true;
+    if (x->n_states == MAX_KEPT || pool->bytes > MAX_KEPT_BYTES) {
+        x->full = true;
+        drop_states(x, pool);
+        return true;
+    }
+    if (k->n == k->cap) {
+        uint32_t cap = k->cap ? k->cap * 2 : 4;
+        struct state **more = realloc(k->states, cap * sizeof(struct state *));
+
+        if (!more)
+            return false;
+        k->states = more;
+        k->cap = cap;
+    }
+    copy = state_new(pool);
+    if (!copy)
+        return false;
+    state_share(copy, s);
+    copy->parent = NULL;
+    k->states[k->n++] = copy;
+    x->n_states++;
+    return true;
+}
+
+const char *explored_unfit(const struct explored *x)
+{
+    if (!x)
+        return "no states were kept";
+    return x->full ? "the verifier went through too many states to keep them" : NULL;
+}
+
+/* One look at the machine. */
+struct look {
+    const struct invariants *inv;
+    struct skep_env *env;
+    const struct state *s;
+    uint32_t slot;
+    struct buf *why; /* what does not fit; NULL: nobody asks */
+    /* Values of linked scalars seen so far in this state. */
+    struct {
+        uint32_t id;
+        uint64_t base;
+    } links[MAX_LINKS];
+    uint32_t n_links;
+};
+
+static uint64_t frame_pointer(const struct skep_env *env, uint32_t frame)
+{
+    return (uintptr_t)env->stack + (PROG_MAX_FRAMES - frame) * (uint64_t)PROG_STACK_FRAME;
+}
+
+/* Is address = base + off + s for a number of s? */
+static bool at(const struct reg *r, uint64_t address, uint64_t base)
+{
+    return scalar_has(&r->s, address - base - (uint64_t)(int64_t)r->off);
+}
+
+/* Where the value that holds this address begins, in any map of this definition. */
+static bool value_of(const struct look *l, const struct map_def *def, uint64_t address, uint64_t *start)
+{
+    const struct code *code = l->env->code;
+
+    for (uint32_t i = 0; i < code->prog->n_maps; i++) {
+        struct map *map = code->maps[i];
+        struct map_region r;
+
+        if (code->prog->maps[i] != def || !map || !map->ops->find_region ||
+            !map->ops->find_region(map, (uintptr_t)address, &r) || address - r.base >= r.size)
+            continue;
+        *start = (r.stride ? r.base + (address - r.base) / r.stride * r.stride : r.base) + r.elem_off;
+        return true;
+    }
+    return false;
+}
+
+static bool is_own_map(const struct look *l, const struct map_def *def)
+{
+    for (uint32_t i = 0; i < l->env->code->prog->n_maps; i++)
+        if (l->env->code->prog->maps[i] == def)
+            return true;
+    return false;
+}
+
+static bool in_value(const struct look *l, const struct reg *r, uint64_t v)
+{
+    const uint64_t off = (uint64_t)(int64_t)r->off,
+                   guesses[] = {v - off - r->s.t.value, v, v - off - r->s.r.umin, v - off - (uint64_t)r->s.r.smax};
+    uint64_t start;
+    bool known = false;
+
+    if (!is_own_map(l, r->map)) /* an inner map, of which there may be many */
+        return true;
+    if (scalar_is_const(&r->s))
+        return value_of(l, r->map, guesses[0], &start) && start == guesses[0];
+    for (unsigned i = 0; i < sizeof(guesses) / sizeof(guesses[0]); i++) {
+        if (!value_of(l, r->map, guesses[i], &start))
+            continue;
+        known = true;
+        if (at(r, v, start))
+            return true;
+    }
+    return !known;
+}
+
+static bool in_packet(const struct look *l, const struct reg *r, uint64_t v)
+{
+    const struct env_packet *p = &l->env->packet;
+    const unsigned char *base = r->kind == REG_PACKET ? p->data : p->data_meta ? p->data_meta : p->data;
+    const unsigned char *end = r->kind == REG_PACKET ? p->data_end : p->data;
+    uint64_t proved = v - (uint64_t)(int64_t)r->off + r->size;
+
+    if (!at(r, v, (uintptr_t)base) || (r->size && proved > (uintptr_t)end))
+        return false;
+    if (r->kind == REG_PACKET && r->flags & REG_BEYOND_END && v <= (uintptr_t)end)
+        return false;
+    return !(r->kind == REG_PACKET && r->flags & REG_AT_END && v < (uintptr_t)end);
+}
+
+static bool in_mem(const struct look *l, const struct reg *r, uint64_t v)
+{
+    const struct env_ref *ref;
+    uint64_t base = v - (uint64_t)(int64_t)r->off - r->s.t.value;
+
+    if (!(r->flags & REG_RECORD))
+        return l->inv->prog->type || (l->env->ctx_size >= r->size && at(r, v, (uintptr_t)l->env->ctx));
+    if (!scalar_is_const(&r->s))
+        return true;
+    ref = env_ref_find(l->env, base);
+    return ref && r->size <= ref->size;
+}
+
+static bool in_link(struct look *l, const struct reg *r, uint64_t v)
+{
+    uint64_t base = r->flags & REG_LINK_OFF ? v - (uint64_t)(int64_t)r->off : v;
+
+    if (!r->id || !l->inv->explored->exact)
+        return true;
+    for (uint32_t i = 0; i < l->n_links; i++)
+        if (l->links[i].id == r->id)
+            return l->links[i].base == base;
+    if (l->n_links < MAX_LINKS) {
+        l->links[l->n_links].id = r->id;
+        l->links[l->n_links++].base = base;
+    }
+    return true;
+}
+
+/* Does the state's register stand for this value? */
+static bool holds(struct look *l, const struct reg *r, uint64_t v)
+{
+    if (r->flags & REG_MAYBE_NULL && reg_is_pointer(r) && !v)
+        return true;
+    switch (r->kind) {
+    case REG_SCALAR: return !l->inv->explored->exact || (scalar_has(&r->s, v) && in_link(l, r, v));
+    case REG_CTX: return at(r, v, (uintptr_t)l->env->ctx);
+    case REG_STACK: return at(r, v, frame_pointer(l->env, r->frame));
+    case REG_MAP:
+        if (!is_own_map(l, r->map))
+            return true;
+        for (uint32_t i = 0; i < l->env->code->prog->n_maps; i++)
+            if (l->env->code->prog->maps[i] == r->map && v == (uintptr_t)l->env->code->maps[i])
+                return true;
+        return false;
+    case REG_MAP_VALUE: return in_value(l, r, v);
+    case REG_PACKET:
+    case REG_PACKET_META: return in_packet(l, r, v);
+    case REG_PACKET_END: return at(r, v, (uintptr_t)l->env->packet.data_end);
+    case REG_MEM: return in_mem(l, r, v);
+    default: return true; /* never written: no matter what */
+    }
+}
+
+static bool differs(struct look *l, const struct reg *r, uint64_t v, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (!l->why)
+        return false;
+    va_start(ap, fmt);
+    buf_vprintf(l->why, fmt, ap);
+    va_end(ap);
+    buf_printf(l->why, " is %#" PRIx64 " (%" PRId64 "), the state has ", v, (int64_t)v);
+    reg_print(l->why, r, l->s->n_frames - 1);
+    return false;
+}
+
+static bool slot_holds(struct look *l, uint32_t f, unsigned i)
+{
+    const struct slot *slot = &l->s->frames[f]->slots[i];
+    uint64_t address = frame_pointer(l->env, f) - SLOT * (uint64_t)(i + 1), value = 0;
+    const unsigned char *bytes = (const unsigned char *)(uintptr_t)address;
+    unsigned held = slot_spill_size(slot);
+
+    for (unsigned b = 0; b < SLOT; b++)
+        if (slot->type[b] == SLOT_ZERO && bytes[b])
+            return differs(l, &(struct reg){.kind = REG_SCALAR, .s = scalar_const(0)}, bytes[b],
+                           "byte r10-%u of frame %u", SLOT * (i + 1) - b, f);
+    memcpy(&value, bytes, held);
+    if (held && !holds(l, &slot->reg, value))
+        return differs(l, &slot->reg, value, "%u bytes at r10-%u of frame %u", held, SLOT * (i + 1), f);
+    return true;
+}
+
+static bool frame_holds(struct look *l, uint32_t f)
+{
+    const struct explored *x = l->inv->explored;
+    const struct frame *frame = l->s->frames[f];
+    bool top = f + 1 == l->s->n_frames;
+    uint32_t call = top ? l->slot : l->inv->frames[f].slot;
+    uint16_t regs = top ? x->live_regs[call] : x->live_regs[call + 1] & (uint16_t)~0x3f;
+    uint64_t slots = x->live_slots[call];
+
+    if (f && frame->callsite != l->inv->frames[f - 1].slot) {
+        if (l->why)
+            buf_printf(l->why, "frame %u was called at instruction %u, the state's at %u", f,
+                       l->inv->frames[f - 1].slot, frame->callsite);
+        return false;
+    }
+    for (unsigned r = 0; r < REGS; r++)
+        if ((r == 10 || regs >> r & 1) && !holds(l, &frame->regs[r], l->inv->frames[f].regs[r]))
+            return differs(l, &frame->regs[r], l->inv->frames[f].regs[r], "r%u of frame %u", r, f);
+    for (unsigned i = 0; i < frame->n_slots; i++)
+        if (slots >> i & 1 && !slot_holds(l, f, i))
+            return false;
+    return true;
+}
+
+/* A reservation that failed counts as held in the state until its result was compared with NULL. */
+static bool same_refs(const struct skep_env *env, const struct state *s)
+{
+    uint32_t open = 0;
+
+    for (uint32_t i = 0; i < s->n_refs; i++) {
+        bool maybe = false;
+
+        for (uint32_t f = 0; f < s->n_frames; f++)
+            for (unsigned r = 0; r < REGS; r++)
+                maybe |= s->frames[f]->regs[r].ref == s->refs[i] && s->frames[f]->regs[r].flags & REG_MAYBE_NULL;
+        for (uint32_t f = 0; f < s->n_frames; f++)
+            for (unsigned k = 0; k < s->frames[f]->n_slots; k++)
+                maybe |= slot_is_spill(&s->frames[f]->slots[k]) && s->frames[f]->slots[k].reg.ref == s->refs[i] &&
+                         s->frames[f]->slots[k].reg.flags & REG_MAYBE_NULL;
+        open += maybe;
+    }
+    return env->n_refs <= s->n_refs && env->n_refs + open >= s->n_refs;
+}
+
+static bool contains(const struct invariants *inv, struct skep_env *env, const struct state *s, struct buf *why)
+{
+    struct look l = {.inv = inv, .env = env, .s = s, .slot = s->insn, .why = why};
+
+    if (s->n_frames != env->frame + 1 || !same_refs(env, s) || !s->lock_id != !env->spin_lock) {
+        if (why)
+            buf_printf(why, "there are %u frames, %u references, %s lock; the state has %u, %u, %s", env->frame + 1,
+                       env->n_refs, env->spin_lock ? "a" : "no", s->n_frames, s->n_refs, s->lock_id ? "one" : "none");
+        return false;
+    }
+    for (uint32_t f = s->n_frames; f-- > 0;)
+        if (!frame_holds(&l, f))
+            return false;
+    return true;
+}
+
+static void violated(const struct invariants *inv, struct skep_env *env, const struct kept *k, uint32_t slot)
+{
+    struct buf why = {0};
+
+    if (!k->n)
+        env_trap(env, TRAP_invariant, 0, 0, "the verifier explored no path to this instruction");
+    else
+        for (uint32_t i = 0; i < k->n && why.len < 1000; i++) {
+            buf_puts(&why, i ? "; or " : "");
+            contains(inv, env, k->states[i], &why);
+        }
+    if (k->n)
+        env_trap(env, TRAP_invariant, 0, 0, "outside all %u states explored here: %s", k->n, buf_text(&why));
+    env->trap.insn = slot;
+    buf_free(&why);
+}
+
+static void before_insn(struct skep_env *env, void *ctx, uint32_t slot, const uint64_t *regs)
+{
+    struct invariants *inv = ctx;
+    struct kept *k;
+
+    if (env->code->prog != inv->prog || env->frame >= PROG_MAX_FRAMES) /* after a tail call */
+        return;
+    memcpy(inv->frames[env->frame].regs, regs, sizeof(inv->frames[0].regs));
+    inv->frames[env->frame].slot = slot;
+    k = &inv->explored->at[slot];
+    inv->checked++;
+    if (k->last < k->n && contains(inv, env, k->states[k->last], NULL))
+        return;
+    for (uint32_t i = 0; i < k->n; i++)
+        if (contains(inv, env, k->states[i], NULL)) {
+            k->last = i;
+            return;
+        }
+    violated(inv, env, k, slot);
+}
+
+void invariants_watch(struct invariants *inv, const struct explored *explored, const struct prog *prog,
+                      struct skep_env *env)
+{
+    *inv = (struct invariants){.explored = explored, .prog = prog};
+    env->on_insn = before_insn;
+    env->on_insn_ctx = inv;
+}
