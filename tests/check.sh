@@ -58,6 +58,7 @@ fi
 if [ -n "${WITH_LINUX:-}" ]; then
     suite linux make --no-print-directory B="$B" check-linux
     suite linux/verifier make --no-print-directory B="$B" check-linux-verifier
+    suite linux/kernel make --no-print-directory B="$B" check-kernel
 fi
 
 echo

@@ -1,0 +1,73 @@
+# Our verdict beside the kernel's: `make check-kernel` loads the programs of real objects into Linux and judges them here;
+# `make bench-verifier` compares what it takes. The objects: ours, libxdp's, and those of the kernel's own selftests that
+# compile, unpacked from Debian's linux-source package (LINUX_SRC, mk/linux.mk) into the build directory. What does not
+# compile is noted beside its stamp and not tried again. KERNEL_CLANGS: compilers; VFLAGS: options of the programs.
+KERNEL_DIR    := $(B)/kernel
+KERNEL_SRC    := $(KERNEL_DIR)/src
+KERNEL_BPF    := $(KERNEL_SRC)/tools/testing/selftests/bpf
+KERNEL_NEW    ?= clang-19
+KERNEL_OLD    ?= clang-14
+KERNEL_SYSINC := /usr/include/$(shell uname -m)-linux-gnu
+KERNEL_CF     := -O2 -g -target bpf -mcpu=v3 -mlittle-endian -D__TARGET_ARCH_x86 -DENABLE_ATOMICS_TESTS -w \
+                 -I$(KERNEL_DIR) -I$(KERNEL_BPF) -I$(KERNEL_BPF)/progs -I$(KERNEL_SRC)/tools/include/uapi \
+                 -idirafter $(KERNEL_SYSINC) -idirafter /usr/include
+KERNEL_SCALE  := test_verif_scale% pyperf% strobemeta% loop% test_l4lb% test_xdp%
+KERNEL_PROGS   = $(notdir $(basename $(wildcard $(KERNEL_BPF)/progs/*.c)))
+KERNEL_OURS   := $(wildcard examples/*.bpf.c tests/loader/*.bpf.c tests/cli/*.bpf.c tests/api/*.bpf.c bench/start/*.bpf.c)
+KERNEL_THEIRS := $(wildcard /usr/lib/*/bpf/*.o /usr/lib/bpf/*.o)
+
+$(KERNEL_DIR)/unpacked:
+	@[ -n "$(LINUX_SRC)" ] || { echo "check-kernel: /usr/src/linux-source-6.1.tar.xz is missing: install linux-source-6.1 (make deps)" >&2; exit 1; }
+	@mkdir -p $(KERNEL_SRC)
+	$(Q)tar -xJf $(LINUX_SRC) -C $(KERNEL_SRC) --strip-components=1 --wildcards '*/tools/testing/selftests/bpf/*.h' \
+	  '*/tools/testing/selftests/bpf/progs/*' '*/tools/include/uapi/*'
+	$(Q)touch $@
+
+$(KERNEL_DIR)/vmlinux.h:
+	@mkdir -p $(@D)
+	$(Q)bpftool btf dump file /sys/kernel/btf/vmlinux format c > $@.part && mv $@.part $@
+
+# A selftest that does not compile leaves its errors and an empty stamp; that is no failure.
+define kernel_compile
+	@mkdir -p $(@D)
+	$(Q)$(1) $(KERNEL_CF) $(2) -c $(KERNEL_BPF)/progs/$*.c -o $(@:.stamp=.o) 2> $(@:.stamp=.err) || rm -f $(@:.stamp=.o)
+	$(Q)touch $@
+endef
+KERNEL_READY := $(KERNEL_DIR)/unpacked $(KERNEL_DIR)/vmlinux.h
+$(KERNEL_DIR)/new/%.stamp: $(KERNEL_READY)
+	$(call kernel_compile,$(KERNEL_NEW),$(if $(filter %_noinline,$*),-fno-inline))
+$(KERNEL_DIR)/old/%.stamp: $(KERNEL_READY)
+	$(call kernel_compile,$(KERNEL_OLD),$(if $(filter %_noinline,$*),-fno-inline))
+$(KERNEL_DIR)/ours/%.o: %.bpf.c
+	@mkdir -p $(@D)
+	$(Q)$(KERNEL_NEW) -O2 -g -target bpf -mcpu=v3 -I$(KERNEL_SYSINC) -w -c $< -o $@ || { rm -f $@; grep -q '^// not:' $<; }
+
+# The lists of sources are known once they are unpacked, so the work is done by a second make.
+.PHONY: kernel-objects kernel-scale kernel-ours check-kernel bench-verifier
+kernel-objects: $(addprefix $(KERNEL_DIR)/new/,$(KERNEL_PROGS:=.stamp))
+kernel-scale: $(addprefix $(KERNEL_DIR)/old/,$(addsuffix .stamp,$(filter $(KERNEL_SCALE),$(KERNEL_PROGS))))
+kernel-ours: $(patsubst %.bpf.c,$(KERNEL_DIR)/ours/%.o,$(KERNEL_OURS))
+
+KERNEL_OBJ := $(patsubst %,$(B)/obj/tests/kernel/%.o,pair linux ours)
+$(KERNEL_DIR)/check: $(B)/obj/tests/kernel/check.o $(KERNEL_OBJ) $(CORE_OBJ) $(FULL_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDF) $(LIB_LIBS) -lbpf
+$(KERNEL_DIR)/bench: $(B)/obj/bench/verifier/main.o $(KERNEL_OBJ) $(CORE_OBJ) $(FULL_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDF) $(LIB_LIBS) -lbpf
+
+check-kernel:
+	@[ -n "$(LINUX_SRC)" ] || tools/deps.sh check
+	+@$(MAKE) --no-print-directory $(KERNEL_READY) $(KERNEL_DIR)/check
+	+@$(MAKE) --no-print-directory -j$$(nproc) kernel-objects kernel-scale kernel-ours
+	@find $(KERNEL_DIR)/ours $(KERNEL_DIR)/new $(KERNEL_DIR)/old $(KERNEL_THEIRS) -name '*.o' | LC_ALL=C sort > $(KERNEL_DIR)/objects
+	@echo "$$(ls $(KERNEL_DIR)/new/*.o | wc -l) of $(words $(KERNEL_PROGS)) selftests compile"
+	@$(KERNEL_DIR)/check $(VFLAGS) -k tests/kernel/stricter.txt $$(cat $(KERNEL_DIR)/objects)
+
+bench-verifier:
+	@[ -n "$(LINUX_SRC)" ] || tools/deps.sh check
+	+@$(MAKE) --no-print-directory $(KERNEL_READY) $(KERNEL_DIR)/bench
+	+@$(MAKE) --no-print-directory -j$$(nproc) kernel-scale kernel-ours
+	@$(KERNEL_DIR)/bench $(VFLAGS) $$(find $(KERNEL_DIR)/ours $(KERNEL_THEIRS) $(KERNEL_DIR)/old -name '*.o' | LC_ALL=C sort)
+
+-include $(KERNEL_OBJ:.o=.d) $(B)/obj/tests/kernel/check.d $(B)/obj/bench/verifier/main.d
