@@ -49,11 +49,14 @@ $(B)/libskep.so: $(CORE_OBJ) $(FULL_OBJ) api/skep.map
 	$(Q)ln -sf libskep.so $(B)/libskep.so.$(SOMAJOR)
 $(B)/skep: $(CLI_OBJ) $(CORE_OBJ) $(FULL_OBJ)
 	$(Q)$(CC) -o $@ $^ $(LDF) $(LIB_LIBS) $(CLI_LIBS)
-$(B)/skep.pc: Makefile
+# Written anew when PREFIX or LIBDIR is another than last time.
+.PHONY: force
+$(B)/skep.pc: force
 	@mkdir -p $(@D)
-	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' 'Name: skep' \
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' 'Name: skep' \
 	  'Description: eBPF in userspace: loader, verifier, interpreter and JIT' 'Version: $(VERSION)' \
-	  'Libs: -L$${libdir} -lskep' 'Libs.private: $(LIB_LIBS) -pthread' 'Cflags: -I$${includedir}' > $@
+	  'Libs: -L$${libdir} -lskep' 'Libs.private: $(LIB_LIBS) -pthread' 'Cflags: -I$${includedir}' > $@.new
+	@if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
 
 .PHONY: install
 install: all

@@ -71,6 +71,14 @@ if [ -z "$san" ]; then
     works "a program builds with the installed tree" "$CC" "$tmp/use.c" -I"$root/include" -L"$root/lib" -lskep -o "$tmp/use"
     works "it runs with the installed library" env LD_LIBRARY_PATH="$root/lib" "$tmp/use"
     works "the installed command runs" "$root/bin/skep" --version
+    if command -v pkg-config >/dev/null; then
+        flags() { PKG_CONFIG_PATH=$root/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$tmp/root pkg-config "$@" skep; }
+        expect "skep.pc names the prefix" "$(flags --variable=prefix | grep -v '/opt/skep$')"
+        works "a program builds with what skep.pc says" "$CC" "$tmp/use.c" $(flags --cflags --libs) -o "$tmp/use-pc"
+        works "a static program does" "$CC" "$tmp/use.c" $(flags --cflags) "$root/lib/libskep.a" \
+            $(flags --static --libs-only-l | sed 's/-lskep//') -pthread -o "$tmp/use-static"
+        works "it runs" "$tmp/use-static"
+    fi
 fi
 
 echo "$passed passed, $failed failed, $skipped skipped"
