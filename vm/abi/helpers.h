@@ -56,6 +56,7 @@ enum helper_effect {
     EFFECT_GPL = 16,           /* only in programs with a GPL-compatible license */
     EFFECT_CALLS_BACK = 32,    /* calls a function of the program through env */
     EFFECT_ENGINE = 64,        /* done by the engines themselves, there is no body */
+    EFFECT_PACKET_MEM = 128,   /* memory arguments may lie in the packet (Linux's pkt_access) */
 };
 
 struct helper {

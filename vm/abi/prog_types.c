@@ -16,9 +16,24 @@ static const char *const nf_verdicts[] = {"NF_DROP", "NF_ACCEPT", NULL};
 #define ANY             .ret_min = 1, .ret_max = 0
 #define FROM(low, high) .ret_min = low, .ret_max = high
 
+#define PKT_READ     PROG_PKT_READ
+#define PKT_WRITE    (PROG_PKT_READ | PROG_PKT_WRITE)
+#define PKT_HELPERS  PROG_PKT_HELPERS
+#define LD_ABS       PROG_LD_ABS
+#define TYPED_ARGS   PROG_TYPED_ARGS
+#define UNPRIVILEGED PROG_UNPRIVILEGED
+
 static const struct prog_type types[] = {
-#define PROG_TYPE(number, symbol, text, layout, range, names)                                                          \
-    [number] = {.id = number, .name = text, .ctx = &ctx_##layout, range, .verdicts = names},
+#define PROG_TYPE(number, symbol, text, layout, range, names, has)                                                     \
+    [number] = {.id = number, .name = text, .ctx = &ctx_##layout, range, .verdicts = names, .traits = has},
+#include "vm/abi/prog_types.def"
+};
+
+static const struct {
+    uint32_t type, attach_type;
+    int32_t ret_min, ret_max;
+} returns[] = {
+#define RETURNS(prog, attach, range) {.type = PROG_TYPE_##prog, .attach_type = ATTACH_##attach, range},
 #include "vm/abi/prog_types.def"
 };
 
@@ -50,6 +65,14 @@ const char *prog_type_verdict(const struct prog_type *type, int32_t retval)
         if (i == retval)
             return type->verdicts[i];
     return NULL;
+}
+
+struct prog_range prog_type_returns(const struct prog_type *type, uint32_t attach_type)
+{
+    for (size_t i = 0; i < sizeof(returns) / sizeof(returns[0]); i++)
+        if (returns[i].type == type->id && returns[i].attach_type == attach_type)
+            return (struct prog_range){returns[i].ret_min, returns[i].ret_max};
+    return (struct prog_range){type->ret_min, type->ret_max};
 }
 
 const char *attach_type_name(uint32_t id)

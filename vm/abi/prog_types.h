@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum prog_type_id {
-#define PROG_TYPE(id, name, text, ctx, range, verdicts) PROG_TYPE_##name = id,
+#define PROG_TYPE(id, name, text, ctx, range, verdicts, traits) PROG_TYPE_##name = id,
 #include "vm/abi/prog_types.def"
     PROG_TYPE_COUNT
 };
@@ -56,18 +56,35 @@ const struct ctx_field *ctx_field_at(const struct ctx_layout *layout, uint32_t o
 /** May a program load (CTX_READ) or store (CTX_WRITE) so many bytes there? For layouts with fields. */
 bool ctx_field_allows(const struct ctx_field *field, uint32_t off, uint32_t size, unsigned access);
 
+enum prog_trait {
+    PROG_PKT_READ = 1,     /* packet pointers may be read through */
+    PROG_PKT_WRITE = 2,    /* and written through */
+    PROG_PKT_HELPERS = 4,  /* every helper takes packet pointers as memory */
+    PROG_LD_ABS = 8,       /* BPF_LD_ABS and BPF_LD_IND */
+    PROG_TYPED_ARGS = 16,  /* what the context holds has the types of a BTF prototype */
+    PROG_UNPRIVILEGED = 32 /* may be loaded without capabilities */
+};
+
 struct prog_type {
     uint32_t id;      /* PROG_TYPE_* */
     const char *name; /* "xdp", as bpftool writes it */
     const struct ctx_layout *ctx;
     int32_t ret_min, ret_max;    /* what Linux lets the program return; min > max: anything */
     const char *const *verdicts; /* names of return values from 0, NULL-terminated; NULL: none */
+    uint8_t traits;              /* enum prog_trait */
 };
 
 const struct prog_type *prog_type_find(uint32_t id);
 const struct prog_type *prog_type_by_name(const char *name);
 /** What a return value is called ("XDP_DROP"), NULL where it has no name. */
 const char *prog_type_verdict(const struct prog_type *type, int32_t retval);
+
+struct prog_range {
+    int32_t min, max; /* min > max: anything */
+};
+
+/** What Linux lets a program of this type return that is made for this attach type. */
+struct prog_range prog_type_returns(const struct prog_type *type, uint32_t attach_type);
 
 /** "trace_fentry", as bpftool writes it; NULL for an unknown number. */
 const char *attach_type_name(uint32_t id);
