@@ -74,7 +74,7 @@ int load_poison(struct object_elf *e, struct arena *tmp, uint32_t sec, uint32_t 
     if (!c->poison || !reason)
         return -ENOMEM;
     if (!c->poison[slot].reason)
-        c->poison[slot] = (struct prog_poison){kind, reason};
+        c->poison[slot] = (struct prog_poison){.kind = kind, .reason = reason};
     return 0;
 }
 

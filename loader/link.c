@@ -225,7 +225,7 @@ static int add_poison(struct linker *l, uint32_t at, enum trap_kind kind, const 
             return no_memory(l);
         l->cap_poison = cap;
     }
-    l->poison[l->n_poison] = (struct prog_poison){kind, reason};
+    l->poison[l->n_poison] = (struct prog_poison){.kind = kind, .reason = reason};
     l->poison_at[l->n_poison++] = at;
     return 0;
 }
@@ -310,7 +310,10 @@ static int put_helper(struct linker *l, const struct load_func *f, uint32_t slot
     if (reason && *said != id + 1)
         log_warn(l->log, SLOT_FMT " ('%s'): %s; reaching it traps", section_of(l, f), slot, f->name, reason);
     *said = id + 1;
-    return add_poison(l, at, TRAP_helper_missing, reason);
+    if (add_poison(l, at, TRAP_helper_missing, reason))
+        return -ENOMEM;
+    l->poison[l->n_poison - 1].helper = id;
+    return 0;
 }
 
 static int check_wide(const struct linker *l, const struct load_func *f, uint32_t slot, const struct skep_insn *insn)

@@ -54,9 +54,9 @@ static enum reason memory(struct verifier *v, const struct state *s, struct call
     if (r->kind == REG_SCALAR || r->kind == REG_PACKET_END || r->kind == REG_FUNC || r->kind == REG_MAP ||
         r->kind == REG_CTX)
         return want(v, reg, r, "memory");
-    if ((r->kind == REG_PACKET || r->kind == REG_PACKET_META) && write && !read &&
-        c->helper->effects & EFFECT_CHANGES_PACKET)
-        return want(v, reg, r, "memory outside the packet");
+    if ((r->kind == REG_PACKET || r->kind == REG_PACKET_META) && !policy_helper_sees_packet(v, c->helper))
+        return refuse(v, REASON_packet_access, "argument %u (r%u) is a %s, and bpf_%s takes none in this program", reg,
+                      reg, reg_kind_name(r), c->helper->name);
     if (read || !write) {
         reason = mem_check(v, s, r, &a);
         if (reason)
@@ -256,34 +256,6 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
     }
 }
 
-/* Which helpers a type of map is for, and which types a helper is for. */
-static enum reason check_map_type(struct verifier *v, const struct helper *h, const struct map_def *map)
-{
-    bool ringbuf = !strncmp(h->name, "ringbuf_", 8);
-    bool perf = !strcmp(h->name, "perf_event_output") || !strcmp(h->name, "perf_event_read") ||
-                !strcmp(h->name, "perf_event_read_value") || !strcmp(h->name, "skb_output") ||
-                !strcmp(h->name, "xdp_output");
-    bool tail = h->id == TAIL_CALL, lookup = h->id == 1, ok;
-
-    switch (map->type) {
-    case MAP_TYPE_PROG_ARRAY: ok = tail; break;
-    case MAP_TYPE_PERF_EVENT_ARRAY: ok = perf; break;
-    case MAP_TYPE_RINGBUF: ok = ringbuf; break;
-    case MAP_TYPE_ARRAY_OF_MAPS:
-    case MAP_TYPE_HASH_OF_MAPS: ok = lookup; break;
-    case MAP_TYPE_HASH:
-    case MAP_TYPE_ARRAY:
-    case MAP_TYPE_PERCPU_HASH:
-    case MAP_TYPE_PERCPU_ARRAY:
-    case MAP_TYPE_LRU_HASH: ok = !tail && !perf && !ringbuf; break;
-    default: return unsupported(v, "this type of map");
-    }
-    if (!ok)
-        return refuse(v, REASON_helper_map_type, "bpf_%s does not work on map '%s' of type %s", h->name, map->name,
-                      map_type_name(map->type) ? map_type_name(map->type) : "unknown");
-    return REASON_ok;
-}
-
 static bool is_gpl(const char *license)
 {
     static const char *const ok[] = {"GPL",          "GPL v2",       "GPL and additional rights",
@@ -302,7 +274,7 @@ static enum reason check_context(struct verifier *v, const struct state *s, cons
                       v->prog->license);
     if (h->effects & EFFECT_SLEEPS && !v->prog->sleepable)
         return refuse(v, REASON_helper_not_allowed, "bpf_%s may sleep and this program may not", h->name);
-    if (s->lock_id && strcmp(h->name, "spin_unlock") && strcmp(h->name, "spin_lock"))
+    if (s->lock_id && !(h->effects & (EFFECT_LOCKS | EFFECT_UNLOCKS)))
         return refuse(v, REASON_lock_held, "bpf_%s is called while a spin lock is held", h->name);
     if (h->id == TAIL_CALL && s->n_refs)
         return refuse(v, REASON_reference_leak, "a tail call while a reference is held");
@@ -365,7 +337,6 @@ static enum reason lock_step(struct verifier *v, struct state *s, const struct c
 static struct reg result(struct verifier *v, const struct call_args *c, struct state *s)
 {
     struct reg out = reg_unknown();
-    const char *name = c->helper->name;
 
     switch (c->helper->ret) {
     case RET_VOID: return (struct reg){.kind = REG_NONE};
@@ -389,17 +360,14 @@ static struct reg result(struct verifier *v, const struct call_args *c, struct s
             s->refs[s->n_refs++] = out.ref;
         return out;
     case RET_BTF_ID: return (struct reg){.kind = REG_KERNEL, .s = scalar_const(0)};
-    default: break;
-    }
-    if (strstr(name, "_str") && !strncmp(name, "probe_read", 10) && c->max_size) {
+    case RET_LENGTH:
         out.s = scalar_signed(-MAX_ERRNO, (int64_t)c->max_size);
         out.s.w.smin = -MAX_ERRNO;
         out.s.w.smax = (int32_t)c->max_size;
         scalar_sync(&out.s);
-    } else if ((!strcmp(name, "get_stack") || !strcmp(name, "get_task_stack"))) {
-        out.s = scalar_signed(-MAX_ERRNO, (int64_t)c->max_size);
-    } else if (!strcmp(name, "get_smp_processor_id")) {
-        out.s = scalar_unsigned(0, 8191);
+        return out;
+    case RET_CPU: out.s = scalar_unsigned(0, MAP_MAX_CPUS - 1); return out;
+    default: break;
     }
     return out;
 }
@@ -415,6 +383,11 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
 
     if (!h)
         return refuse(v, REASON_helper_unknown, "there is no helper %lld", (long long)insn->imm);
+    if (h == helper_find(h->id)) {
+        reason = policy_may_call(v, h->id);
+        if (reason)
+            return reason;
+    }
     if (!h->body && !(h->effects & EFFECT_ENGINE)) {
         snprintf(v->missing_name, sizeof(v->missing_name), "helper bpf_%s", h->name);
         return unsupported(v, v->missing_name);
@@ -423,7 +396,7 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
     for (unsigned i = 0; i < 5 && !reason; i++)
         reason = argument(v, s, &c, i);
     if (!reason && c.map)
-        reason = check_map_type(v, h, c.map);
+        reason = policy_may_take(v, h, c.map);
     if (!reason && h->effects & EFFECT_RELEASES && (!c.ref || !state_has_ref(s, c.ref)))
         reason = refuse(v, REASON_reference_released, "argument 1 (r1) holds no reference");
     if (!reason && h->effects & EFFECT_ACQUIRES && s->n_refs == MAX_REFS)
@@ -433,8 +406,8 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
     for (unsigned i = 0; i < c.n_out; i++)
         if (c.out[i].base.kind == REG_STACK && !stack_write_unknown(v, s, &c.out[i].base, &c.out[i].a))
             return REASON_out_of_memory;
-    if (!strcmp(h->name, "spin_lock") || !strcmp(h->name, "spin_unlock")) {
-        reason = lock_step(v, s, &c, h->name[5] == 'l');
+    if (h->effects & (EFFECT_LOCKS | EFFECT_UNLOCKS)) {
+        reason = lock_step(v, s, &c, h->effects & EFFECT_LOCKS);
         if (reason)
             return reason;
     }
@@ -534,7 +507,6 @@ enum reason leave_early(struct verifier *v, const struct state *s, const struct 
 
 enum reason exit_step(struct verifier *v, struct state *s, bool *done)
 {
-    const struct prog_type *type = v->prog->type;
     const struct reg *r0 = state_reg(s, 0);
     enum reason reason;
 
@@ -549,16 +521,9 @@ enum reason exit_step(struct verifier *v, struct state *s, bool *done)
         return refuse(v, REASON_uninitialized_register, "r0 was not written on this path");
     if (reg_is_pointer(r0) && !v->privileged)
         return refuse(v, REASON_pointer_leak, "r0 is a %s", reg_kind_name(r0));
-    if (type && type->ret_min <= type->ret_max) {
-        if (r0->kind != REG_SCALAR)
-            return refuse(v, REASON_return_pointer, "r0 is a %s", reg_kind_name(r0));
-        reason = precision_mark_reg(v, s, 0);
-        if (reason)
-            return reason;
-        if (r0->s.w.smin < type->ret_min || r0->s.w.smax > type->ret_max)
-            return refuse(v, REASON_return_value, "r0 is between %d and %d, and programs of type %s return %d to %d",
-                          r0->s.w.smin, r0->s.w.smax, type->name, type->ret_min, type->ret_max);
-    }
+    reason = policy_return(v, s, r0);
+    if (reason)
+        return reason;
     *done = true;
     return REASON_ok;
 }

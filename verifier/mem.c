@@ -111,30 +111,14 @@ static enum reason check_mem(struct verifier *v, const struct state *s, const st
     return within(v, REASON_mem_out_of_bounds, base, a, base->size, "the memory");
 }
 
-/* Programs that see packets on their way through cgroups and lightweight tunnels may look, not touch. */
-static bool may_write_packet(const struct prog_type *type)
-{
-    switch (type->id) {
-    case PROG_TYPE_SCHED_CLS:
-    case PROG_TYPE_SCHED_ACT:
-    case PROG_TYPE_XDP:
-    case PROG_TYPE_LWT_XMIT:
-    case PROG_TYPE_SK_SKB:
-    case PROG_TYPE_SK_MSG:
-    case PROG_TYPE_CGROUP_SOCKOPT: return true;
-    default: return false;
-    }
-}
-
 static enum reason check_packet(struct verifier *v, const struct state *s, const struct reg *base,
                                 const struct access *a)
 {
     int64_t off = (int64_t)base->off + a->off;
-    const struct prog_type *type = v->prog->type;
 
     (void)s;
-    if (a->write && type && !may_write_packet(type))
-        return refuse(v, REASON_packet_access, "programs of type %s may not write to the packet", type->name);
+    if (a->write && !policy_may_write_packet(v))
+        return refuse(v, REASON_packet_access, "programs of type %s may not write to the packet", v->prog->type->name);
     if (base->s.r.smin < 0)
         return refuse(
             v, REASON_packet_out_of_bounds,
@@ -238,12 +222,6 @@ enum reason mem_check(struct verifier *v, const struct state *s, const struct re
     return checks[base->kind](v, s, base, a);
 }
 
-static bool has_typed_args(const struct prog_type *type)
-{
-    return type->id == PROG_TYPE_TRACING || type->id == PROG_TYPE_STRUCT_OPS || type->id == PROG_TYPE_EXT ||
-           type->id == PROG_TYPE_LSM || type->id == PROG_TYPE_RAW_TRACEPOINT_WRITABLE;
-}
-
 static struct reg ctx_value(struct verifier *v, const struct reg *base, const struct access *a)
 {
     const struct ctx_field *field = ctx_field_at(v->prog->type->ctx, (uint32_t)(base->off + a->off));
@@ -261,7 +239,7 @@ static struct reg ctx_value(struct verifier *v, const struct reg *base, const st
     default: break;
     }
     /* Arguments by BTF prototype: numbers and pointers are told apart by types that are not looked at yet. */
-    if (has_typed_args(v->prog->type))
+    if (v->prog->type->traits & PROG_TYPED_ARGS)
         out.kind = REG_KERNEL;
     else
         out = reg_unknown();

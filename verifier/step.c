@@ -244,8 +244,7 @@ static enum reason load_packet(struct verifier *v, struct state *s, const struct
     struct reg zero;
     struct frame *f;
 
-    if (!type ||
-        (type->id != PROG_TYPE_SOCKET_FILTER && type->id != PROG_TYPE_SCHED_CLS && type->id != PROG_TYPE_SCHED_ACT))
+    if (!type || !(type->traits & PROG_LD_ABS))
         return refuse(v, REASON_packet_access, "programs of type %s have no BPF_LD_ABS", type ? type->name : "raw");
     if (state_reg(s, 6)->kind != REG_CTX || state_reg(s, 6)->off)
         return refuse(v, REASON_helper_argument, "r6 must be the context for this load");
@@ -257,8 +256,6 @@ static enum reason load_packet(struct verifier *v, struct state *s, const struct
         return refuse(v,
                       state_reg(s, insn->src)->kind == REG_NONE ? REASON_uninitialized_register : REASON_pointer_leak,
                       "r%u is a %s", insn->src, reg_kind_name(state_reg(s, insn->src)));
-    if (s->n_frames > 1 && type->ret_min <= type->ret_max && (type->ret_min > 0 || type->ret_max < 0))
-        return refuse(v, REASON_return_value, "a packet load that fails ends the program with 0");
     f = state_frame_mut(&v->pool, s, s->n_frames - 1);
     if (!f)
         return REASON_out_of_memory;
@@ -333,6 +330,12 @@ static enum reason poisoned(struct verifier *v, const struct insn *insn)
                          : p->kind == TRAP_helper_missing ? REASON_helper_unknown
                                                           : REASON_bad_instruction;
 
+    if (p->helper) {
+        enum reason refused = policy_may_call(v, p->helper);
+
+        if (refused)
+            return refused;
+    }
     /* What Linux has and we have not is no fault of the program. */
     if (reason == REASON_helper_unknown || reason == REASON_kfunc_missing)
         return unsupported(v, p->reason);

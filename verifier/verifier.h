@@ -113,6 +113,13 @@ enum reason branch_step(struct verifier *v, struct state *s, const struct insn *
 /* Everything known about NULL-ness of pointers with this id: it is NULL, or it is not. */
 bool branch_settle_null(struct verifier *v, struct state *s, uint32_t id, bool is_null);
 
+/* policy.c: what the tables of vm/abi allow this program. */
+enum reason policy_may_call(struct verifier *v, uint32_t id);
+enum reason policy_may_take(struct verifier *v, const struct helper *h, const struct map_def *map);
+bool policy_may_write_packet(const struct verifier *v);
+bool policy_helper_sees_packet(const struct verifier *v, const struct helper *h);
+enum reason policy_return(struct verifier *v, struct state *s, const struct reg *r0);
+
 /* call.c */
 enum reason call_helper(struct verifier *v, struct state *s, const struct insn *insn);
 enum reason call_local(struct verifier *v, struct state *s, const struct insn *insn);

@@ -55,7 +55,7 @@ struct maker {
 static uint32_t poison_of(struct maker *m, enum form form)
 {
     if (!m->form_poison[form]) {
-        m->poison[m->prog->n_poison] = (struct prog_poison){forms[form].kind, forms[form].text};
+        m->poison[m->prog->n_poison] = (struct prog_poison){.kind = forms[form].kind, .reason = forms[form].text};
         m->form_poison[form] = ++m->prog->n_poison;
     }
     return m->form_poison[form] - 1;
@@ -388,6 +388,7 @@ static int copy_poison(struct maker *m)
         if (at >= prog->n_insns)
             return log_fail(m->log, -EINVAL, "poisoned slot %u lies outside the program", at);
         m->poison[i].kind = spec->poison[i].kind;
+        m->poison[i].helper = spec->poison[i].helper;
         m->poison[i].reason = arena_strdup(&prog->arena, spec->poison[i].reason ? spec->poison[i].reason : "");
         if (!m->poison[i].reason)
             return -ENOMEM;

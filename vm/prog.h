@@ -52,6 +52,7 @@ struct prog_line {
 struct prog_poison {
     enum trap_kind kind; /* helper_missing, kfunc_missing, core_unresolved */
     const char *reason;  /* "helper bpf_sock_hash_update is not available", with what would mend it */
+    uint32_t helper;     /* helper_missing: its number; 0: not told */
 };
 
 struct prog_extern {

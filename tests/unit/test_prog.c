@@ -167,7 +167,7 @@ static void put_owner(void *owner)
 static void poison_and_references(void **state)
 {
     static const struct skep_insn insns[] = {INSN(0x18, 1, 0, 0, 1), INSN(0, 0, 0, 0, 0), EXIT};
-    static const struct prog_poison poison = {TRAP_core_unresolved, "no such field"};
+    static const struct prog_poison poison = {.kind = TRAP_core_unresolved, .reason = "no such field"};
     static const uint32_t at = 0;
     int owner = 0;
     struct prog_spec spec = {.name = "p",

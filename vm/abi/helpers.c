@@ -16,6 +16,8 @@
 #define GPL            EFFECT_GPL
 #define CALLS_BACK     EFFECT_CALLS_BACK
 #define PACKET_MEM     EFFECT_PACKET_MEM
+#define LOCKS          EFFECT_LOCKS
+#define UNLOCKS        EFFECT_UNLOCKS
 
 #define ARGS(...) ARGS_5(__VA_ARGS__, NONE, NONE, NONE, NONE, NONE)
 #define ARGS_5(a1, a2, a3, a4, a5, ...)                                                                                \

@@ -46,6 +46,8 @@ enum ret_kind {
     RET_RINGBUF_MEM_OR_NULL, /* a record, as long as the CONST_SIZE argument says */
     RET_BTF_ID,
     RET_SOCK_OR_NULL,
+    RET_LENGTH, /* INT: at most what the last size argument allows, or an error number */
+    RET_CPU,    /* INT: the number of a CPU */
 };
 
 enum helper_effect {
@@ -57,6 +59,8 @@ enum helper_effect {
     EFFECT_CALLS_BACK = 32,    /* calls a function of the program through env */
     EFFECT_ENGINE = 64,        /* done by the engines themselves, there is no body */
     EFFECT_PACKET_MEM = 128,   /* memory arguments may lie in the packet (Linux's pkt_access) */
+    EFFECT_LOCKS = 256,        /* takes the spin lock that argument 1 names */
+    EFFECT_UNLOCKS = 512,      /* gives it back */
 };
 
 struct helper {

@@ -49,12 +49,11 @@ enum need { NEED_NONE, NEED_BPF, NEED_PERFMON };
 #define SYSCALL                 BIT(SYSCALL)
 #define NETFILTER               BIT(NETFILTER)
 
-#define EVERY (((uint64_t)1 << PROG_TYPE_COUNT) - 1)
-#define BASE  (EVERY & ~LIRC_MODE2)
-#define TRACERS                                                                                                        \
-    (KPROBE | TRACEPOINT | PERF_EVENT | RAW_TRACEPOINT | RAW_TRACEPOINT_WRITABLE | TRACING | LSM | SYSCALL)
-#define TC  (SCHED_CLS | SCHED_ACT)
-#define LWT (LWT_IN | LWT_OUT | LWT_XMIT | LWT_SEG6LOCAL)
+#define EVERY   (((uint64_t)1 << PROG_TYPE_COUNT) - 1)
+#define BASE    (EVERY & ~LIRC_MODE2)
+#define TRACERS (KPROBE | TRACEPOINT | PERF_EVENT | RAW_TRACEPOINT | RAW_TRACEPOINT_WRITABLE | TRACING | LSM | SYSCALL)
+#define TC      (SCHED_CLS | SCHED_ACT)
+#define LWT     (LWT_IN | LWT_OUT | LWT_XMIT | LWT_SEG6LOCAL)
 #define CGROUPS                                                                                                        \
     (CGROUP_SKB | CGROUP_SOCK | SOCK_OPS | CGROUP_DEVICE | CGROUP_SOCK_ADDR | CGROUP_SYSCTL | CGROUP_SOCKOPT | LSM)
 /* Those for which a struct sock can be seen as one of its kinds. */

@@ -38,6 +38,11 @@ static const struct row {
 #include "vm/abi/map_types.def"
 };
 
+bool map_type_is_here(uint32_t type)
+{
+    return type < MAP_TYPE_COUNT && rows[type].ops != &NONE;
+}
+
 static bool size_fits(uint32_t size, enum size_rule rule)
 {
     switch (rule) {

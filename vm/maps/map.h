@@ -122,6 +122,9 @@ struct map_elem_ops {
  */
 int map_create(const struct map_def *def, uint32_t n_cpus, const struct log *log, struct map **out);
 
+/** Is this type of map here, and not only known by name? */
+bool map_type_is_here(uint32_t type);
+
 /** The checks of map_create() alone. */
 int map_def_check(const struct map_def *def, const struct log *log);
 

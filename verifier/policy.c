@@ -1,0 +1,75 @@
+/*
+ * What the tables of vm/abi allow a program by its type, attach type and privileges. Each function is a question to a
+ * row; nothing here looks at types or helpers by name. A raw program is its host's: it may call what the host offers.
+ */
+#include "vm/abi/policy.h"
+#include "verifier/verifier.h"
+#include "vm/abi/map_types.h"
+
+enum reason policy_may_call(struct verifier *v, uint32_t id)
+{
+    const struct prog_type *type = v->prog->type;
+    const struct helper *h = helper_find(id);
+
+    if (!h)
+        return refuse(v, REASON_helper_unknown, "there is no helper %u", id);
+    if (!type || policy_helper(type, v->prog->attach_type, !v->privileged, id))
+        return REASON_ok;
+    if (policy_helper(type, v->prog->attach_type, false, id))
+        return refuse(v, REASON_helper_not_allowed, "unprivileged programs may not call bpf_%s", h->name);
+    return refuse(v, REASON_helper_not_allowed, "programs of type %s may not call bpf_%s", type->name, h->name);
+}
+
+enum reason policy_may_take(struct verifier *v, const struct helper *h, const struct map_def *map)
+{
+    const char *type = map_type_name(map->type);
+
+    if (h == helper_find(h->id) && !policy_map_helper(map->type, h->id))
+        return refuse(v, REASON_helper_map_type, "bpf_%s does not work on map '%s' of type %s", h->name, map->name,
+                      type ? type : "unknown");
+    if (!map_type_is_here(map->type))
+        return unsupported(v, "this type of map");
+    return REASON_ok;
+}
+
+bool policy_may_write_packet(const struct verifier *v)
+{
+    return !v->prog->type || v->prog->type->traits & PROG_PKT_WRITE;
+}
+
+/* Linux's may_access_direct_pkt_data() for helpers: a type that reads packets, and a helper that is made for it. */
+bool policy_helper_sees_packet(const struct verifier *v, const struct helper *h)
+{
+    unsigned traits = v->prog->type ? v->prog->type->traits : 0;
+
+    return traits & PROG_PKT_HELPERS || (traits & PROG_PKT_READ && h->effects & EFFECT_PACKET_MEM);
+}
+
+enum reason policy_return(struct verifier *v, struct state *s, const struct reg *r0)
+{
+    const struct prog_type *type = v->prog->type;
+    int64_t min = r0->s.r.smin, max = r0->s.r.smax;
+    struct prog_range range;
+    enum reason reason;
+
+    if (!type)
+        return REASON_ok;
+    range = prog_type_returns(type, v->prog->attach_type);
+    if (range.min > range.max)
+        return REASON_ok;
+    if (r0->kind != REG_SCALAR)
+        return refuse(v, REASON_return_pointer, "r0 is a %s", reg_kind_name(r0));
+    reason = precision_mark_reg(v, s, 0);
+    if (reason)
+        return reason;
+    /* All 64 bits count, but for the error numbers of LSM hooks, which are ints. */
+    if (range.min < 0) {
+        min = r0->s.w.smin;
+        max = r0->s.w.smax;
+    }
+    if (min < range.min || max > range.max)
+        return refuse(v, REASON_return_value,
+                      "r0 is between %lld and %lld, and programs of type %s return %d to %d here", (long long)min,
+                      (long long)max, type->name, range.min, range.max);
+    return REASON_ok;
+}
