@@ -24,3 +24,5 @@ check-linux-verifier:
 	@[ -n "$(LINUX_SRC)" ] || tools/deps.sh check
 	+@$(MAKE) --no-print-directory $(B)/test_verifier
 	@$(B)/test_verifier
+
+-include $(B)/obj/tests/linux/verifier.d
