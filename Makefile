@@ -95,7 +95,7 @@ lint: layers
 	@tools/lint.sh
 
 format:
-	clang-format -i $$(git ls-files '*.c' '*.h' | grep -v '^tests/.*\.bpf')
+	clang-format -i $$(find . \( -path './build*' -o -path './.?*' \) -prune -o -name '*.[ch]' -print | grep -v '^./tests/.*\.bpf')
 
 clean:
 	rm -rf $(B)

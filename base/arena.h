@@ -14,7 +14,8 @@ struct arena {
     size_t limit; /* 0: none */
 };
 
-/** Takes size bytes, zeroed. size 0 gives a valid unique-enough pointer. @return NULL when out of memory or over the limit. */
+/** Takes size bytes, zeroed. size 0 gives a valid unique-enough pointer. @return NULL when out of memory or over the
+ * limit. */
 void *arena_alloc(struct arena *a, size_t size);
 
 /** Takes count * size bytes, zeroed, with the product checked. */
@@ -28,7 +29,7 @@ char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(
 /** Gives everything back; the arena is then as good as new (its limit stays). */
 void arena_free(struct arena *a);
 
-#define ARENA_NEW(a, type)        ((type *)arena_alloc((a), sizeof(type)))
-#define ARENA_ARRAY(a, type, n)   ((type *)arena_array((a), (n), sizeof(type)))
+#define ARENA_NEW(a, type)      ((type *)arena_alloc((a), sizeof(type)))
+#define ARENA_ARRAY(a, type, n) ((type *)arena_array((a), (n), sizeof(type)))
 
 #endif

@@ -10,9 +10,9 @@
 #include <stdarg.h>
 
 struct log {
-    skep_log_fn fn;       /* NULL: silent */
-    void *ctx;            /* handed to fn */
-    const char *where;    /* what is spoken of, e.g. "fw.bpf.o: section 'xdp'"; NULL for nothing */
+    skep_log_fn fn;          /* NULL: silent */
+    void *ctx;               /* handed to fn */
+    const char *where;       /* what is spoken of, e.g. "fw.bpf.o: section 'xdp'"; NULL for nothing */
     enum skep_log_level max; /* messages above this level are dropped */
 };
 

@@ -9,8 +9,18 @@ mkdir -p "$D"
 include=/usr/include/$(gcc -print-multiarch)
 clang=$(command -v clang-19 || command -v clang)
 
+# A command as one would type it.
+typed() {
+    local word text=
+    for word; do
+        case $word in *[!A-Za-z0-9_./=,:@%+-]*) word="'$word'" ;; esac
+        text="$text $word"
+    done
+    printf '\n$%s\n' "$text"
+}
+
 show() {
-    printf '\n$ %s\n' "$*"
+    typed "$@"
     "$@"
 }
 
@@ -18,7 +28,7 @@ show() {
 show_events() { # FILE command...
     local file=$1 n
     shift
-    printf '\n$ %s\n' "$*"
+    typed "$@"
     "$@" >"$file"
     grep -E '^(trace|event)' "$file" | head -n 6
     n=$(grep -cE '^(trace|event)' "$file" || true)

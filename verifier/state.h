@@ -79,7 +79,7 @@ struct frame {
 /* One executed instruction, for walking back. */
 struct step_record {
     uint32_t insn;
-    uint16_t stack; /* STEP_STACK | frame << 6 | slot: it accessed this stack slot; STEP_LEAVES: it ended its function */
+    uint16_t stack; /* STEP_STACK | frame << 6 | slot: it accessed this slot; STEP_LEAVES: it ended its function */
     uint16_t links; /* 1 + index into the history's link sets: a branch that refined linked scalars; 0: none */
 };
 
@@ -111,7 +111,7 @@ struct state {
     uint32_t may_goto_depth;
     struct checkpoint *parent; /* the last saved state on this path */
     struct history past;       /* since parent */
-    uint32_t jumps;        /* jumps, calls and exits since parent */
+    uint32_t jumps;            /* jumps, calls and exits since parent */
     struct state *next;        /* worklist and free list */
 };
 

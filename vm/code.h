@@ -25,7 +25,7 @@ enum code_opt {
 struct code_opts {
     bool checked;       /* every access is looked up before it is made */
     uint32_t opts;      /* CODE_OPT_* */
-    bool count_insns;    /* engines that do not always count: honour env's instruction budget also when unchecked */
+    bool count_insns;   /* engines that do not always count: honour env's instruction budget also when unchecked */
     bool traced;        /* env->on_insn sees every instruction; implies checked, and opts 0 */
     const char *engine; /* "interp" or NULL for the default */
 };

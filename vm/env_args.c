@@ -117,8 +117,7 @@ static bool check_one(struct call *c, unsigned i)
         const struct env_ref *ref = env_ref_find(c->env, value);
         return (ref && ref->size) || refuse(c, i, "a record that was reserved and not yet submitted or discarded");
     }
-    case ARG_SPIN_LOCK:
-        return env_is_lock(c->env, value) || refuse(c, i, "a struct bpf_spin_lock in a map value");
+    case ARG_SPIN_LOCK: return env_is_lock(c->env, value) || refuse(c, i, "a struct bpf_spin_lock in a map value");
     case ARG_FUNC: return is_function(c->env->code, value) || refuse(c, i, "a function of the program");
     case ARG_SOCK: return env_ref_find(c->env, value) != NULL || refuse(c, i, "a socket that the program holds");
     case ARG_NONE:

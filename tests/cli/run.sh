@@ -33,7 +33,7 @@ says() { for x; do if grep -qF -- "$x" "$err"; then pass; else fail "$name" "no 
 quiet() { if [ -s "$err" ]; then fail "$name" "something on stderr"; else pass; fi; }
 is() { if [ "$(cat "$out")" = "$1" ]; then pass; else fail "$name" "stdout is not '$1'"; fi; }
 jqs() { # FILTER that must be true, of output that must be one JSON value with the schema
-    if ! command -v jq >/dev/null; then skipped=$((skipped + 1)) && return; fi
+    if ! command -v jq >/dev/null; then skipped=$((skipped + 1)) && echo "SKIP: no jq" && return; fi
     if jq -es 'length == 1 and (.[0] | type == "object" and .schema == 1)' "$out" >/dev/null 2>&1; then pass; else fail "$name" "no JSON with a schema"; fi
     for x; do if jq -e "$x" "$out" >/dev/null 2>&1; then pass; else fail "$name" "not so: $x"; fi; done
 }

@@ -11,6 +11,11 @@ mkdir -p "$out"
 passed=0 failed=0 skipped=0
 include=(-I"/usr/include/$(uname -m)-linux-gnu")
 
+skip() {
+    skipped=$((skipped + 1))
+    echo "SKIP: $1"
+}
+
 count() { # output of objtest
     local p f s
     read -r p f s < <(awk '/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { print $1, $3, $5 }' <<<"$1" | tail -1)
@@ -43,16 +48,16 @@ for cc in clang-14 clang-16 clang-19 clang-22 clang; do
     case $cc in clang-19) cpus='v1 v2 v3 v4' ;; clang-22) cpus=v4 ;; esac
     for src in tests/loader/${FILTER:-*}.bpf.c; do
         [ -e "$src" ] || continue
-        grep -q "^// not:.* $cc\( \|$\)" "$src" && { skipped=$((skipped + 1)); continue; }
+        grep -q "^// not:.* $cc\( \|$\)" "$src" && { skip "$src is not for $cc"; continue; }
         if grep -q '^// needs-btf: yes' "$src" && [ ! -r /sys/kernel/btf/vmlinux ]; then
-            skipped=$((skipped + 1))
+            skip "$src: no types of the running kernel"
             continue
         fi
         for cpu in $cpus; do check "$src" "$cc" "$cpu" "$cc" -O2 -g -target bpf -mcpu="$cpu"; done
     done
     for src in tests/loader/core/${FILTER:-*}.bpf.c; do
         [ -e "$src" ] || continue
-        grep -q "^// not:.* $cc\( \|$\)" "$src" && { skipped=$((skipped + 1)); continue; }
+        grep -q "^// not:.* $cc\( \|$\)" "$src" && { skip "$src is not for $cc"; continue; }
         mkdir -p "$out/$cc.d"
         target=$out/$cc.d/$(basename "$src" .bpf.c).target.o
         "$cc" -O2 -g -target bpf -c "${src%.bpf.c}.target.c" -o "$target" || failed=$((failed + 1))
@@ -62,17 +67,16 @@ for cc in clang-14 clang-16 clang-19 clang-22 clang; do
         target=
     done
 done
-[ -n "$any" ] || { echo "SKIP: no clang"; skipped=$((skipped + 1)); }
+[ -n "$any" ] || skip "no clang"
 
 if command -v bpf-gcc >/dev/null; then
     for src in tests/loader/${FILTER:-*}.bpf.c; do
         [ -e "$src" ] || continue
-        grep -q '^// not:.* gcc\( \|$\)' "$src" && { skipped=$((skipped + 1)); continue; }
+        grep -q '^// not:.* gcc\( \|$\)' "$src" && { skip "$src is not for gcc"; continue; }
         check "$src" bpf-gcc gcc bpf-gcc -O2 -gbtf -mcpu=v3 -I/usr/include
     done
 else
-    echo "SKIP: no bpf-gcc"
-    skipped=$((skipped + 1))
+    skip "no bpf-gcc"
 fi
 
 if [ -z "${FILTER:-}" ]; then
@@ -81,8 +85,7 @@ if [ -z "${FILTER:-}" ]; then
     if [ ${#others[@]} -gt 0 ]; then
         count "$("$B/objtest" -q "${others[@]}" 2>&1)"
     else
-        echo "SKIP: libxdp's objects are not installed"
-        skipped=$((skipped + 1))
+        skip "libxdp's objects are not installed"
     fi
     if [ "${DAMAGED:-400}" -gt 0 ]; then
         victims=("${others[@]:0:3}")

@@ -14,11 +14,11 @@ enum trap_kind {
 };
 
 struct trap {
-    enum trap_kind kind;   /* TRAP_none while the run is fine */
-    uint32_t insn;         /* slot in the program's instructions */
-    uint64_t addr;         /* for memory: the address; otherwise 0 */
-    uint32_t size;         /* for memory: the bytes wanted */
-    char text[232];        /* what was needed and what lies near, "" for nothing more to say */
+    enum trap_kind kind; /* TRAP_none while the run is fine */
+    uint32_t insn;       /* slot in the program's instructions */
+    uint64_t addr;       /* for memory: the address; otherwise 0 */
+    uint32_t size;       /* for memory: the bytes wanted */
+    char text[232];      /* what was needed and what lies near, "" for nothing more to say */
 };
 
 /** "mem_out_of_bounds" and "access outside ..." */
