@@ -14,6 +14,9 @@
 static void put_share(struct object_share *share)
 {
     if (share && atomic_fetch_sub_explicit(&share->refs, 1, memory_order_acq_rel) == 1) {
+        for (uint32_t i = 0; share->judged && i < share->obj->n_progs; i++)
+            judgement_free(&share->judged[i]);
+        free(share->judged);
         object_free(share->obj);
         free(share);
     }
@@ -212,9 +215,10 @@ static int lower(struct skep_object *o, uint32_t i, struct map *const *maps, con
 {
     struct skep_program *p = &o->progs[i];
     struct prog *prog = o->obj->progs[i].prog;
-    int err = program_lower(o->vm, prog, maps, &o->exec, log, &p->code);
+    int err = program_lower(o->vm, prog, maps, &o->exec, &o->share->judged[i], log, &p->code);
     if (err)
         return log_fail(log, err, "program '%s': cannot be prepared: %s", p->name, strerror(-err));
+    p->ctx_needed = o->share->judged[i].facts.ctx_size;
     for (uint32_t m = 0; m < o->obj->n_maps && !err; m++)
         if (o->maps[m].map && o->maps[m].def->type == MAP_TYPE_PROG_ARRAY && uses_map(prog, m))
             err = map_claim(&o->maps[m], p->code);
@@ -233,6 +237,61 @@ static int lower_all(struct skep_object *o, const struct log *log)
         if (o->obj->progs[i].prog)
             err = lower(o, i, maps, log);
     free(maps);
+    return err;
+}
+
+/* ---- Verification ---- */
+
+/* Read-only data cannot change once it is loaded: its bytes are constants. */
+static bool read_const(void *ctx, const struct map_def *map, uint64_t off, unsigned size, uint64_t *value)
+{
+    const struct skep_object *o = ctx;
+    for (uint32_t i = 0; i < o->obj->n_maps; i++) {
+        const struct object_map *m = &o->obj->maps[i];
+        if (&m->def != map)
+            continue;
+        if (o->maps[i].reused || !m->internal || !m->data || !(map->flags & MAP_F_RDONLY_PROG) || size > 8 ||
+            off > map->value_size || size > map->value_size - off)
+            return false;
+        *value = 0;
+        memcpy(value, (const char *)m->data + off, size);
+        return true;
+    }
+    return false;
+}
+
+static bool has_prog_array(const struct object *obj)
+{
+    for (uint32_t i = 0; i < obj->n_maps; i++)
+        if (obj->maps[i].def.type == MAP_TYPE_PROG_ARRAY)
+            return true;
+    return false;
+}
+
+/* Programs that enter one another through a PROG_ARRAY run alike: when one is checked, all are. */
+static void run_alike(struct judgement *judged, uint32_t n)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < n; i++)
+        any |= judged[i].checked;
+    for (uint32_t i = 0; i < n && any; i++) {
+        judged[i].checked = true;
+        judgement_free(&judged[i]);
+    }
+}
+
+static int judge(struct skep_object *o, const struct log *log)
+{
+    const struct verify_opts rules = {.read_const = read_const, .read_const_ctx = o};
+    int err = 0;
+    o->share->judged = calloc((size_t)o->obj->n_progs + 1, sizeof(*o->share->judged));
+    if (!o->share->judged)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < o->obj->n_progs && !err; i++)
+        if (o->obj->progs[i].prog)
+            err = program_judge(o->obj->progs[i].prog, &o->exec, &rules, log, &o->share->judged[i]);
+    if (!err && has_prog_array(o->obj))
+        run_alike(o->share->judged, o->obj->n_progs);
     return err;
 }
 
@@ -259,7 +318,8 @@ static int load(struct skep_object *o, const struct log *log)
         return err;
     for (uint32_t i = 0; i < o->obj->n_progs; i++)
         o->progs[i].n_insns = o->obj->progs[i].n_insns;
-    return start(o, log);
+    err = judge(o, log);
+    return err ? err : start(o, log);
 }
 
 int skep_object__load_opts(struct skep_object *o, const struct skep_exec_opts *user)

@@ -14,6 +14,7 @@
 struct object_share {
     atomic_uint refs;
     struct object *obj;
+    struct judgement *judged; /* obj->n_progs, made by the first instance's load; NULL before */
 };
 
 struct skep_object {

@@ -30,28 +30,25 @@ static int show(struct run *r, int err, const struct skep_run_opts *opts)
     return STATUS_OK;
 }
 
-static int run(struct run *r, uint32_t type)
+static int run(struct run *r, uint32_t type, const struct buf *mem)
 {
     const struct run_opts *o = r->o;
-    struct buf mem = {0};
     struct skep_trap trap = {.sz = sizeof(trap)};
-    const char *in = o->mem ? o->mem : o->data_in;
-    int status = in ? file_read(r->c, in, CLI_MAX_DATA, &mem) : 0;
+    int status = 0;
     if (!status && o->ctx_in)
         status = file_read(r->c, o->ctx_in, CLI_MAX_DATA, &r->ctx_in);
     if (!status) {
-        SKEP_OPTS(skep_run_opts, opts, .data_in = mem.data, .data_size_in = (uint32_t)mem.len, .trap = &trap,
+        SKEP_OPTS(skep_run_opts, opts, .data_in = mem->data, .data_size_in = (uint32_t)mem->len, .trap = &trap,
                   .ctx_in = r->ctx_in.data, .ctx_size_in = (uint32_t)r->ctx_in.len, .repeat = (int)o->repeat);
         opts.flags = type ? 0 : SKEP_RUN_IN_PLACE;
         int err = run_once(r, &opts, UINT64_MAX);
         status = show(r, err, &opts);
     }
-    buf_free(&mem);
     buf_free(&r->ctx_in);
     return status;
 }
 
-static int load_and_run(struct run *r, struct skep_vm *vm, const struct buf *bytes)
+static int load_and_run(struct run *r, struct skep_vm *vm, const struct buf *bytes, const struct buf *mem)
 {
     struct cli *c = r->c;
     const struct run_opts *o = r->o;
@@ -61,12 +58,18 @@ static int load_and_run(struct run *r, struct skep_vm *vm, const struct buf *byt
     if (!bytes->len || bytes->len % 8)
         return cli_fail(c, STATUS_REFUSED, "%s: %zu bytes are no whole number of 8-byte instructions", o->object,
                         bytes->len);
-    SKEP_OPTS(skep_prog_load_opts, opts, .exec = &o->exec);
+    /* Bytes by hand are there to be tried out: they run checked, unless verification is asked for. */
+    struct skep_exec_opts exec = o->exec;
+    if (!o->verify_raw)
+        exec.checked = !exec.unchecked;
+    if (exec.privilege == SKEP_PRIVILEGE_DEFAULT)
+        exec.privilege = SKEP_PRIVILEGED;
+    SKEP_OPTS(skep_prog_load_opts, opts, .exec = &exec, .mem_size = (uint32_t)mem->len);
     r->prog =
         skep_prog_load(vm, (uint32_t)type, "raw", "GPL", (const struct skep_insn *)bytes->data, bytes->len / 8, &opts);
     if (!r->prog)
         return c->failed ? STATUS_REFUSED : cli_fail(c, STATUS_REFUSED, "%s: refused: %s", o->object, strerror(errno));
-    int status = run(r, (uint32_t)type);
+    int status = run(r, (uint32_t)type, mem);
     skep_program__free(r->prog);
     return status;
 }
@@ -74,15 +77,18 @@ static int load_and_run(struct run *r, struct skep_vm *vm, const struct buf *byt
 int raw_run(struct cli *c, const struct run_opts *o)
 {
     struct run r = {.c = c, .o = o};
-    struct buf bytes = {0};
+    struct buf bytes = {0}, mem = {0};
     SKEP_OPTS(skep_vm_opts, vm_opts, .cpus = (uint32_t)o->cpus, .log = cli_on_log, .log_ctx = c, .log_level = c->level);
     struct skep_vm *vm = skep_vm__new(&vm_opts);
     if (!vm)
         return cli_fail(c, STATUS_USAGE, "out of memory");
     int status = file_read(c, o->object, MAX_BYTES, &bytes);
+    if (!status && (o->mem || o->data_in))
+        status = file_read(c, o->mem ? o->mem : o->data_in, CLI_MAX_DATA, &mem);
     if (!status)
-        status = load_and_run(&r, vm, &bytes);
+        status = load_and_run(&r, vm, &bytes, &mem);
     buf_free(&bytes);
+    buf_free(&mem);
     buf_free(&r.trace);
     skep_vm__free(vm);
     return status;

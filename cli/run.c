@@ -297,9 +297,9 @@ static int prepare(struct run *r)
     if ((status = set_variables(r)))
         return status;
     int err = skep_object__load_opts(r->obj, &r->o->exec);
+    int refused = err == -EACCES ? STATUS_REFUSED : cli_status(err);
     if (err)
-        return c->failed ? cli_status(err)
-                         : cli_fail(c, cli_status(err), "%s: cannot be loaded: %s", r->o->object, strerror(-err));
+        return c->failed ? refused : cli_fail(c, refused, "%s: cannot be loaded: %s", r->o->object, strerror(-err));
     if (r->o->pin_dir && (status = pins_load(c, r->obj, r->o->pin_dir)))
         return status;
     for (uint32_t i = 0; i < r->o->n_maps && !status; i++)
@@ -398,10 +398,13 @@ const struct command cmd_run = {
         "  --packets N                   stop after so many packets or contexts\n"
         "\n"
         "  --max-insns N                 instructions a run may execute (default 1000000000; 0: no limit)\n"
-        "  --checked, --unchecked        check every access (default), or trust the program\n"
+        "  --checked, --unchecked        do not verify: check every access, or trust the program. Default: verify;\n"
+        "                                what is accepted runs unchecked, what cannot be judged yet runs checked\n"
+        "  --unprivileged                verify by the rules for programs of users without capabilities\n"
         "  --lenient                     malformed instructions trap when executed instead of refusing the program\n"
         "  --engine NAME                 interp\n"
         "  --no-opt NAME, --opt NAME     optimisations off or on: fuse, facts, inline, special, all\n"
         "\n"
-        "  --raw FILE [--mem FILE]       8-byte instructions; r1 = copy of the memory, r2 = its length; prints r0\n",
+        "  --raw FILE [--mem FILE]       8-byte instructions; r1 = copy of the memory, r2 = its length; prints r0.\n"
+        "                                Checked, unless --verify asks for the verifier\n",
 };

@@ -122,9 +122,13 @@ static bool is_exec(struct parse *p)
 {
     struct run_opts *o = p->o;
     if (args_switch(&p->a, "--checked"))
-        o->exec.unchecked = false;
+        o->exec.checked = true, o->exec.unchecked = false;
     else if (args_switch(&p->a, "--unchecked"))
-        o->exec.unchecked = true;
+        o->exec.unchecked = true, o->exec.checked = false;
+    else if (args_switch(&p->a, "--unprivileged"))
+        o->exec.privilege = SKEP_UNPRIVILEGED;
+    else if (args_switch(&p->a, "--verify"))
+        o->verify_raw = true;
     else if (args_switch(&p->a, "--lenient"))
         o->exec.lenient = true;
     else if (number_option(p, "--max-insns", UINT64_MAX, &o->max_insns))

@@ -106,7 +106,7 @@ static void *work(void *arg)
 
 static void serve(struct skep_vm *vm, struct skep_map *counts)
 {
-    SKEP_OPTS(skep_prog_load_opts, load, .maps = &counts, .map_cnt = 1);
+    SKEP_OPTS(skep_prog_load_opts, load, .maps = &counts, .map_cnt = 1, .mem_size = sizeof(struct request));
     struct skep_program *prog =
         skep_prog_load(vm, SKEP_PROG_TYPE_RAW, "policy", NULL, policy, sizeof(policy) / sizeof(*policy), &load);
     check(prog != NULL, "loading the policy");
@@ -134,10 +134,14 @@ static void serve(struct skep_vm *vm, struct skep_map *counts)
     skep_program__free(prog);
 }
 
-/* Runs what must not run, and says why it ended. */
+/* What is wrong does not load; the log says why. Where it must be tried all the same, checked execution ends it. */
 static void refuse(struct skep_vm *vm, const char *name, const struct skep_insn *insns, size_t n, const char *why)
 {
-    struct skep_program *prog = skep_prog_load(vm, SKEP_PROG_TYPE_RAW, name, NULL, insns, n, NULL);
+    SKEP_OPTS(skep_prog_load_opts, load, .mem_size = sizeof(struct request));
+    check(!skep_prog_load(vm, SKEP_PROG_TYPE_RAW, name, NULL, insns, n, &load) && errno == EACCES, name);
+    SKEP_OPTS(skep_exec_opts, checked, .checked = true);
+    load.exec = &checked;
+    struct skep_program *prog = skep_prog_load(vm, SKEP_PROG_TYPE_RAW, name, NULL, insns, n, &load);
     check(prog != NULL, name);
     struct request request = {.user = 1};
     struct skep_trap trap = {.sz = sizeof(trap)};

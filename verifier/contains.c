@@ -132,7 +132,7 @@ struct look {
 
 static uint64_t frame_pointer(const struct skep_env *env, uint32_t frame)
 {
-    return (uintptr_t)env->stack + sizeof(env->stack) - frame * (uint64_t)PROG_STACK_FRAME;
+    return (uintptr_t)env->stack + (PROG_MAX_FRAMES - frame) * (uint64_t)PROG_STACK_FRAME;
 }
 
 /* Is address = base + off + s for a number of s? */
@@ -369,7 +369,7 @@ static void before_insn(struct skep_env *env, void *ctx, uint32_t slot, const ui
     struct invariants *inv = ctx;
     struct kept *k;
 
-    if (env->code->prog != inv->prog || env->first_frame || env->frame >= PROG_MAX_FRAMES) /* after a tail call */
+    if (env->code->prog != inv->prog || env->frame >= PROG_MAX_FRAMES) /* after a tail call */
         return;
     memcpy(inv->frames[env->frame].regs, regs, sizeof(inv->frames[0].regs));
     inv->frames[env->frame].slot = slot;

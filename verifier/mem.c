@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_VAR_OFF = 1 << 29, MAX_PACKET_OFF = 0xffff };
+enum { MAX_VAR_OFF = 1 << 29, MAX_RECORD = 8192 /* PERF_MAX_TRACE_SIZE */ };
 
 const char *reg_kind_name(const struct reg *r)
 {
@@ -136,6 +136,7 @@ static enum reason check_ctx(struct verifier *v, const struct state *s, const st
     const struct ctx_layout *layout = v->prog->type ? v->prog->type->ctx : NULL;
     int64_t off = (int64_t)base->off + a->off;
     const struct ctx_field *field;
+    uint32_t limit;
 
     (void)s;
     if (!scalar_is_const(&base->s))
@@ -147,9 +148,10 @@ static enum reason check_ctx(struct verifier *v, const struct state *s, const st
         return refuse(v, REASON_helper_argument, "the context is no plain memory");
     if (!layout)
         return refuse(v, REASON_ctx_access, "this program has no context");
-    if (off < 0 || (layout->size && off + (int64_t)a->size > layout->size) || off > 0xffff)
+    limit = layout->size ? layout->size : v->prog->type->id == PROG_TYPE_SYSCALL ? UINT16_MAX : MAX_RECORD;
+    if (off < 0 || off + (int64_t)a->size > limit)
         return refuse(v, REASON_ctx_access, "%u bytes at offset %lld of struct %s, which has %u", a->size,
-                      (long long)off, layout->name, layout->size);
+                      (long long)off, layout->name, limit);
     if (!layout->n_fields) {
         if (a->write && !(layout->access & CTX_WRITE))
             return refuse(v, REASON_ctx_access, "struct %s is read-only", layout->name);
@@ -162,6 +164,9 @@ static enum reason check_ctx(struct verifier *v, const struct state *s, const st
     if (!field || off + (int64_t)a->size > field->off + field->size)
         return refuse(v, REASON_ctx_access, "%u bytes at offset %lld of struct %s are no field of it", a->size,
                       (long long)off, layout->name);
+    /* Fields of 8 bytes hold what the caller gave; unchecked code would take that for the packet. */
+    if (field->size == 8 && (field->kind == CTX_PACKET || field->kind == CTX_PACKET_END || field->kind == CTX_PACKET_META))
+        return unsupported(v, "packet pointers in fields of 8 bytes");
     if (!ctx_field_allows(field, (uint32_t)off, a->size, a->write ? CTX_WRITE : CTX_READ))
         return refuse(v, REASON_ctx_access,
                       field->access & (a->write ? CTX_WRITE : CTX_READ)

@@ -39,7 +39,7 @@ static enum reason same_kind(struct verifier *v, const struct state *s, const st
     return REASON_ok;
 }
 
-static void note_fact(struct verifier *v, const struct state *s, const struct reg *base, int64_t off)
+static void note_fact(struct verifier *v, const struct state *s, const struct reg *base, int64_t off, uint32_t size)
 {
     static const uint8_t kinds[REG_KIND_COUNT] = {
         [REG_CTX] = FACT_MEM_CTX,       [REG_STACK] = FACT_MEM_STACK,        [REG_MAP_VALUE] = FACT_MEM_MAP_VALUE,
@@ -53,8 +53,11 @@ static void note_fact(struct verifier *v, const struct state *s, const struct re
         kind = FACT_MEM_ANY;
     info->mem = kind;
     info->mem_seen = true;
-    if (base->kind == REG_CTX)
+    if (base->kind == REG_CTX) {
         info->ctx_off = (uint16_t)off;
+        if ((uint64_t)off + size > v->ctx_size)
+            v->ctx_size = (uint32_t)off + size;
+    }
 }
 
 static enum reason judge_access(struct verifier *v, struct state *s, const struct reg *base, const struct access *a)
@@ -65,7 +68,7 @@ static enum reason judge_access(struct verifier *v, struct state *s, const struc
         reason = same_kind(v, s, base);
     if (reason)
         return reason;
-    note_fact(v, s, base, a->off);
+    note_fact(v, s, base, a->off, a->size);
     if (base->kind == REG_STACK)
         s->past.steps[s->past.n - 1].stack = stack_step(base, a);
     return REASON_ok;

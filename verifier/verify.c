@@ -126,6 +126,7 @@ static bool make_facts(const struct verifier *v, struct facts *facts)
         return false;
     for (uint32_t i = 0; i < v->prog->n_insns; i++)
         insns[i] = (struct fact){.reached = v->info[i].seen, .mem = v->info[i].mem, .ctx_off = v->info[i].ctx_off};
+    facts->ctx_size = v->ctx_size;
     facts->insns = insns;
     facts->n_insns = v->prog->n_insns;
     return true;

@@ -28,6 +28,7 @@ struct fact {
 struct facts {
     const struct fact *insns; /* one a slot */
     uint32_t n_insns;
+    uint32_t ctx_size; /* bytes of the context that the program reads or writes at most */
 };
 
 #endif

@@ -7,6 +7,7 @@
 #define API_CORE_CORE_H
 
 #include "base/log.h"
+#include "verifier/verify.h"
 #include "vm/code.h"
 #include "vm/env.h"
 #include "vm/maps/map.h"
@@ -65,6 +66,7 @@ struct skep_program {
     uint32_t type;
     uint32_t n_insns;           /* before it is loaded */
     struct code *code;          /* NULL: not loaded */
+    uint32_t ctx_needed;        /* bytes that the context, or a raw program's memory, must have in a run; 0: checked */
     struct skep_object *object; /* NULL: the host's own */
     uint32_t index;
 };
@@ -87,9 +89,26 @@ int map_claim(struct skep_map *map, const struct code *code);
 /** The engine of this name; NULL name: the default. @return NULL: none. */
 const struct engine *engine_find(const char *name);
 
+/* What stands behind the choice of how a program runs. */
+struct judgement {
+    bool checked;
+    bool trusted;       /* unchecked without a proof */
+    struct facts facts; /* of an accepted program; freed with judgement_free() */
+};
+
+/**
+ * Verifies a program as exec asks (NULL: by default) and says how it runs.
+ * @param opts  what the verifier must know beyond exec: memory of raw programs, constants; privilege is exec's or, by
+ *              default, opts'.
+ * @return 0; -EACCES: refused, the log has the report; -ENOMEM; -EINVAL.
+ */
+int program_judge(const struct prog *prog, const struct skep_exec_opts *exec, const struct verify_opts *opts,
+                  const struct log *log, struct judgement *out);
+void judgement_free(struct judgement *j);
+
 /** Makes code for a program: exec's choices become code_opts. exec may be NULL. */
 int program_lower(struct skep_vm *vm, struct prog *prog, struct map *const *maps, const struct skep_exec_opts *exec,
-                  const struct log *log, struct code **out);
+                  const struct judgement *how, const struct log *log, struct code **out);
 
 /**
  * Options structs. opts_read() copies what the caller has of a struct into a full one, whose further members are zero.

@@ -15,7 +15,7 @@ _Static_assert((int)SKEP_OPT_FUSE == (int)CODE_OPT_FUSE && (int)SKEP_OPT_FACTS =
                "public and internal names of optimisations differ");
 
 int program_lower(struct skep_vm *vm, struct prog *prog, struct map *const *maps, const struct skep_exec_opts *user,
-                  const struct log *log, struct code **out)
+                  const struct judgement *how, const struct log *log, struct code **out)
 {
     struct skep_exec_opts exec;
     if (!opts_read(&exec, sizeof(exec), user))
@@ -25,11 +25,11 @@ int program_lower(struct skep_vm *vm, struct prog *prog, struct map *const *maps
     const struct engine *engine = engine_find(exec.engine);
     if (!engine)
         return log_fail(log, -EINVAL, "there is no engine '%s'", exec.engine);
-    struct code_opts opts = {.checked = !exec.unchecked,
+    struct code_opts opts = {.checked = how->checked,
                              .opts = CODE_OPT_ALL & ~exec.no_opts,
-                             .count_insns = exec.count_insns || !exec.unchecked,
+                             .count_insns = exec.count_insns || how->checked,
                              .engine = engine->name};
-    int err = code_lower(prog, NULL, maps, &opts, engine, log, out);
+    int err = code_lower(prog, how->facts.insns ? &how->facts : NULL, maps, &opts, engine, log, out);
     if (!err)
         (*out)->id = vm_next_id(vm);
     return err;
@@ -79,7 +79,15 @@ static int load(struct load *l, const struct prog_spec *spec, const struct skep_
     l->out = calloc(1, sizeof(*l->out));
     if (!l->out)
         return -ENOMEM;
-    err = program_lower(l->vm, l->prog, l->maps, opts->exec, &l->vm->log, &l->out->code);
+    struct verify_opts rules = {
+        .unprivileged = true, .raw_mem_size = opts->mem_size, .raw_mem_writable = !opts->mem_read_only};
+    struct judgement how;
+    err = program_judge(l->prog, opts->exec, &rules, &l->vm->log, &how);
+    if (err)
+        return err;
+    err = program_lower(l->vm, l->prog, l->maps, opts->exec, &how, &l->vm->log, &l->out->code);
+    l->out->ctx_needed = how.checked || how.trusted ? 0 : spec->type ? how.facts.ctx_size : opts->mem_size;
+    judgement_free(&how);
     for (uint32_t i = 0; !err && i < opts->map_cnt; i++)
         err = map_claim(opts->maps[i], l->out->code);
     return err;

@@ -157,6 +157,9 @@ static int run_in_ctx(struct skep_env *env, const struct skep_program *prog, str
     if (err)
         return err;
     err = lend_memory(env, o->mems, o->mem_cnt);
+    if (!err && env->ctx_size < prog->ctx_needed)
+        err = log_fail(&prog->vm->log, -EINVAL, "program '%s' uses %u bytes of its %s and this run has %u", prog->name,
+                       prog->ctx_needed, type ? "context" : "memory", env->ctx_size);
 
     /* The code that the trap names stays while this section is open, even when a tail call left it. */
     struct epoch_slot *slot = NULL;

@@ -1,9 +1,11 @@
 /*
  * Programs: loading them from instructions, and running them.
  *
- * A loaded program is immutable and may be run by any number of threads at once. Execution is checked unless asked
- * otherwise: each access is looked up before it is made, and a bad one ends the run with a trap that says where and
- * why. Unchecked execution is for programs that were proved elsewhere: a wrong one may do anything to the process.
+ * A loaded program is immutable and may be run by any number of threads at once. Loading verifies: what the verifier
+ * accepts runs unchecked, what it refuses does not load, and what it cannot judge yet (a feature that it does not know)
+ * runs checked: each access is looked up before it is made, and a bad one ends the run with a trap that says where and
+ * why. `checked` asks for that instead of verification. `unchecked` asks for neither: it is for programs that were proved
+ * elsewhere, and a wrong one may do anything to the process.
  */
 #ifndef SKEP_PROGRAM_H
 #define SKEP_PROGRAM_H
@@ -43,11 +45,18 @@ enum skep_opt {
 struct skep_exec_opts {
     size_t sz;
     const char *engine; /* "interp"; NULL: the best one there is */
-    bool unchecked;     /* no checks at run time */
+    bool unchecked;     /* neither verify nor check */
     bool count_insns;   /* honour skep_run_opts.max_insns also when unchecked; checked execution always does */
     bool lenient;       /* malformed instructions do not refuse the program but trap when they are executed */
     uint32_t no_opts;   /* enum skep_opt, or-ed: optimisations that are off */
+    bool checked;       /* do not verify, check at run time */
+    uint32_t privilege; /* enum skep_privilege: whose rules the verifier goes by */
+    uint64_t verify_insns; /* instructions that the verifier processes before it gives up; 0: one million */
 };
+
+/* Privileged programs may see addresses, read their stack before they wrote it, and loop, as under Linux with CAP_BPF and
+ * CAP_PERFMON. By default programs of objects are privileged and those of skep_prog_load() are not. */
+enum skep_privilege { SKEP_PRIVILEGE_DEFAULT, SKEP_PRIVILEGED, SKEP_UNPRIVILEGED };
 
 /* ---- Raw programs ---------------------------------------------------------------------------------------------- */
 
@@ -55,7 +64,11 @@ struct skep_prog_load_opts {
     size_t sz;
     struct skep_map *const *maps; /* what `r1 = map_idx[i]` refers to (src_reg 5, imm i; src_reg 6: its value) */
     uint32_t map_cnt;
-    const struct skep_exec_opts *exec; /* NULL: checked, default engine */
+    const struct skep_exec_opts *exec; /* NULL: verified, default engine */
+    /* Raw programs: at least so many bytes stand where r1 points, whatever r2 says, and may be written. A run with less
+     * data is refused unless it is checked. */
+    uint32_t mem_size;
+    bool mem_read_only;
 };
 
 /**
@@ -67,7 +80,8 @@ struct skep_prog_load_opts {
  * @param license   "GPL" where helpers ask for it; NULL: none. Copied.
  * @param insns     copied.
  * @return the program, to be given back with skep_program__free(). NULL with errno EINVAL (malformed: the vm's log
- * names the instruction; unknown type or engine; a map of another vm), E2BIG, ENOMEM.
+ * names the instruction; unknown type or engine; a map of another vm), EACCES (refused by the verifier: the log tells why
+ * and where), E2BIG, ENOMEM.
  */
 SKEP_API struct skep_program *skep_prog_load(struct skep_vm *vm, uint32_t type, const char *name, const char *license,
                                              const struct skep_insn *insns, size_t insn_cnt,

@@ -245,12 +245,14 @@ t "another type" 0 -j run "$fw" probe type tracepoint
 jqs '.type == "tracepoint"'
 t "a type that is none" 2 run "$fw" probe type steam
 says "no program type 'steam'"
-t "a trap" 1 run "$fw" curious data_in "$tmp/web.bin"
+t "what is wrong is refused before it runs" 1 run "$fw" curious data_in "$tmp/web.bin"
+says "packet_out_of_bounds" "fw.bpf.c:" "data[3000]" "program curious, instruction" "mend:"
+t "a trap" 1 run "$fw" curious --checked data_in "$tmp/web.bin"
 says "mem_out_of_bounds" "fw.bpf.c:" "data[3000]" "program curious, instruction" "past the end of packet"
-t "a trap in JSON" 1 -j run "$fw" curious data_in "$tmp/web.bin"
+t "a trap in JSON" 1 -j run "$fw" curious --checked data_in "$tmp/web.bin"
 jqs '.trap.kind == "mem_out_of_bounds" and .trap.size == 1 and (.trap.file | endswith("fw.bpf.c"))' \
     '.trap.src | contains("data[3000]")' '.trap.program == "curious" and .trap.line_num > 0' '.retval == null'
-t "an endless program" 1 run "$fw" endless data_in "$tmp/web.bin" --max-insns 1000000
+t "an endless program" 1 run "$fw" endless --checked data_in "$tmp/web.bin" --max-insns 1000000
 says "insn_limit"
 t "the world" 0 run "$fw" world data_in "$tmp/web.bin" --pid 7 --tgid 6 --comm mite --time 123456 --ifindex 3 --cpus 4 --cpu 2
 has "trace: pid 7 tgid 6" "trace: comm mite cpu 2" "trace: time 123456 ifindex 3"
@@ -347,10 +349,10 @@ t "the capture's clock" 0 run "$fw" world pcap_in "$tmp/four.pcap" --time pcap
 has "trace: time 1000000000000 " "trace: time 1001001000000 " "trace: time 1003003000000 "
 t "only some packets" 0 -j run "$fw" firewall pcap_in "$tmp/four.pcap" --packets 3
 jqs '.packets == 3'
-t "packets that trap" 1 run "$fw" curious pcap_in "$tmp/four.pcap"
+t "packets that trap" 1 run "$fw" curious --checked pcap_in "$tmp/four.pcap"
 says "mem_out_of_bounds" "packet 1"
 has "(trapped)" "100.0%"
-t "the same in JSON" 1 -j run "$fw" curious pcap_in "$tmp/four.pcap"
+t "the same in JSON" 1 -j run "$fw" curious --checked pcap_in "$tmp/four.pcap"
 jqs '.trapped == 4 and .trap.kind == "mem_out_of_bounds"'
 t "an empty capture" 0 -j run "$fw" firewall pcap_in "$tmp/none.pcap"
 jqs '.packets == 0 and .verdicts == []'

@@ -200,6 +200,14 @@ static bool check_line(struct want *w)
 }
 
 /* Runs a program through the public interface; the object is opened anew, with the engine's own maps. */
+/* Checked: what a program that is wrong on purpose does at run time is what is looked at. */
+static int load_checked(struct skep_object *obj)
+{
+    SKEP_OPTS(skep_exec_opts, exec, .checked = true);
+
+    return skep_object__load_opts(obj, &exec);
+}
+
 static int run(struct want *w, uint32_t *retval, struct skep_trap *trap)
 {
     static const unsigned char zero[64];
@@ -217,7 +225,7 @@ static int run(struct want *w, uint32_t *retval, struct skep_trap *trap)
             buf_printf(&kconfig, "%s\n", rest);
     open.kconfig = buf_text(&kconfig);
     obj = skep_object__open_file(w->o->path, &open);
-    err = obj ? skep_object__load(obj) : -1;
+    err = obj ? load_checked(obj) : -1;
     buf_free(&kconfig);
     prog = !err ? skep_object__find_program_by_name(obj, w->word[0]) : NULL;
     if (!prog) {

@@ -274,12 +274,20 @@ static void run_programs(struct skep_object *obj, struct runs *runs)
     }
 }
 
+/* Checked: what a program that is wrong on purpose does at run time is what is looked at. */
+static int load_checked(struct skep_object *obj)
+{
+    SKEP_OPTS(skep_exec_opts, exec, .checked = true);
+
+    return skep_object__load_opts(obj, &exec);
+}
+
 static int run_one(const void *bytes, size_t size, struct buf *said, struct runs *runs)
 {
     SKEP_OPTS(skep_vm_opts, vm, .log = collect, .log_ctx = said);
     SKEP_OPTS(skep_object_open_opts, open, .object_name = "damaged", .vm_opts = &vm);
     struct skep_object *obj = skep_object__open_mem(bytes, size, &open);
-    int err = obj ? skep_object__load(obj) : -errno;
+    int err = obj ? load_checked(obj) : -errno;
 
     if (!err)
         run_programs(obj, runs);

@@ -41,9 +41,20 @@ static struct skep_vm *new_vm(uint32_t cpus)
     return vm;
 }
 
+static const struct skep_exec_opts checked = {.sz = sizeof(checked), .checked = true};
+
+/* Checked, unless the test asks otherwise: what runs do about wrong programs is what most tests here are about. */
 static struct skep_program *load_raw(struct skep_vm *vm, const struct skep_insn *insns, size_t n,
-                                     const struct skep_prog_load_opts *opts)
+                                     const struct skep_prog_load_opts *user)
 {
+    SKEP_OPTS(skep_prog_load_opts, with);
+    const struct skep_prog_load_opts *opts = &with;
+    if (user && user->sz != sizeof(with))
+        opts = user;
+    else if (user)
+        with = *user;
+    if (!with.exec)
+        with.exec = &checked;
     return skep_prog_load(vm, SKEP_PROG_TYPE_RAW, "test", "GPL", insns, n, opts);
 }
 
@@ -399,11 +410,12 @@ static void maps_hold_maps_and_programs(void **state)
     static const struct skep_insn target[] = {SKEP_MOV64_IMM(SKEP_R0, 77), SKEP_EXIT_INSN()};
     struct skep_vm *vm = new_vm(1);
     struct skep_map *table = skep_map_create(vm, SKEP_MAP_TYPE_PROG_ARRAY, "t", 4, 4, 4, NULL);
-    SKEP_OPTS(skep_prog_load_opts, load, .maps = &table, .map_cnt = 1);
+    SKEP_OPTS(skep_prog_load_opts, load, .maps = &table, .map_cnt = 1, .exec = &checked);
+    SKEP_OPTS(skep_prog_load_opts, alike, .exec = &checked);
     enum { XDP = SKEP_PROG_TYPE_XDP };
     struct skep_program *caller = skep_prog_load(vm, XDP, "caller", NULL, call, N(call), &load);
-    struct skep_program *callee = skep_prog_load(vm, XDP, "callee", NULL, target, N(target), NULL);
-    struct skep_program *other = skep_prog_load(vm, SKEP_PROG_TYPE_SCHED_CLS, "other", NULL, target, N(target), NULL);
+    struct skep_program *callee = skep_prog_load(vm, XDP, "callee", NULL, target, N(target), &alike);
+    struct skep_program *other = skep_prog_load(vm, SKEP_PROG_TYPE_SCHED_CLS, "other", NULL, target, N(target), &alike);
     assert_non_null(caller);
     assert_non_null(callee);
     unsigned char packet[64] = {0};
@@ -444,6 +456,48 @@ static void maps_hold_maps_and_programs(void **state)
     skep_map__free(odd);
     skep_map__free(inner);
     skep_map__free(outer);
+    skep_vm__free(vm);
+}
+
+/* ---- Verification ---- */
+
+/* By default a program is proved before it runs: a wrong one does not load, and the log says where and why. */
+static void what_is_wrong_is_refused_before_it_runs(void **state)
+{
+    (void)state;
+    static const struct skep_insn wild[] = {SKEP_MOV64_IMM(SKEP_R1, 4096), SKEP_LDX_MEM(SKEP_DW, SKEP_R0, SKEP_R1, 0),
+                                            SKEP_EXIT_INSN()};
+    static const struct skep_insn reads[] = {SKEP_LDX_MEM(SKEP_DW, SKEP_R0, SKEP_R1, 8), SKEP_EXIT_INSN()};
+    static const struct skep_insn leaks[] = {SKEP_MOV64_REG(SKEP_R0, SKEP_R1), SKEP_EXIT_INSN()};
+    struct messages m = {0};
+    SKEP_OPTS(skep_vm_opts, vm_opts, .log = on_log, .log_ctx = &m);
+    struct skep_vm *vm = skep_vm__new(&vm_opts);
+    SKEP_OPTS(skep_prog_load_opts, load, .mem_size = 15);
+    SKEP_OPTS(skep_exec_opts, privileged, .privilege = SKEP_PRIVILEGED);
+
+    assert_null(skep_prog_load(vm, SKEP_PROG_TYPE_RAW, "wild", NULL, wild, N(wild), NULL));
+    assert_int_equal(errno, EACCES);
+    assert_non_null(strstr(m.last, "not_a_pointer"));
+    assert_null(skep_prog_load(vm, SKEP_PROG_TYPE_RAW, "reads", NULL, reads, N(reads), &load));
+    assert_int_equal(errno, EACCES);
+    assert_non_null(strstr(m.last, "mem_out_of_bounds"));
+    assert_null(skep_prog_load(vm, SKEP_PROG_TYPE_RAW, "leaks", NULL, leaks, N(leaks), &load));
+    assert_int_equal(errno, EACCES);
+    load.exec = &privileged;
+    struct skep_program *p = skep_prog_load(vm, SKEP_PROG_TYPE_RAW, "leaks", NULL, leaks, N(leaks), &load);
+    assert_non_null(p);
+    skep_program__free(p);
+
+    load = (struct skep_prog_load_opts){.sz = sizeof(load), .mem_size = 16};
+    p = skep_prog_load(vm, SKEP_PROG_TYPE_RAW, "reads", NULL, reads, N(reads), &load);
+    assert_non_null(p);
+    uint64_t mem[2] = {1, 42};
+    SKEP_OPTS(skep_run_opts, opts, .data_in = mem, .data_size_in = 16);
+    assert_int_equal(skep_program__run(p, &opts), 0);
+    assert_int_equal(opts.r0, 42);
+    opts.data_size_in = 15; /* less than it was proved with */
+    assert_int_equal(skep_program__run(p, &opts), -EINVAL);
+    skep_program__free(p);
     skep_vm__free(vm);
 }
 
@@ -778,6 +832,7 @@ int main(void)
         cmocka_unit_test(a_map_of_another_vm_is_refused),
         cmocka_unit_test(maps_follow_bpf2),
         cmocka_unit_test(maps_hold_maps_and_programs),
+        cmocka_unit_test(what_is_wrong_is_refused_before_it_runs),
         cmocka_unit_test(a_raw_program_works_on_a_copy_or_in_place),
         cmocka_unit_test(lent_memory_is_found_at_its_address),
         cmocka_unit_test(the_world_is_what_the_host_says),

@@ -63,10 +63,17 @@ static struct skep_object *open_cpus(uint32_t cpus)
     return o;
 }
 
+/* Checked: the object has programs that are wrong on purpose. */
+static int load_checked(struct skep_object *o)
+{
+    SKEP_OPTS(skep_exec_opts, exec, .checked = true);
+    return skep_object__load_opts(o, &exec);
+}
+
 static struct skep_object *load_cpus(uint32_t cpus)
 {
     struct skep_object *o = open_cpus(cpus);
-    assert_int_equal(skep_object__load(o), 0);
+    assert_int_equal(load_checked(o), 0);
     return o;
 }
 
@@ -171,8 +178,8 @@ static void maps_and_programs_change_until_load(void **state)
     assert_int_equal(skep_map__set_initial_value(data, &key, size + 1), -EINVAL);
     assert_null(skep_map__initial_value(counts, &size));
 
-    assert_int_equal(skep_object__load(o), 0);
-    assert_int_equal(skep_object__load(o), -EBUSY);
+    assert_int_equal(load_checked(o), 0);
+    assert_int_equal(load_checked(o), -EBUSY);
     assert_int_equal(skep_map__set_max_entries(counts, 11), -EBUSY);
     assert_int_equal(skep_program__set_autoload(optional, true), -EBUSY);
     assert_int_equal(skep_map__lookup_elem(counts, &key, 4, values, sizeof(values), 0), 0);
@@ -289,7 +296,7 @@ static void variables_after_load_are_the_maps(void **state)
     unsigned char packet[64] = {0};
     struct skep_object *o = open_cpus(1);
     assert_int_equal(skep_object__set_variable(o, "limit", "100"), 0);
-    assert_int_equal(skep_object__load(o), 0);
+    assert_int_equal(load_checked(o), 0);
     assert_int_equal(run_packet(o, "target", packet, 64), 2);
     assert_int_equal(skep_object__set_variable(o, "limit", "10"), -EPERM);
     uint32_t limit = 10;
@@ -378,12 +385,12 @@ static void reused_maps_are_shared(void **state)
     struct skep_object *alien = open_cpus(1);
     struct skep_map *mine = skep_object__find_map_by_name(b, "counts");
     assert_int_equal(skep_map__reuse(mine, skep_object__find_map_by_name(a, "counts")), -EINVAL); /* not there yet */
-    assert_int_equal(skep_object__load(a), 0);
-    assert_int_equal(skep_object__load(alien), 0);
+    assert_int_equal(load_checked(a), 0);
+    assert_int_equal(load_checked(alien), 0);
     assert_int_equal(skep_map__reuse(mine, skep_object__find_map_by_name(alien, "counts")), -EINVAL);
     assert_int_equal(skep_map__reuse(mine, skep_object__find_map_by_name(a, "first")), -EINVAL);
     assert_int_equal(skep_map__reuse(mine, skep_object__find_map_by_name(a, "counts")), 0);
-    assert_int_equal(skep_object__load(b), 0);
+    assert_int_equal(load_checked(b), 0);
     unsigned char packet[64] = {0};
     run_packet(a, "count", packet, 64);
     skep_object__close(a);
@@ -443,7 +450,7 @@ static void an_object_runs_unchecked_and_without_optimisations(void **state)
     for (unsigned no_opts = 0; no_opts < 8; no_opts++)
         for (int unchecked = 0; unchecked < 2; unchecked++) {
             struct skep_object *o = open_cpus(1);
-            SKEP_OPTS(skep_exec_opts, exec, .unchecked = unchecked, .no_opts = no_opts);
+            SKEP_OPTS(skep_exec_opts, exec, .unchecked = unchecked, .checked = !unchecked, .no_opts = no_opts);
             assert_int_equal(skep_object__load_opts(o, &exec), 0);
             assert_int_equal(run_packet(o, "count", packet, 64), 4);
             assert_int_equal(run_packet(o, "jump", packet, 64), 1);
