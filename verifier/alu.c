@@ -111,6 +111,8 @@ static enum reason pointer_alu(struct verifier *v, struct state *s, const struct
     bool wide = isa_rows[op].width == 64, add = is_op(op, ISA_ADD64_K), sub = is_op(op, ISA_SUB64_K);
     enum reason reason;
 
+    if (a->kind == REG_KERNEL || b->kind == REG_KERNEL) /* arguments by BTF may be numbers */
+        return unsupported(v, "sockets and kernel pointers");
     if (reg_is_pointer(a) && reg_is_pointer(b)) {
         if (sub && v->privileged) {
             *out = reg_unknown();

@@ -114,6 +114,8 @@ static enum reason store_value(struct verifier *v, struct state *s, const struct
     }
     if (value->kind == REG_STACK && base->frame + 1u != s->n_frames)
         return refuse(v, REASON_stack_pointer_corrupted, "a stack pointer is stored into the stack frame of a caller");
+    if (value->kind == REG_KERNEL && a->size != SLOT)
+        return unsupported(v, "sockets and kernel pointers");
     if (reg_is_pointer(value) && a->size != SLOT) {
         if (!v->privileged || scalar_is_const(&base->s))
             return refuse(v, REASON_stack_pointer_corrupted, "%u bytes of a %s are stored to the stack", a->size,

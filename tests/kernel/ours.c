@@ -34,7 +34,7 @@ static bool read_const(void *ctx, const struct map_def *map, uint64_t off, unsig
     for (uint32_t i = 0; i < obj->n_maps; i++) {
         const struct object_map *m = &obj->maps[i];
 
-        if (&m->def != map)
+        if (strcmp(m->def.name, map->name))
             continue;
         if (!m->internal || !m->data || !(map->flags & MAP_F_RDONLY_PROG) || size > 8 || off > map->value_size ||
             size > map->value_size - off)
