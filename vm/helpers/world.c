@@ -103,6 +103,13 @@ static uint64_t no_stack(uint64_t buf, uint64_t size, uint64_t flags)
     return helper_error(bad ? -EINVAL : -EFAULT);
 }
 
+HELPER_BODY(get_stackid)
+{
+    enum { SKIP = 0xff, USER_STACK = 1 << 8, FAST_STACK_CMP = 1 << 9, REUSE_STACKID = 1 << 10 };
+
+    return helper_error(a3 & ~(uint64_t)(SKIP | USER_STACK | FAST_STACK_CMP | REUSE_STACKID) ? -EINVAL : -EFAULT);
+}
+
 HELPER_BODY(get_stack)
 {
     return no_stack(a2, a3, a4);
