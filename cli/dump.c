@@ -4,7 +4,7 @@
  */
 #include "api/object.h"
 #include "cli/cli.h"
-#include "cli/listing.h"
+#include "vm/listing.h"
 #include <string.h>
 
 struct dump {

@@ -1,7 +1,7 @@
 /*
  * The report of a trap: where it happened in the C source, which instruction, which address, and what lies near.
  */
-#include "cli/listing.h"
+#include "vm/listing.h"
 #include "cli/run.h"
 #include <ctype.h>
 #include <inttypes.h>

@@ -17,6 +17,7 @@ struct job {
     const char *prog;             /* --prog */
     const struct prog_type *type; /* type TYPE */
     const char *btf;
+    struct buf log; /* --log with -j */
     struct verify_opts opts;
     unsigned accepted, rejected, unsupported;
     int status;
@@ -42,6 +43,21 @@ static bool read_const(void *ctx, const struct map_def *map, uint64_t off, unsig
         return true;
     }
     return false;
+}
+
+/* --log goes where results go. */
+static void on_log(void *ctx, enum skep_log_level level, const char *text)
+{
+    struct job *job = ctx;
+
+    if (level != SKEP_LOG_INFO) {
+        cli_on_log(job->c, level, text);
+    } else if (job->c->json) {
+        buf_puts(&job->log, text);
+        buf_putc(&job->log, '\n');
+    } else {
+        puts(text);
+    }
 }
 
 static uint64_t cpu_ns(void)
@@ -87,9 +103,11 @@ static void json_refusal(struct json_writer *w, const struct prog *prog, const s
     buf_free(&text);
 }
 
-static void json_program(struct json_writer *w, const char *path, const struct object_prog *p,
-                         const struct verify_result *r, uint64_t ns)
+static void json_program(struct job *job, const char *path, const struct object_prog *p, const struct verify_result *r,
+                         uint64_t ns)
 {
+    struct json_writer *w = &job->c->w;
+
     json_object_begin(w);
     json_str_at(w, "object", path);
     json_str_at(w, "program", p->name);
@@ -106,6 +124,9 @@ static void json_program(struct json_writer *w, const char *path, const struct o
     json_u64_at(w, "time_us", ns / 1000);
     if (r->verdict != VERDICT_ACCEPT)
         json_refusal(w, p->prog, r);
+    if (job->opts.log_level)
+        json_str_at(w, "log", buf_text(&job->log));
+    buf_clear(&job->log);
     json_object_end(w);
 }
 
@@ -123,7 +144,7 @@ static void print_program(const char *path, const struct object_prog *p, const s
 
 static int verify_one(struct job *job, const char *path, const struct object *obj, const struct object_prog *p)
 {
-    struct log log = cli_log(job->c);
+    struct log log = {.fn = on_log, .ctx = job, .max = SKEP_LOG_INFO};
     struct verify_result result;
     uint64_t begin = cpu_ns();
     int err;
@@ -134,7 +155,7 @@ static int verify_one(struct job *job, const char *path, const struct object *ob
     if (err)
         return cli_fail(job->c, STATUS_USAGE, "%s: %s: cannot be judged: %s", path, p->name, strerror(-err));
     if (job->c->json)
-        json_program(&job->c->w, path, p, &result, cpu_ns() - begin);
+        json_program(job, path, p, &result, cpu_ns() - begin);
     else
         print_program(path, p, &result, cpu_ns() - begin);
     job->accepted += result.verdict == VERDICT_ACCEPT;
@@ -256,6 +277,7 @@ static int run_verify(struct cli *c, int argc, char **argv)
     else if (job.accepted + job.rejected + job.unsupported > 1)
         printf("%u accepted, %u rejected, %u unsupported\n", job.accepted, job.rejected, job.unsupported);
     free(paths);
+    buf_free(&job.log);
     return job.status ? job.status : job.rejected || job.unsupported ? STATUS_REFUSED : STATUS_OK;
 }
 

@@ -3,6 +3,7 @@
  * place, saves states there, and puts second successors on the worklist. Depth first, so that what is compared with is
  * finished: a checkpoint counts its unfinished paths, and prunes others only when none are left.
  */
+#include "verifier/trace.h"
 #include "verifier/verifier.h"
 
 #include <stdlib.h>
@@ -251,6 +252,8 @@ static enum reason follow(struct verifier *v, struct state *s, uint64_t limit)
                           (unsigned long long)v->out->insns_processed - 1, (unsigned long long)limit);
         if (v->info[s->insn].prune_point) {
             reason = visit(v, s, &done);
+            if (!reason && done && v->trace)
+                trace_pruned(v, s);
             if (reason || done)
                 return reason;
         }
@@ -262,7 +265,11 @@ static enum reason follow(struct verifier *v, struct state *s, uint64_t limit)
         v->out->insn = s->insn;
         if (insn_at(v, s->insn)->op == ISA_MAY_GOTO && !widen(v, s))
             return REASON_out_of_memory;
+        if (v->trace)
+            trace_before(v, s);
         reason = step(v, s, &other, &done);
+        if (v->trace && !reason)
+            trace_after(v, s, other, done);
         if (other)
             push_path(v, other);
         if (reason || done)
@@ -278,6 +285,8 @@ enum reason explore(struct verifier *v, uint32_t *insn)
     while (v->work && !reason) {
         struct state *s = next_path(v);
 
+        if (v->trace)
+            trace_path(v, s);
         reason = follow(v, s, limit);
         if (reason) {
             *insn = v->out->insn;

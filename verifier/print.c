@@ -7,42 +7,59 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "a=b=1": bounds that are alike share a value, those that say nothing are left out. */
+/* Small numbers are decimal, large ones hexadecimal. */
+static void print_signed(struct buf *out, int64_t n)
+{
+    buf_printf(out, n >= INT16_MIN && n <= INT16_MAX ? "%" PRId64 : "%#" PRIx64, n);
+}
+
+static void print_unsigned(struct buf *out, uint64_t n)
+{
+    buf_printf(out, n <= UINT16_MAX ? "%" PRIu64 : "%#" PRIx64, n);
+}
+
+/* "smin=smin32=0": bounds of one side that are alike share a number, those that say nothing are left out. Lower bounds
+ * stand at even indices, upper ones at odd. */
 struct bound {
     const char *name;
-    bool is_signed, said;
+    bool is_signed, silent;
     int64_t value;
 };
 
+static bool is_negative(const struct bound *b)
+{
+    return b->is_signed && b->value < 0;
+}
+
 static void print_bounds(struct buf *out, const struct scalar *s, const char **sep)
 {
-    const struct bound all[] = {
-        {"smin", true, s->r.smin != INT64_MIN, s->r.smin},
-        {"smax", true, s->r.smax != INT64_MAX, s->r.smax},
-        {"umin", false, s->r.umin != 0, (int64_t)s->r.umin},
-        {"umax", false, s->r.umax != UINT64_MAX, (int64_t)s->r.umax},
-        {"smin32", true, s->w.smin != INT32_MIN && s->w.smin != s->r.smin, s->w.smin},
-        {"smax32", true, s->w.smax != INT32_MAX && s->w.smax != s->r.smax, s->w.smax},
-        {"umin32", false, s->w.umin != 0 && s->w.umin != s->r.umin, s->w.umin},
-        {"umax32", false, s->w.umax != UINT32_MAX && s->w.umax != s->r.umax, s->w.umax},
+    struct bound all[] = {
+        {"smin", true, s->r.smin == INT64_MIN, s->r.smin},
+        {"smax", true, s->r.smax == INT64_MAX, s->r.smax},
+        {"umin", false, s->r.umin == 0, (int64_t)s->r.umin},
+        {"umax", false, s->r.umax == UINT64_MAX, (int64_t)s->r.umax},
+        {"smin32", true, s->w.smin == INT32_MIN, s->w.smin},
+        {"smax32", true, s->w.smax == INT32_MAX, s->w.smax},
+        {"umin32", false, s->w.umin == 0, s->w.umin},
+        {"umax32", false, s->w.umax == UINT32_MAX, s->w.umax},
     };
     const unsigned n = sizeof(all) / sizeof(all[0]);
 
     for (unsigned i = 0; i < n; i++) {
-        bool earlier = false;
-
-        if (!all[i].said)
-            continue;
-        for (unsigned k = 0; k < i; k++)
-            earlier |= all[k].said && all[k].value == all[i].value;
-        if (earlier)
+        if (all[i].silent)
             continue;
         buf_printf(out, "%s%s=", *sep, all[i].name);
-        for (unsigned k = i + 1; k < n; k++)
-            if (all[k].said && all[k].value == all[i].value)
-                buf_printf(out, "%s=", all[k].name);
-        buf_printf(out, all[i].is_signed ? "%" PRId64 : "%" PRIu64, all[i].value);
         *sep = ",";
+        for (unsigned k = i + 2; k < n; k += 2) {
+            if (all[k].silent || all[k].value != all[i].value || is_negative(&all[k]) != is_negative(&all[i]))
+                continue;
+            all[k].silent = true;
+            buf_printf(out, "%s=", all[k].name);
+        }
+        if (all[i].is_signed)
+            print_signed(out, all[i].value);
+        else
+            print_unsigned(out, (uint64_t)all[i].value);
     }
 }
 
@@ -51,7 +68,7 @@ static void print_scalar(struct buf *out, const struct reg *r)
     const char *sep = "";
 
     if (scalar_is_const(&r->s)) {
-        buf_printf(out, "%" PRId64, (int64_t)r->s.t.value);
+        print_signed(out, (int64_t)r->s.t.value);
         return;
     }
     buf_puts(out, "scalar(");
@@ -63,7 +80,7 @@ static void print_scalar(struct buf *out, const struct reg *r)
     }
     print_bounds(out, &r->s, &sep);
     if (r->s.t.mask != UINT64_MAX)
-        buf_printf(out, "%svar_off=(%#" PRIx64 "; %#" PRIx64 ")", sep, r->s.t.value, r->s.t.mask);
+        buf_printf(out, "%svar_off=(0x%" PRIx64 "; 0x%" PRIx64 ")", sep, r->s.t.value, r->s.t.mask);
     buf_puts(out, ")");
 }
 
@@ -89,17 +106,12 @@ void reg_print(struct buf *out, const struct reg *r, uint32_t current_frame)
         print_scalar(out, r);
         return;
     }
-    if (r->kind == REG_STACK) {
+    if (r->kind == REG_STACK && scalar_is_const(&r->s)) {
         if (r->frame != current_frame)
             buf_printf(out, "fp[%u]", r->frame);
         else
             buf_puts(out, "fp");
-        buf_printf(out, "%" PRId64, r->off + (scalar_is_const(&r->s) ? (int64_t)r->s.t.value : 0));
-        if (!scalar_is_const(&r->s)) {
-            buf_puts(out, "(");
-            print_bounds(out, &r->s, &sep);
-            buf_puts(out, ")");
-        }
+        print_signed(out, r->off + (int64_t)r->s.t.value);
         return;
     }
     buf_printf(out, "%s%s%s(",
@@ -114,18 +126,22 @@ void reg_print(struct buf *out, const struct reg *r, uint32_t current_frame)
         FIELD("ref_obj_id=%u", r->ref);
     if (r->map)
         FIELD("map=%s,ks=%u,vs=%u", r->map->name, r->map->key_size, r->map->value_size);
-    if (r->kind == REG_MEM)
-        FIELD("sz=%u", r->size);
     if (r->off)
         FIELD("off=%d", r->off);
-    if ((r->kind == REG_PACKET || r->kind == REG_PACKET_META) && !(r->flags & (REG_AT_END | REG_BEYOND_END)))
-        FIELD("r=%u", r->size);
+    if (r->kind == REG_PACKET || r->kind == REG_PACKET_META) {
+        if (r->flags & (REG_AT_END | REG_BEYOND_END))
+            FIELD("r=%d", r->flags & REG_BEYOND_END ? -1 : -2);
+        else
+            FIELD("r=%u", r->size);
+    }
+    if (r->kind == REG_MEM)
+        FIELD("sz=%u", r->size);
     if (scalar_is_const(&r->s)) {
         if (r->s.t.value)
             FIELD("imm=%#" PRIx64, r->s.t.value);
     } else {
         print_bounds(out, &r->s, &sep);
-        FIELD("var_off=(%#" PRIx64 "; %#" PRIx64 ")", r->s.t.value, r->s.t.mask);
+        FIELD("var_off=(0x%" PRIx64 "; 0x%" PRIx64 ")", r->s.t.value, r->s.t.mask);
     }
 #undef FIELD
     buf_puts(out, ")");
@@ -176,23 +192,28 @@ void state_print(struct buf *out, const struct state *s)
         buf_printf(out, "%s%u", i ? "," : " refs=", s->refs[i]);
 }
 
-/* Which registers of the top frame an instruction changed. */
-void state_print_change(struct buf *out, const struct state *before, const struct state *after)
+void state_print_change(struct buf *out, const struct state *before, const struct state *after, uint16_t touched)
 {
     uint32_t f = after->n_frames - 1;
+    const struct frame *was = before->frames[f], *now = after->frames[f];
+    struct buf all = {0};
 
     if (before->n_frames != after->n_frames)
         return;
     for (unsigned r = 0; r < REGS; r++) {
-        const struct reg *now = &after->frames[f]->regs[r];
-
-        if (now->kind == REG_NONE || !memcmp(&before->frames[f]->regs[r], now, sizeof(*now)))
+        if (now->regs[r].kind == REG_NONE ||
+            (!(touched >> r & 1) && !memcmp(&was->regs[r], &now->regs[r], sizeof(struct reg))))
             continue;
-        buf_printf(out, " R%u_w=", r);
-        reg_print(out, now, f);
+        buf_printf(&all, " R%u=", r);
+        reg_print(&all, &now->regs[r], f);
     }
-    for (unsigned i = 0; i < after->frames[f]->n_slots; i++)
-        if (i >= before->frames[f]->n_slots ||
-            memcmp(&before->frames[f]->slots[i], &after->frames[f]->slots[i], sizeof(struct slot)))
-            print_slot(out, &after->frames[f]->slots[i], i, f);
+    for (unsigned i = 0; i < now->n_slots; i++)
+        if (i >= was->n_slots || memcmp(&was->slots[i], &now->slots[i], sizeof(struct slot)))
+            print_slot(&all, &now->slots[i], i, f);
+    for (uint32_t i = 0; i < after->n_refs; i++)
+        buf_printf(&all, "%s%u", i ? "," : " refs=", after->refs[i]);
+    if (all.len && f)
+        buf_printf(out, " frame%u:", f);
+    buf_puts(out, buf_text(&all));
+    buf_free(&all);
 }

@@ -10,7 +10,7 @@
 void reg_print(struct buf *out, const struct reg *r, uint32_t current_frame);
 /** Registers and stack of the top frame, and references; each part begins with a space. */
 void state_print(struct buf *out, const struct state *s);
-/** What an instruction changed, R0_w=... */
-void state_print_change(struct buf *out, const struct state *before, const struct state *after);
+/** What an instruction changed, and the registers of the mask, R0=... */
+void state_print_change(struct buf *out, const struct state *before, const struct state *after, uint16_t touched);
 
 #endif

@@ -112,6 +112,7 @@ struct state {
     struct checkpoint *parent; /* the last saved state on this path */
     struct history past;       /* since parent */
     uint32_t jumps;            /* jumps, calls and exits since parent */
+    size_t trace_at;           /* how much of the log was there when the path forked off (trace.c) */
     struct state *next;        /* worklist and free list */
 };
 

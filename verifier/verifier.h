@@ -63,7 +63,8 @@ struct verifier {
     struct state *work; /* paths to explore, last in first out */
     uint32_t n_work;
     uint64_t insns_since_save, jumps_since_save;
-    uint32_t states; /* checkpoints that stand */
+    uint32_t states;     /* checkpoints that stand */
+    struct trace *trace; /* NULL: no log is kept */
 };
 
 /* Notes in words why something is refused. @return reason. */

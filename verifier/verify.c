@@ -2,7 +2,9 @@
  * The entry: sets up a verification, runs its stages in order (form of the control flow, liveness, exploration, stack
  * depth) and turns what came out into a verdict and facts.
  */
+#include "verifier/verify.h"
 #include "verifier/contains.h"
+#include "verifier/trace.h"
 #include "verifier/verifier.h"
 
 #include <errno.h>
@@ -112,6 +114,8 @@ static enum reason run(struct verifier *v, uint32_t *insn)
         return REASON_out_of_memory;
     if (v->opts->keep_states && !(v->out->explored = explored_new(v)))
         return REASON_out_of_memory;
+    if (v->trace)
+        trace_begin(v);
     reason = explore(v, insn);
     if (!reason)
         reason = chain_depth(v, 0, 0, 1, false, insn);
@@ -218,7 +222,10 @@ int verify_prog(const struct prog *prog, const struct verify_opts *opts, const s
         free_all(&v);
         return -ENOMEM;
     }
+    v.trace = trace_new(&v);
     reason = run(&v, &insn);
+    if (v.trace)
+        trace_end(&v, reason);
     out->memory_peak = v.pool.peak;
     if (reason == REASON_out_of_memory && v.pool.peak < v.pool.limit / 2) {
         verify_result_free(out);

@@ -1,6 +1,6 @@
 /* The instructions of a linked program as text: names of maps, helpers and functions in place of their numbers. */
-#ifndef CLI_LISTING_H
-#define CLI_LISTING_H
+#ifndef VM_LISTING_H
+#define VM_LISTING_H
 
 #include "base/buf.h"
 #include "vm/prog.h"

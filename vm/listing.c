@@ -2,7 +2,7 @@
  * From decoded slots back to bytes and text. A decoded instruction has lost nothing but the form in which it named a
  * map (by index from here on) and where a jump's distance stood; both are made again from the operation's row.
  */
-#include "cli/listing.h"
+#include "vm/listing.h"
 #include "vm/btf/btf.h"
 #include "vm/isa/disasm.h"
 #include <string.h>
