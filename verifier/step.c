@@ -251,16 +251,16 @@ static enum reason load_packet(struct verifier *v, struct state *s, const struct
 
     if (!type || !(type->traits & PROG_LD_ABS))
         return refuse(v, REASON_packet_access, "programs of type %s have no BPF_LD_ABS", type ? type->name : "raw");
+    if (state_reg(s, 6)->kind == REG_NONE)
+        return refuse(v, REASON_uninitialized_register, "r6 was not written on this path; it must be the context");
     if (state_reg(s, 6)->kind != REG_CTX || state_reg(s, 6)->off)
         return refuse(v, REASON_helper_argument, "r6 must be the context for this load");
     if (s->lock_id)
         return refuse(v, REASON_lock_held, "packet loads end the program when they fail, with the lock held");
     if (s->n_refs)
         return refuse(v, REASON_reference_leak, "packet loads end the program when they fail, with a reference held");
-    if (indirect && state_reg(s, insn->src)->kind != REG_SCALAR)
-        return refuse(v,
-                      state_reg(s, insn->src)->kind == REG_NONE ? REASON_uninitialized_register : REASON_pointer_leak,
-                      "r%u is a %s", insn->src, reg_kind_name(state_reg(s, insn->src)));
+    if (indirect && state_reg(s, insn->src)->kind == REG_NONE)
+        return refuse(v, REASON_uninitialized_register, "r%u was not written on this path", insn->src);
     f = state_frame_mut(&v->pool, s, s->n_frames - 1);
     if (!f)
         return REASON_out_of_memory;
