@@ -132,7 +132,7 @@ struct look {
 
 static uint64_t frame_pointer(const struct skep_env *env, uint32_t frame)
 {
-    return (uintptr_t)env->stack + (PROG_MAX_FRAMES - frame) * (uint64_t)PROG_STACK_FRAME;
+    return (uintptr_t)env->stack + (PROG_MAX_DEPTH - env->first_frame - frame) * (uint64_t)PROG_STACK_FRAME;
 }
 
 /* Is address = base + off + s for a number of s? */
