@@ -8,6 +8,13 @@ out=$B/check
 mkdir -p "$out"
 passed=0 failed=0 skipped=0
 
+# Why tests of a suite were skipped: lines that say so, and of cmocka what a test said before it gave up.
+reasons() { # LOG
+    awk 'tolower($0) ~ /^(skip|skipped)[: ]/ { print }
+        /^\[  SKIPPED \] [^0-9]/ && last != "" && last !~ /^\[/ { print "skipped: " last }
+        { last = $0 }' "$1" | sort | uniq -c | sort -rn | head -n 5 | sed 's/^/    /'
+}
+
 suite() { # name command...
     local name=$1 log rc p f s start=$SECONDS
     shift
@@ -30,7 +37,7 @@ suite() { # name command...
         END { if (!plain) { p = cp; f = cf; s = cs } printf "%d %d %d\n", p, f, s }' "$log")
     if [ $((p + f + s)) -eq 0 ] || { [ "$rc" -ne 0 ] && [ "$f" -eq 0 ]; }; then f=$((f + 1)); fi
     printf '%-28s %6d passed %4d failed %4d skipped  %4ds\n' "$name" "$p" "$f" "$s" $((SECONDS - start))
-    if [ "$f" -ne 0 ]; then tail -n 40 "$log" | sed 's/^/    | /'; else grep -iE '^(skip|skipped)[: ]' "$log" | sort | uniq -c | head -5 | sed 's/^/    /'; fi
+    if [ "$f" -ne 0 ]; then tail -n 40 "$log" | sed 's/^/    | /'; else reasons "$log"; fi
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
 
