@@ -89,7 +89,7 @@ enum reason stack_check(struct verifier *v, const struct state *s, const struct 
             return refuse(v, REASON_unprivileged, "variable offsets into the stack are for privileged programs");
     }
     span(base, a, &lo, &hi);
-    if (a->size == 0 && a->zero_size_ok)
+    if (a->size == 0 && a->zero_size_ok && lo >= -PROG_STACK_FRAME && lo < 0 && hi <= 0)
         return REASON_ok;
     if (lo < -PROG_STACK_FRAME || hi >= 0 || hi + (int64_t)a->size > 0) {
         if (lo == hi)

@@ -1,0 +1,298 @@
+/*
+ * vfuzz [--seed N] [--count N] [--kernel] [--show] [-v]
+ *
+ * Random programs before the verifier (fuzz/gen.h); those that it accepts run watched, checked and trusted; with
+ * --kernel Linux judges and runs them too. A failure is shown with its seed and the smallest program that still fails
+ * in the same way. What Linux accepts and we refuse is counted by reason, and no failure.
+ */
+#include "fuzz/vfuzz.h"
+#include "vm/isa/disasm.h"
+#include "vm/isa/isa.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_SHOWN = 20 };
+
+struct fuzz {
+    struct ours *ours, *elsewhere; /* elsewhere: the same at other addresses */
+    struct linux_side *kernel;
+    bool verbose;
+    uint64_t fates[FATE_COUNT], exact, watched, processed;
+    uint64_t reasons[REASON_COUNT], stricter[REASON_COUNT], example[REASON_COUNT];
+    unsigned shown;
+};
+
+static const char *const fate_names[FATE_COUNT] = {
+    [FATE_REFUSED] = "refused",
+    [FATE_UNSUPPORTED] = "unsupported",
+    [FATE_RAN] = "ran",
+    [FATE_VIOLATED] = "outside what was explored",
+    [FATE_TRAPPED] = "trapped",
+    [FATE_PRUNED] = "pruned wrongly",
+    [FATE_DIFFERS] = "two results",
+    [FATE_LAXER] = "laxer than Linux",
+    [FATE_STRICTER] = "stricter than Linux",
+    [FATE_FINER] = "known better than Linux knows",
+    [FATE_RESULT] = "another result than Linux",
+    [FATE_BROKEN] = "could not be judged",
+};
+
+static volatile uint64_t current; /* for the last words of a crash */
+
+static void crashed(int sig)
+{
+    char text[64];
+    int n = snprintf(text, sizeof(text), "signal %d at --seed %llu\n", sig, (unsigned long long)current);
+
+    if (write(STDOUT_FILENO, text, (size_t)n) < 0)
+        _exit(3);
+    _exit(2);
+}
+
+void input_make(uint64_t seed, struct input *in)
+{
+    static const uint8_t sizes[] = {14, 15, 18, 22, 30, 34, 42, 54, 64, 96};
+    uint64_t state = seed * 0xd1342543de82ef95 + 99;
+    uint64_t *words = (uint64_t *)in;
+
+    for (size_t i = 0; i < sizeof(*in) / sizeof(*words); i++)
+        words[i] = gen_number(&state);
+    in->size = sizes[gen_draw(&state) % sizeof(sizes)];
+}
+
+static bool is_failure(enum fate f)
+{
+    return f > FATE_RAN && f != FATE_STRICTER && f != FATE_FINER;
+}
+
+/* Does its result depend on addresses? */
+static bool is_steady(struct fuzz *f, const struct gen_prog *p, const struct input inputs[2],
+                      const struct verdict_of_us *here)
+{
+    struct verdict_of_us there;
+
+    ours_judge(f->elsewhere, p, inputs, &there);
+    return !memcmp(here->results, there.results, sizeof(there.results));
+}
+
+static bool may_be_finer(const struct gen_prog *p)
+{
+    for (uint32_t i = 0; i < p->n; i++) {
+        enum isa_op op = isa_decode(&p->insns[i]);
+        uint8_t code = isa_rows[op].code & 0xf0;
+        bool alu = isa_rows[op].form == ISA_FORM_ALU_K || isa_rows[op].form == ISA_FORM_ALU_X;
+
+        if (alu && (code == 0x30 || code == 0x90))
+            return true;
+        if (isa_rows[op].form == ISA_FORM_JMP_X && p->insns[i].dst_reg == p->insns[i].src_reg)
+            return true;
+    }
+    return false;
+}
+
+/* Judges a program everywhere. */
+static void judge(struct fuzz *f, const struct gen_prog *p, uint64_t seed, struct verdict_of_us *v)
+{
+    struct input inputs[2];
+    struct result theirs;
+    int fd;
+
+    for (unsigned i = 0; i < 2; i++)
+        input_make(seed * 2 + i, &inputs[i]);
+    ours_judge(f->ours, p, inputs, v);
+    if (!f->kernel || v->fate > FATE_RAN || v->fate == FATE_UNSUPPORTED)
+        return;
+    fd = linux_load(f->kernel, p, v->fate == FATE_RAN ? v->text : NULL, sizeof(v->text));
+    if (fd < 0) {
+        if (v->fate == FATE_RAN)
+            v->fate = may_be_finer(p) ? FATE_FINER : FATE_LAXER;
+        return;
+    }
+    if (v->fate == FATE_REFUSED)
+        v->fate = FATE_STRICTER;
+    for (unsigned i = 0; i < 2 && v->fate == FATE_RAN && !p->unsteady && !p->raw_stack; i++)
+        if (linux_run(f->kernel, fd, &inputs[i], &theirs) && memcmp(&theirs, &v->results[i], sizeof(theirs)) &&
+            is_steady(f, p, inputs, v)) {
+            v->fate = FATE_RESULT;
+            snprintf(v->text, sizeof(v->text), "input %u: Linux returned %#x, we %#x", i, theirs.retval,
+                     v->results[i].retval);
+        }
+    close(fd);
+}
+
+/* The program without the instruction at `at`: jumps across it become shorter. @return false: it is not to be had. */
+static bool without(const struct gen_prog *p, uint32_t at, struct gen_prog *out)
+{
+    enum isa_op gone = isa_decode(&p->insns[at]);
+    uint32_t n = isa_is_wide(gone) ? 2 : 1;
+
+    *out = *p;
+    for (uint32_t i = 0; i < p->n; i++) {
+        enum isa_op op = isa_decode(&p->insns[i]);
+        uint8_t form = isa_rows[op].form;
+        bool by_imm = op == ISA_CALL_LOCAL || form == ISA_FORM_GOTO_IMM;
+        bool by_off =
+            form == ISA_FORM_JMP_K || form == ISA_FORM_JMP_X || form == ISA_FORM_GOTO_OFF || form == ISA_FORM_MAY_GOTO;
+        int64_t dist = by_imm ? p->insns[i].imm : p->insns[i].off, to = i + 1 + dist;
+
+        if (by_imm || by_off) {
+            if (i < at && to > at)
+                dist -= to == at + 1 && n == 2 ? 1 : n;
+            else if (i > at && to <= at)
+                dist += n;
+            if (by_imm)
+                out->insns[i].imm = (int32_t)dist;
+            else
+                out->insns[i].off = (int16_t)dist;
+        }
+        i += isa_is_wide(op);
+    }
+    memmove(&out->insns[at], &out->insns[at + n], (p->n - at - n) * sizeof(out->insns[0]));
+    out->n -= n;
+    return out->n > 0;
+}
+
+static void minimise(struct fuzz *f, struct gen_prog *p, uint64_t seed, struct verdict_of_us *v)
+{
+    struct gen_prog less;
+    bool changed = true;
+
+    while (changed) {
+        changed = false;
+        for (uint32_t at = p->n; at-- > 0;) {
+            struct verdict_of_us now;
+
+            if (at && isa_is_wide(isa_decode(&p->insns[at - 1])) && !p->insns[at].code)
+                continue;
+            /* What fills the stack stays where results are compared. */
+            if (v->fate >= FATE_DIFFERS && p->insns[at].code == isa_rows[ISA_ST_DW].code && p->insns[at].dst_reg == 10)
+                continue;
+            if (!without(p, at, &less))
+                continue;
+            judge(f, &less, seed, &now);
+            if (now.fate != v->fate || now.reason != v->reason)
+                continue;
+            *p = less;
+            *v = now;
+            changed = true;
+        }
+    }
+}
+
+static void show(const struct gen_prog *p)
+{
+    struct buf text = {0};
+
+    disasm_text(p->insns, p->n, NULL, &text);
+    fputs(buf_text(&text), stdout);
+    buf_free(&text);
+}
+
+static void report(struct fuzz *f, struct gen_prog *p, uint64_t seed, struct verdict_of_us *v)
+{
+    if (f->shown++ >= MAX_SHOWN)
+        return;
+    minimise(f, p, seed, v);
+    printf("fail --seed %llu (%s): %s: %s", (unsigned long long)seed, p->type->name, fate_names[v->fate],
+           v->fate == FATE_STRICTER ? reason_name(v->reason) : "");
+    printf("\n    %s\n", v->text);
+    show(p);
+    fflush(stdout);
+}
+
+static void one(struct fuzz *f, uint64_t seed)
+{
+    struct gen_prog p;
+    struct verdict_of_us v;
+
+    current = seed;
+    gen_make(seed, &p);
+    judge(f, &p, seed, &v);
+    f->fates[v.fate]++;
+    f->exact += v.exact;
+    f->watched += v.insns_watched;
+    f->processed += v.insns_processed;
+    if (v.fate == FATE_REFUSED)
+        f->reasons[v.reason]++;
+    if (v.fate == FATE_STRICTER && !f->stricter[v.reason]++)
+        f->example[v.reason] = seed;
+    if (is_failure(v.fate) || (v.fate == FATE_STRICTER && f->verbose))
+        report(f, &p, seed, &v);
+}
+
+static void sum_up(const struct fuzz *f, uint64_t count)
+{
+    uint64_t failed = 0;
+
+    for (unsigned i = 0; i < FATE_COUNT; i++) {
+        if (f->fates[i])
+            printf("%8llu %s\n", (unsigned long long)f->fates[i], fate_names[i]);
+        failed += is_failure((enum fate)i) ? f->fates[i] : 0;
+    }
+    for (unsigned i = 0; i < REASON_COUNT && f->verbose; i++)
+        if (f->reasons[i])
+            printf("%8llu refused: %s\n", (unsigned long long)f->reasons[i], reason_name((enum reason)i));
+    for (unsigned i = 0; i < REASON_COUNT; i++)
+        if (f->stricter[i])
+            printf("%8llu stricter: %s, as --seed %llu\n", (unsigned long long)f->stricter[i],
+                   reason_name((enum reason)i), (unsigned long long)f->example[i]);
+    printf("%llu accepted ones were watched with all numbers; %llu instructions processed, %llu watched\n",
+           (unsigned long long)f->exact, (unsigned long long)f->processed, (unsigned long long)f->watched);
+    printf("%llu passed, %llu failed, %llu skipped\n",
+           (unsigned long long)(count - failed - f->fates[FATE_UNSUPPORTED]), (unsigned long long)failed,
+           (unsigned long long)f->fates[FATE_UNSUPPORTED]);
+}
+
+int main(int argc, char **argv)
+{
+    static struct fuzz f;
+    uint64_t seed = 1, count = 1000;
+    bool shows = false, kernel = false;
+    const char *why = NULL;
+
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--seed") && i + 1 < argc)
+            seed = strtoull(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "--count") && i + 1 < argc)
+            count = strtoull(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "--kernel"))
+            kernel = true;
+        else if (!strcmp(argv[i], "--show"))
+            shows = true;
+        else if (!strcmp(argv[i], "-v"))
+            f.verbose = true;
+        else
+            return fprintf(stderr, "vfuzz [--seed N] [--count N] [--kernel] [--show] [-v]\n"), 2;
+    }
+    if (kernel && !(f.kernel = linux_new(&why))) {
+        printf("skip: bpf(2): %s\n0 passed, 0 failed, %llu skipped\n", why, (unsigned long long)count);
+        return 0;
+    }
+    signal(SIGSEGV, crashed);
+    signal(SIGABRT, crashed);
+    signal(SIGBUS, crashed);
+    f.ours = ours_new();
+    f.elsewhere = ours_new();
+    if (!f.ours || !f.elsewhere)
+        return fprintf(stderr, "out of memory\n"), 2;
+    if (shows) {
+        struct gen_prog p;
+
+        gen_make(seed, &p);
+        show(&p);
+    }
+    for (uint64_t i = 0; i < count; i++)
+        one(&f, seed + i);
+    sum_up(&f, count);
+    ours_free(f.ours);
+    ours_free(f.elsewhere);
+    linux_free(f.kernel);
+    for (unsigned i = FATE_VIOLATED; i < FATE_COUNT; i++)
+        if (is_failure((enum fate)i) && f.fates[i])
+            return 1;
+    return 0;
+}

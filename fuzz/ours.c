@@ -1,0 +1,234 @@
+/*
+ * A program on our side: judged as usual; then judged once more with pruning that looks at every number, which must not
+ * find anything to refuse that pruning hid; then run on each input, watched against both explorations, checked, and
+ * trusted with the facts. All ways start from the same contents of the same maps and must leave the same.
+ */
+#include "fuzz/vfuzz.h"
+#include "verifier/contains.h"
+#include "vm/ctx/ctx.h"
+#include "vm/interp/interp.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUDGET = 30000, EXACT_LIMIT = 20000, LIMIT = 100000 };
+
+struct ours {
+    struct map *maps[GEN_MAPS];
+    struct skep_env *env;
+};
+
+static const struct way {
+    const char *name;
+    bool checked, facts;
+    uint32_t opts;
+    enum verify_keep keep;
+} ways[] = {
+    {"watched", true, false, 0, VERIFY_KEEP_EXACT},
+    {"watched for pointers", true, false, 0, VERIFY_KEEP_POINTERS},
+    {"checked", true, true, CODE_OPT_ALL, VERIFY_KEEP_NONE},
+    {"trusted", false, true, CODE_OPT_ALL, VERIFY_KEEP_NONE},
+};
+
+struct ours *ours_new(void)
+{
+    struct ours *o = calloc(1, sizeof(*o));
+
+    if (!o || !(o->env = env_new())) {
+        ours_free(o);
+        return NULL;
+    }
+    for (unsigned i = 0; i < GEN_MAPS; i++)
+        if (map_create(&gen_maps[i], 1, NULL, &o->maps[i])) {
+            ours_free(o);
+            return NULL;
+        }
+    return o;
+}
+
+void ours_free(struct ours *o)
+{
+    if (!o)
+        return;
+    env_free(o->env);
+    for (unsigned i = 0; i < GEN_MAPS; i++)
+        map_put(o->maps[i]);
+    free(o);
+}
+
+static bool reset(struct ours *o, const struct input *in)
+{
+    uint32_t zero = 0;
+    int err = map_host_update(o->maps[GEN_ONE], &zero, in->one, MAP_ANY);
+
+    for (uint32_t k = 0; k < 4; k++)
+        err |= map_host_update(o->maps[GEN_ARRAY], &k, in->array[k], MAP_ANY);
+    for (uint32_t k = 0; k < 8; k++)
+        map_host_delete(o->maps[GEN_HASH], &k);
+    for (uint32_t k = 0; k < 3; k++)
+        err |= map_host_update(o->maps[GEN_HASH], &k, in->hash[k], MAP_ANY);
+    map_put(o->maps[GEN_RING]);
+    return !err && !map_create(&gen_maps[GEN_RING], 1, NULL, &o->maps[GEN_RING]);
+}
+
+static void collect(struct ours *o, struct result *out)
+{
+    uint32_t zero = 0;
+
+    map_host_lookup(o->maps[GEN_ONE], &zero, out->one, 0);
+    for (uint32_t k = 0; k < 4; k++)
+        map_host_lookup(o->maps[GEN_ARRAY], &k, out->array[k], 0);
+    for (uint32_t k = 0; k < 6; k++)
+        out->hash_has[k] = !map_host_lookup(o->maps[GEN_HASH], &k, out->hash[k], 0);
+}
+
+static int run(struct ours *o, const struct code *code, const struct gen_prog *p, const struct input *in,
+               struct result *out)
+{
+    struct ctx_io io = {.data_in = in->packet, .data_size_in = in->size};
+    uint64_t r0 = 0;
+    int err = ctx_open(o->env, p->type, &io, NULL);
+
+    if (err)
+        return err;
+    o->env->insn_budget = BUDGET;
+    err = env_run(o->env, code, (uintptr_t)o->env->ctx, 0, &r0);
+    ctx_close(o->env, p->type, &io, r0);
+    memset(out, 0, sizeof(*out));
+    out->retval = (uint32_t)r0;
+    collect(o, out);
+    return err;
+}
+
+/* Runs one way on one input. @return false when something is wrong, which `v` then says. */
+static bool try_way(struct ours *o, const struct way *way, struct prog *prog, const struct verify_result *verified,
+                    const struct gen_prog *p, const struct input *in, unsigned n, bool first, struct verdict_of_us *v)
+{
+    const struct code_opts opts = {
+        .checked = way->checked, .opts = way->opts, .count_insns = true, .traced = way->keep};
+    struct invariants inv = {0};
+    struct result result;
+    struct code *code;
+    int err;
+
+    if (!reset(o, in) ||
+        code_lower(prog, way->facts ? &verified->facts : NULL, o->maps, &opts, &interp_engine, NULL, &code)) {
+        v->fate = FATE_BROKEN;
+        return false;
+    }
+    o->env->on_insn = NULL;
+    if (way->keep && !explored_unfit(verified->explored))
+        invariants_watch(&inv, verified->explored, prog, o->env);
+    err = run(o, code, p, in, &result);
+    v->insns_watched += inv.checked;
+    code_put(code);
+    if (err) {
+        if (err == -EFAULT && o->env->trap.kind == TRAP_insn_limit && p->unsteady)
+            return true;
+        v->fate = err != -EFAULT ? FATE_BROKEN : o->env->trap.kind == TRAP_invariant ? FATE_VIOLATED : FATE_TRAPPED;
+        v->insn = o->env->trap.insn;
+        snprintf(v->text, sizeof(v->text), "%s, input %u: at %u: trap %d: %s", way->name, n, o->env->trap.insn,
+                 o->env->trap.kind, err == -EFAULT ? o->env->trap.text : strerror(-err));
+        return false;
+    }
+    if (first) {
+        v->results[n] = result;
+    } else if (!p->unsteady && memcmp(&v->results[n], &result, sizeof(result))) {
+        v->fate = FATE_DIFFERS;
+        snprintf(v->text, sizeof(v->text), "%s, input %u: returned %#x, before %#x", way->name, n, result.retval,
+                 v->results[n].retval);
+        return false;
+    }
+    return true;
+}
+
+static struct prog *make(const struct gen_prog *p)
+{
+    const struct map_def *defs[GEN_MAPS];
+    struct prog_spec spec = {.name = "random",
+                             .section = "",
+                             .file = "",
+                             .license = "GPL",
+                             .attach_target = "",
+                             .type = p->type,
+                             .insns = p->insns,
+                             .n_insns = p->n,
+                             .maps = defs,
+                             .n_maps = GEN_MAPS};
+    struct prog *prog = NULL;
+
+    for (unsigned i = 0; i < GEN_MAPS; i++)
+        defs[i] = &gen_maps[i];
+    return prog_new(&spec, false, NULL, &prog) ? NULL : prog;
+}
+
+static bool is_limit(enum reason r)
+{
+    return r == REASON_too_complex || r == REASON_out_of_memory || r == REASON_infinite_loop;
+}
+
+/* Accepted: everything that must hold of it. */
+static void test(struct ours *o, struct prog *prog, struct verify_result *verified, const struct gen_prog *p,
+                 const struct input inputs[2], struct verdict_of_us *v)
+{
+    const struct verify_opts exact_opts = {.keep_states = VERIFY_KEEP_EXACT, .max_insns = EXACT_LIMIT};
+    struct verify_result exact = {0};
+    bool first = true;
+
+    if (verify_prog(prog, &exact_opts, NULL, &exact)) {
+        v->fate = FATE_BROKEN;
+        return;
+    }
+    v->exact = exact.verdict == VERDICT_ACCEPT;
+    if (exact.verdict != VERDICT_ACCEPT && !is_limit(exact.reason)) {
+        v->fate = FATE_PRUNED;
+        v->insn = exact.insn;
+        snprintf(v->text, sizeof(v->text), "without pruning by precision: %s at %u: %s", reason_name(exact.reason),
+                 exact.insn, exact.message);
+        verify_result_free(&exact);
+        return;
+    }
+    v->fate = FATE_RAN;
+    for (unsigned w = 0; w < sizeof(ways) / sizeof(ways[0]); w++) {
+        bool ok = true;
+
+        if (ways[w].keep == VERIFY_KEEP_EXACT && !v->exact)
+            continue;
+        for (unsigned n = 0; n < 2 && ok; n++)
+            ok = try_way(o, &ways[w], prog, ways[w].keep == VERIFY_KEEP_EXACT ? &exact : verified, p, &inputs[n], n,
+                         first, v);
+        first = false;
+        if (!ok)
+            break;
+    }
+    verify_result_free(&exact);
+}
+
+void ours_judge(struct ours *o, const struct gen_prog *p, const struct input inputs[2], struct verdict_of_us *v)
+{
+    const struct verify_opts opts = {.keep_states = VERIFY_KEEP_POINTERS, .max_insns = LIMIT};
+    struct verify_result verified = {0};
+    struct prog *prog = make(p);
+
+    memset(v, 0, sizeof(*v));
+    if (!prog) {
+        v->fate = FATE_REFUSED;
+        v->reason = REASON_bad_instruction;
+        return;
+    }
+    if (verify_prog(prog, &opts, NULL, &verified)) {
+        v->fate = FATE_BROKEN;
+    } else {
+        v->reason = verified.reason;
+        v->insn = verified.insn;
+        v->insns_processed = verified.insns_processed;
+        snprintf(v->text, sizeof(v->text), "%s", verified.message);
+        v->fate = verified.verdict == VERDICT_UNSUPPORTED ? FATE_UNSUPPORTED : FATE_REFUSED;
+        if (verified.verdict == VERDICT_ACCEPT)
+            test(o, prog, &verified, p, inputs, v);
+        verify_result_free(&verified);
+    }
+    prog_put(prog);
+}

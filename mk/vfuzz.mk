@@ -1,0 +1,7 @@
+# The fuzzer of the verifier: random programs, watched; --kernel: beside Linux.
+VFUZZ_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard fuzz/*.c))
+
+$(B)/vfuzz: $(VFUZZ_OBJ) $(CORE_OBJ)
+	$(Q)$(CC) -o $@ $^ $(LDF)
+
+-include $(VFUZZ_OBJ:.o=.d)
