@@ -33,9 +33,8 @@ static enum reason may_move(struct verifier *v, const struct reg *ptr, unsigned 
     case REG_PACKET:
     case REG_PACKET_META:
     case REG_MEM: return REASON_ok;
-    case REG_CTX: /* moved by a constant it may be, though not accessed then */
-        return known ? REASON_ok
-                     : refuse(v, REASON_pointer_arithmetic, "variable offset added to the context pointer r%u", reg);
+    case REG_CTX: /* moved it may be, though not accessed then: probe_read takes such addresses (USDT) */
+        return REASON_ok;
     case REG_MAP: /* nothing moves by nothing */
         if (known && !by->t.value)
             return REASON_ok;

@@ -457,6 +457,8 @@ enum reason call_local(struct verifier *v, struct state *s, const struct insn *i
     if (!state_push_frame(&v->pool, s, func, s->insn))
         return REASON_out_of_memory;
     f = s->frames[s->n_frames - 1];
+    if (!uses_enter(v, s, &f->inst))
+        return REASON_out_of_memory;
     memcpy(&f->regs[1], &args[1], 5 * sizeof(args[0]));
     s->insn = insn->target;
     return REASON_ok;

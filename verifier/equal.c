@@ -125,16 +125,19 @@ static bool slot_covers(const struct verifier *v, struct renaming *m, const stru
     return slot_spill_size(old) == slot_spill_size(cur) && reg_covers(m, &old->reg, &cur->reg, precise, how);
 }
 
-static void live_at(const struct verifier *v, const struct state *s, unsigned f, uint16_t *regs, uint64_t *slots)
+static void live_at(const struct verifier *v, const struct state *s, unsigned f, enum compare how, uint16_t *regs,
+                    uint64_t *slots)
 {
+    uint64_t used = how == COMPARE_PRUNE ? uses_live(v, state_top(s)->inst, f, s->insn) : UINT64_MAX;
+
     if (f + 1 == s->n_frames) {
         *regs = v->info[s->insn].live_regs;
-        *slots = v->info[s->insn].live_slots;
+        *slots = v->info[s->insn].live_slots & used;
         return;
     }
     /* An outer frame goes on after its call; the callee may meanwhile read what it was given pointers to. */
     *regs = v->info[s->frames[f + 1]->callsite + 1].live_regs & (uint16_t)~0x3f;
-    *slots = v->info[s->frames[f + 1]->callsite].live_slots;
+    *slots = v->info[s->frames[f + 1]->callsite].live_slots & used;
 }
 
 static bool frame_covers(struct verifier *v, struct renaming *m, const struct checkpoint *old, const struct state *cur,
@@ -147,7 +150,7 @@ static bool frame_covers(struct verifier *v, struct renaming *m, const struct ch
 
     if (a->func != b->func || a->callsite != b->callsite)
         return false;
-    live_at(v, cur, f, &regs, &slots);
+    live_at(v, cur, f, how, &regs, &slots);
     for (unsigned r = 0; r < REGS - 1; r++)
         if (regs >> r & 1 && !reg_covers(m, &a->regs[r], &b->regs[r], old->precise.regs[f] >> r & 1, how))
             return false;
@@ -162,6 +165,8 @@ bool states_equal(struct verifier *v, const struct checkpoint *old, const struct
     const struct state *o = old->state;
     struct renaming m;
 
+    if (how == COMPARE_PRUNE)
+        uses_settle(v);
     m.n = 0;
     m.fresh = UINT32_MAX;
     if (o->n_frames != cur->n_frames || o->n_refs != cur->n_refs || !o->lock_id != !cur->lock_id ||

@@ -48,7 +48,7 @@ static bool is_frame(struct value x)
     return x.what == FRAME_AT || x.what == FRAME_SOMEWHERE;
 }
 
-static unsigned next_of(const struct insn *insn, uint32_t at, uint32_t out[2])
+unsigned liveness_next(const struct insn *insn, uint32_t at, uint32_t out[2])
 {
     enum isa_form f = isa_rows[insn->op].form;
     unsigned n = 0;
@@ -170,7 +170,7 @@ static void follow(struct verifier *v, struct flow *flow, const struct prog_func
         uint32_t at = flow->work[--flow->n_work];
         struct value r[REGS];
         bool was = flow->spilled;
-        unsigned n = next_of(insn_at(v, at), at, next);
+        unsigned n = liveness_next(insn_at(v, at), at, next);
 
         flow->queued[at] = 0;
         memcpy(r, flow->regs[at], sizeof(r));
@@ -314,7 +314,7 @@ static void settle(struct verifier *v, const struct effect *effects)
 
             if (insn_at(v, i)->wide_tail)
                 continue;
-            n = next_of(insn_at(v, i), i, next);
+            n = liveness_next(insn_at(v, i), i, next);
             for (unsigned k = 0; k < n; k++)
                 if (next[k] < v->prog->n_insns)
                     regs |= v->info[next[k]].live_regs, slots |= v->info[next[k]].live_slots;

@@ -108,6 +108,7 @@ enum reason stack_check(struct verifier *v, const struct state *s, const struct 
                           "attempt to overwrite part of the pointer spilled at r10%+lld", (long long)lo);
         return REASON_ok;
     }
+    uses_read(v, base->frame, lo, hi + (int64_t)a->size);
     return check_read(v, f, lo, hi, a);
 }
 
@@ -182,6 +183,7 @@ bool stack_write_reg(struct verifier *v, struct state *s, const struct reg *base
     if (!f)
         return false;
     note_depth(v, f, off);
+    uses_write(v, base->frame, off, off + (int64_t)a->size);
     slot = &f->slots[(unsigned)(-off - 1) / SLOT];
     if (off % SLOT == 0 && is_spillable(v, value, a->size)) {
         for (unsigned i = a->size; i < SLOT; i++)
@@ -219,6 +221,7 @@ bool stack_write_unknown(struct verifier *v, struct state *s, const struct reg *
     if (!f)
         return false;
     note_depth(v, f, lo);
+    uses_write(v, base->frame, lo, lo + (int64_t)a->size);
     for (int64_t off = lo; off < lo + (int64_t)a->size; off++) {
         uint8_t *type = byte_type(f, off);
 

@@ -162,6 +162,7 @@ static struct frame *frame_clone(struct pool *pool, const struct frame *from, un
         return NULL;
     f->callsite = from->callsite;
     f->func = from->func;
+    f->inst = from->inst;
     f->n_slots = from->n_slots;
     memcpy(f->regs, from->regs, sizeof(f->regs) + from->n_slots * sizeof(struct slot));
     return f;

@@ -70,6 +70,7 @@ struct frame {
     uint32_t shared;   /* states that hold it */
     uint32_t callsite; /* slot of the call instruction; UINT32_MAX for the entry */
     uint32_t func;     /* index into prog->funcs */
+    uint32_t inst;     /* of the function: uses.c */
     uint16_t n_slots;  /* slots with a record; slot i covers [-8 (i + 1), -8 i) from r10; further ones are INVALID */
     uint16_t cap;
     struct reg regs[REGS];

@@ -350,6 +350,7 @@ static enum reason poisoned(struct verifier *v, const struct insn *insn)
 enum reason step(struct verifier *v, struct state *s, struct state **other, bool *done)
 {
     const struct insn *insn = insn_at(v, s->insn);
+    uint32_t at = s->insn, inst = state_top(s)->inst;
     enum reason reason;
 
     *other = NULL;
@@ -360,7 +361,9 @@ enum reason step(struct verifier *v, struct state *s, struct state **other, bool
     if (!history_add(&s->past, (struct step_record){.insn = s->insn}, NULL))
         return REASON_out_of_memory;
     v->in_step = true;
+    uses_begin(v);
     reason = execute(v, s, insn, other, done);
+    uses_end(v, inst, at);
     v->in_step = false;
     if (v->pool.failed && !reason)
         reason = REASON_out_of_memory;

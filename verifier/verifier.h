@@ -48,6 +48,7 @@ struct verifier {
     struct pool pool;
     struct arena arena;
     struct insn_info *info; /* one a slot */
+    struct uses *uses;      /* NULL: not used for this program */
     struct checkpoint **at; /* one list a slot */
     uint32_t next_id;
     uint32_t ctx_size; /* bytes of the context that were touched */
@@ -77,6 +78,23 @@ const char *reg_kind_name(const struct reg *r);
 /* cfg.c: shape of the control flow, prune points, unreachable code. liveness.c: what is read later. */
 enum reason cfg_check(struct verifier *v, uint32_t *insn);
 bool liveness_compute(struct verifier *v);
+/* What may run after an instruction, within its function; a call is followed by what comes after it. */
+unsigned liveness_next(const struct insn *insn, uint32_t at, uint32_t out[2]);
+
+/* uses.c: which stack slots are read later, as exploration finds it. */
+bool uses_init(struct verifier *v);
+void uses_free(struct verifier *v);
+/* The instance of the top frame's function, which was just entered. @return false: out of memory. */
+bool uses_enter(struct verifier *v, const struct state *s, uint32_t *inst);
+/* Around each step; between them, what it touches, as offsets from r10 of the frame: read at all, overwritten surely. */
+void uses_begin(struct verifier *v);
+void uses_read(struct verifier *v, unsigned frame, int64_t off, int64_t end);
+void uses_write(struct verifier *v, unsigned frame, int64_t off, int64_t end);
+void uses_end(struct verifier *v, uint32_t inst, uint32_t at);
+/* Brings what uses_live() says up to date. */
+void uses_settle(struct verifier *v);
+/* Slots of a frame that may be read from this instruction of an instance on; all where it is not known. */
+uint64_t uses_live(const struct verifier *v, uint32_t inst, unsigned frame, uint32_t at);
 
 /* An access of memory by an instruction or a helper. */
 struct access {

@@ -84,6 +84,8 @@ static bool first_state(struct verifier *v)
 
     if (!s || !state_push_frame(&v->pool, s, 0, UINT32_MAX))
         return false;
+    if (!uses_enter(v, s, &s->frames[0]->inst))
+        return false;
     regs = s->frames[0]->regs;
     if (v->prog->type) {
         regs[1] = (struct reg){.kind = REG_CTX, .s = scalar_const(0)};
@@ -110,7 +112,7 @@ static enum reason run(struct verifier *v, uint32_t *insn)
     reason = cfg_check(v, insn);
     if (reason)
         return reason;
-    if (!liveness_compute(v) || !first_state(v))
+    if (!liveness_compute(v) || !uses_init(v) || !first_state(v))
         return REASON_out_of_memory;
     if (v->opts->keep_states && !(v->out->explored = explored_new(v)))
         return REASON_out_of_memory;
@@ -196,6 +198,7 @@ static void free_all(struct verifier *v)
             state_free(&v->pool, c->state);
             free(c);
         }
+    uses_free(v);
     pool_free(&v->pool);
     free(v->info);
     free(v->at);
