@@ -122,6 +122,16 @@ static enum reason adopt_precision(struct verifier *v, const struct checkpoint *
     return precision_mark(v, s, &m);
 }
 
+/* The state that this path comes to rest in is not finished: what will matter there is not known yet, so that every value
+ * on the way here does. */
+static enum reason everything_counts(struct verifier *v, const struct state *s)
+{
+    struct marks m;
+
+    memset(&m, 0xff, sizeof(m));
+    return precision_mark(v, s, &m);
+}
+
 static bool has_frame_like(const struct checkpoint *c, const struct state *s)
 {
     return c->state->n_frames == s->n_frames;
@@ -168,7 +178,7 @@ static enum reason visit(struct verifier *v, struct state *s, bool *pruned)
 
             if (bounded && states_equal(v, c, s, COMPARE_RANGE)) {
                 *pruned = true;
-                return REASON_ok;
+                return everything_counts(v, s);
             }
             if (s->may_goto_depth == c->state->may_goto_depth && states_equal(v, c, s, COMPARE_EXACT))
                 return refuse(v, REASON_infinite_loop,
