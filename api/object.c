@@ -242,22 +242,18 @@ static int lower_all(struct skep_object *o, const struct log *log)
 
 /* ---- Verification ---- */
 
-/* Read-only data cannot change once it is loaded: its bytes are constants. */
+struct constants {
+    const struct skep_object *o;
+    const struct prog *prog;
+};
+
+/* Read-only data cannot change once it is loaded: its bytes are constants, unless another object's map stands for it.
+ */
 static bool read_const(void *ctx, const struct map_def *map, uint64_t off, unsigned size, uint64_t *value)
 {
-    const struct skep_object *o = ctx;
-    for (uint32_t i = 0; i < o->obj->n_maps; i++) {
-        const struct object_map *m = &o->obj->maps[i];
-        if (&m->def != map)
-            continue;
-        if (o->maps[i].reused || !m->internal || !m->data || !(map->flags & MAP_F_RDONLY_PROG) || size > 8 ||
-            off > map->value_size || size > map->value_size - off)
-            return false;
-        *value = 0;
-        memcpy(value, (const char *)m->data + off, size);
-        return true;
-    }
-    return false;
+    const struct constants *c = ctx;
+    int32_t i = prog_map_index(c->prog, map);
+    return i >= 0 && !c->o->maps[i].reused && object_map_constant(&c->o->obj->maps[i], off, size, value);
 }
 
 static bool has_prog_array(const struct object *obj)
@@ -282,14 +278,16 @@ static void run_alike(struct judgement *judged, uint32_t n)
 
 static int judge(struct skep_object *o, const struct log *log)
 {
-    const struct verify_opts rules = {.read_const = read_const, .read_const_ctx = o};
     int err = 0;
     o->share->judged = calloc((size_t)o->obj->n_progs + 1, sizeof(*o->share->judged));
     if (!o->share->judged)
         return -ENOMEM;
-    for (uint32_t i = 0; i < o->obj->n_progs && !err; i++)
-        if (o->obj->progs[i].prog)
-            err = program_judge(o->obj->progs[i].prog, &o->exec, &rules, log, &o->share->judged[i]);
+    for (uint32_t i = 0; i < o->obj->n_progs && !err; i++) {
+        struct constants constants = {.o = o, .prog = o->obj->progs[i].prog};
+        struct verify_opts rules = {.read_const = read_const, .read_const_ctx = &constants};
+        if (constants.prog)
+            err = program_judge(constants.prog, &o->exec, &rules, log, &o->share->judged[i]);
+    }
     if (!err && has_prog_array(o->obj))
         run_alike(o->share->judged, o->obj->n_progs);
     return err;

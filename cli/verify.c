@@ -25,24 +25,17 @@ struct job {
 
 static const char *const verdicts[] = {"accept", "reject", "unsupported"};
 
-/* Read-only data cannot change after loading: its bytes are constants. */
+struct constants {
+    const struct object *obj;
+    const struct prog *prog;
+};
+
 static bool read_const(void *ctx, const struct map_def *map, uint64_t off, unsigned size, uint64_t *value)
 {
-    const struct object *obj = ctx;
+    const struct constants *c = ctx;
+    int32_t i = prog_map_index(c->prog, map);
 
-    for (uint32_t i = 0; i < obj->n_maps; i++) {
-        const struct object_map *m = &obj->maps[i];
-
-        if (&m->def != map && strcmp(m->def.name, map->name))
-            continue;
-        if (!m->internal || !m->data || !(map->flags & MAP_F_RDONLY_PROG) || size > 8 || off > map->value_size ||
-            size > map->value_size - off)
-            return false;
-        *value = 0;
-        memcpy(value, (const char *)m->data + off, size);
-        return true;
-    }
-    return false;
+    return i >= 0 && object_map_constant(&c->obj->maps[i], off, size, value);
 }
 
 /* --log goes where results go. */
@@ -145,12 +138,13 @@ static void print_program(const char *path, const struct object_prog *p, const s
 static int verify_one(struct job *job, const char *path, const struct object *obj, const struct object_prog *p)
 {
     struct log log = {.fn = on_log, .ctx = job, .max = SKEP_LOG_INFO};
+    struct constants constants = {.obj = obj, .prog = p->prog};
     struct verify_result result;
     uint64_t begin = cpu_ns();
     int err;
 
     job->opts.read_const = read_const;
-    job->opts.read_const_ctx = (void *)obj;
+    job->opts.read_const_ctx = &constants;
     err = verify_prog(p->prog, &job->opts, &log, &result);
     if (err)
         return cli_fail(job->c, STATUS_USAGE, "%s: %s: cannot be judged: %s", path, p->name, strerror(-err));

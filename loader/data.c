@@ -312,6 +312,23 @@ int load_data(struct object *obj, const struct log *log)
     return add_data(obj, ".kconfig", e->kconfig_size, NULL, true, log);
 }
 
+bool object_map_constant(const struct object_map *map, uint64_t off, unsigned size, uint64_t *value)
+{
+    const unsigned char *data = map->data;
+    uint64_t n = 0;
+
+    if (!map->internal || !data || !(map->def.flags & MAP_F_RDONLY_PROG) || off > map->def.value_size ||
+        size > map->def.value_size - off || !size || size > sizeof(n))
+        return false;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    memcpy((char *)&n + sizeof(n) - size, data + off, size);
+#else
+    memcpy(&n, data + off, size);
+#endif
+    *value = n;
+    return true;
+}
+
 static int by_map_and_offset(const void *a, const void *b)
 {
     const struct object_var *x = a, *y = b;

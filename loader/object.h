@@ -109,6 +109,10 @@ int object_open_mem(const void *data, size_t size, const char *name, const struc
  *  warning; what is malformed is a failure. Once per object. */
 int object_link(struct object *obj, const struct object_link_opts *opts, const struct log *log);
 
+/** Reads a number of at most 8 bytes that a data section will hold for ever once it is loaded.
+ *  @return false: it may change, or it lies outside. */
+bool object_map_constant(const struct object_map *map, uint64_t off, unsigned size, uint64_t *value);
+
 void object_free(struct object *obj);
 
 #endif

@@ -498,6 +498,14 @@ void prog_put(struct prog *prog)
     free(prog);
 }
 
+int32_t prog_map_index(const struct prog *prog, const struct map_def *map)
+{
+    for (uint32_t i = 0; i < prog->n_maps; i++)
+        if (prog->maps[i] == map)
+            return (int32_t)i;
+    return -1;
+}
+
 const struct prog_func *prog_func_at(const struct prog *prog, uint32_t insn)
 {
     uint32_t lo = 0, hi = prog->n_funcs;

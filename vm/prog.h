@@ -128,6 +128,8 @@ int prog_new(const struct prog_spec *spec, bool lenient, const struct log *log, 
 struct prog *prog_get(struct prog *prog);
 void prog_put(struct prog *prog);
 
+/** Which of prog->maps this definition is; -1: none (that of an inner map). */
+int32_t prog_map_index(const struct prog *prog, const struct map_def *map);
 /** The line that covers this slot, or NULL. */
 const struct prog_line *prog_line_at(const struct prog *prog, uint32_t insn);
 /** The function that holds this slot. */

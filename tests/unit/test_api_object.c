@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static char object_path[64];
+static char object_path[64], constants_path[64];
 static struct {
     int count;
     char last[512];
@@ -30,25 +30,33 @@ static void on_log(void *ctx, enum skep_log_level level, const char *text)
 }
 
 /* Whichever clang there is; none: the tests are skipped. */
+static void compile_one(const char *name, char path[64])
+{
+    char command[512];
+    snprintf(path, 64, "/tmp/skep-%s-%d.bpf.o", name, (int)getpid());
+    snprintf(command, sizeof(command),
+             "for c in ${BPF_CLANG:-clang-19} clang-16 clang-14 clang; do command -v $c >/dev/null && exec $c -O2 -g "
+             "-target bpf -mcpu=v3 -I/usr/include/$(uname -m)-linux-gnu -c tests/api/%s.bpf.c -o %s; done; exit 1",
+             name, path);
+    if (system(command)) {
+        print_message("skip: no clang that compiles tests/api/%s.bpf.c\n", name);
+        *path = 0;
+    }
+}
+
 static int compile(void **state)
 {
     (void)state;
-    char command[512];
-    snprintf(object_path, sizeof(object_path), "/tmp/skep-object-%d.bpf.o", (int)getpid());
-    snprintf(command, sizeof(command),
-             "for c in ${BPF_CLANG:-clang-19} clang-16 clang-14 clang; do command -v $c >/dev/null && exec $c -O2 -g "
-             "-target bpf -mcpu=v3 -I/usr/include/$(uname -m)-linux-gnu -c tests/api/object.bpf.c -o %s; done; exit 1",
-             object_path);
-    if (access("tests/api/object.bpf.c", R_OK) || system(command)) {
-        print_message("skip: no clang that compiles tests/api/object.bpf.c\n");
-        *object_path = 0;
-    }
+    compile_one("object", object_path);
+    compile_one("constants", constants_path);
     return 0;
 }
 
 static int clean(void **state)
 {
     (void)state;
+    if (*constants_path)
+        unlink(constants_path);
     return *object_path ? unlink(object_path) : 0;
 }
 
@@ -480,9 +488,38 @@ static void a_trap_names_the_line(void **state)
     skep_object__close(o);
 }
 
+/* ---- Constants ---- */
+
+static struct skep_object *open_constants(void)
+{
+    if (!*constants_path)
+        skip();
+    SKEP_OPTS(skep_vm_opts, vm_opts, .cpus = 1, .log = on_log);
+    SKEP_OPTS(skep_object_open_opts, opts, .vm_opts = &vm_opts);
+    struct skep_object *o = skep_object__open_file(constants_path, &opts);
+    assert_non_null(o);
+    return o;
+}
+
+static void the_verifier_knows_what_constants_are(void **state)
+{
+    (void)state;
+    unsigned char packet[64] = {0};
+    struct skep_object *o = open_constants();
+    assert_int_equal(skep_object__load(o), 0);
+    assert_int_equal(run_packet(o, "guarded", packet, sizeof(packet)), 2);
+    skep_object__close(o);
+
+    o = open_constants();
+    assert_int_equal(skep_object__set_variable(o, "mode", "2"), 0);
+    assert_int_equal(skep_object__load(o), -EACCES);
+    skep_object__close(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_verifier_knows_what_constants_are),
         cmocka_unit_test(what_is_no_object_is_refused_with_a_message),
         cmocka_unit_test(parts_are_found_and_walked),
         cmocka_unit_test(maps_and_programs_change_until_load),
