@@ -16,13 +16,20 @@ $(B)/obj/tests/linux/verifier.o: $(VSUITE_DIR)/unpacked
 $(B)/obj/tests/linux/verifier.o: CF := $(VSUITE_INC) $(CF) -DSUITE_FILE='"$(abspath $(VSUITE_BPF))/test_verifier.c"' -w -O1
 
 # libbpf fills what is named and never called.
-$(B)/test_verifier: $(B)/obj/tests/linux/verifier.o $(CORE_OBJ)
+VSUITE_OBJ := $(patsubst %,$(B)/obj/tests/linux/%.o,verifier world oracle)
+$(B)/test_verifier: $(VSUITE_OBJ) $(CORE_OBJ)
 	$(Q)$(CC) -o $@ $^ $(LDF) -lbpf
 
-.PHONY: check-linux-verifier
+.PHONY: check-linux-verifier check-linux-verifier-kernel
 check-linux-verifier:
 	@[ -n "$(LINUX_SRC)" ] || tools/deps.sh check
 	+@$(MAKE) --no-print-directory $(B)/test_verifier
 	@$(B)/test_verifier
 
--include $(B)/obj/tests/linux/verifier.d
+# The running kernel's verdicts beside the suite's and ours.
+check-linux-verifier-kernel:
+	@[ -n "$(LINUX_SRC)" ] || tools/deps.sh check
+	+@$(MAKE) --no-print-directory $(B)/test_verifier
+	@$(B)/test_verifier --kernel
+
+-include $(VSUITE_OBJ:.o=.d)

@@ -155,10 +155,13 @@ static enum reason const_string(struct verifier *v, struct state *s, unsigned re
 static enum reason aligned(struct verifier *v, const struct state *s, struct call_args *c, unsigned reg, unsigned size)
 {
     const struct reg *r = state_reg(s, reg);
+    enum reason reason = memory(v, s, c, reg, size, true, false, false);
 
+    if (reason)
+        return reason;
     if (r->kind == REG_STACK && !tnum_is_aligned(tnum_add(r->s.t, tnum_const((uint64_t)(int64_t)r->off)), size))
         return refuse(v, REASON_misaligned, "argument %u (r%u) is not aligned to %u bytes", reg, reg, size);
-    return memory(v, s, c, reg, size, true, false, false);
+    return REASON_ok;
 }
 
 static enum reason spin_lock(struct verifier *v, const struct state *s, struct call_args *c, unsigned reg)

@@ -89,6 +89,12 @@ enum reason stack_check(struct verifier *v, const struct state *s, const struct 
             return refuse(v, REASON_unprivileged, "variable offsets into the stack are for privileged programs");
     }
     span(base, a, &lo, &hi);
+    /* Linux looks at the alignment first. */
+    if (a->size && !a->helper && is_fixed(base) && lo % (int64_t)a->size)
+        return refuse(v, REASON_stack_misaligned, "%u bytes at r10%+lld", a->size, (long long)lo);
+    if (a->size && !a->helper && !is_fixed(base) &&
+        !tnum_is_aligned(tnum_add(base->s.t, tnum_const((uint64_t)(base->off + a->off))), a->size))
+        return refuse(v, REASON_stack_misaligned, "%u bytes at an offset that need not be a multiple of it", a->size);
     if (a->size == 0 && a->zero_size_ok && lo >= -PROG_STACK_FRAME && lo < 0 && hi <= 0)
         return REASON_ok;
     if (lo < -PROG_STACK_FRAME || hi >= 0 || hi + (int64_t)a->size > 0) {
@@ -97,11 +103,6 @@ enum reason stack_check(struct verifier *v, const struct state *s, const struct 
         return refuse(v, REASON_stack_out_of_bounds, "%u bytes at an offset between r10%+lld and r10%+lld", a->size,
                       (long long)lo, (long long)hi);
     }
-    if (!a->helper && is_fixed(base) && lo % (int64_t)a->size)
-        return refuse(v, REASON_stack_misaligned, "%u bytes at r10%+lld", a->size, (long long)lo);
-    if (!a->helper && !is_fixed(base) &&
-        !tnum_is_aligned(tnum_add(base->s.t, tnum_const((uint64_t)(base->off + a->off))), a->size))
-        return refuse(v, REASON_stack_misaligned, "%u bytes at an offset that need not be a multiple of it", a->size);
     if (a->write && !a->atomic) {
         if (!v->privileged && !a->helper && a->size != SLOT && slot_holds_pointer(slot_at(f, lo)))
             return refuse(v, REASON_stack_pointer_corrupted,
