@@ -167,25 +167,24 @@ static bool is_own_map(const struct look *l, const struct map_def *def)
     return false;
 }
 
+/* Some value of the map begins where the register's base may be. A base further away than FAR from all that it may be is
+ * not looked for. */
 static bool in_value(const struct look *l, const struct reg *r, uint64_t v)
 {
-    const uint64_t off = (uint64_t)(int64_t)r->off,
-                   guesses[] = {v - off - r->s.t.value, v, v - off - r->s.r.umin, v - off - (uint64_t)r->s.r.smax};
-    uint64_t start;
-    bool known = false;
+    enum { FAR = 4096, ALIGN = 8 };
+    const uint64_t moved = v - (uint64_t)(int64_t)r->off;
+    uint64_t start, lo = moved - (uint64_t)r->s.r.smax, hi = moved - (uint64_t)r->s.r.smin;
 
     if (!is_own_map(l, r->map)) /* an inner map, of which there may be many */
         return true;
-    if (scalar_is_const(&r->s))
-        return value_of(l, r->map, guesses[0], &start) && start == guesses[0];
-    for (unsigned i = 0; i < sizeof(guesses) / sizeof(guesses[0]); i++) {
-        if (!value_of(l, r->map, guesses[i], &start))
-            continue;
-        known = true;
-        if (at(r, v, start))
+    if (value_of(l, r->map, v, &start) && at(r, v, start))
+        return true;
+    if ((uint64_t)r->s.r.smax - (uint64_t)r->s.r.smin > FAR)
+        return true;
+    for (uint64_t a = (lo + ALIGN - 1) & ~(uint64_t)(ALIGN - 1); a <= hi; a += ALIGN)
+        if (value_of(l, r->map, a, &start) && start == a && at(r, v, a))
             return true;
-    }
-    return !known;
+    return false;
 }
 
 static bool in_packet(const struct look *l, const struct reg *r, uint64_t v)
