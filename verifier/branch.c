@@ -63,8 +63,8 @@ static void collect(const struct state *s, uint32_t id, struct link_set *set, un
             if (frame->regs[r].kind == REG_SCALAR && frame->regs[r].id == id)
                 set->regs[f] |= (uint16_t)(1u << r), (*n)++;
         for (unsigned i = 0; i < frame->n_slots; i++)
-            if (slot_is_spill(&frame->slots[i]) && frame->slots[i].reg.kind == REG_SCALAR &&
-                frame->slots[i].reg.id == id)
+            if (slot_is_spill(frame_slot(frame, i)) && frame_slot(frame, i)->reg.kind == REG_SCALAR &&
+                frame_slot(frame, i)->reg.id == id)
                 set->slots[f] |= (uint64_t)1 << i, (*n)++;
     }
 }

@@ -271,7 +271,7 @@ static bool differs(struct look *l, const struct reg *r, uint64_t v, const char 
 
 static bool slot_holds(struct look *l, uint32_t f, unsigned i)
 {
-    const struct slot *slot = &l->s->frames[f]->slots[i];
+    const struct slot *slot = frame_slot(l->s->frames[f], i);
     uint64_t address = frame_pointer(l->env, f) - SLOT * (uint64_t)(i + 1), value = 0;
     const unsigned char *bytes = (const unsigned char *)(uintptr_t)address;
     unsigned held = slot_spill_size(slot);
@@ -323,8 +323,9 @@ static bool same_refs(const struct skep_env *env, const struct state *s)
                 maybe |= s->frames[f]->regs[r].ref == s->refs[i] && s->frames[f]->regs[r].flags & REG_MAYBE_NULL;
         for (uint32_t f = 0; f < s->n_frames; f++)
             for (unsigned k = 0; k < s->frames[f]->n_slots; k++)
-                maybe |= slot_is_spill(&s->frames[f]->slots[k]) && s->frames[f]->slots[k].reg.ref == s->refs[i] &&
-                         s->frames[f]->slots[k].reg.flags & REG_MAYBE_NULL;
+                maybe |= slot_is_spill(frame_slot(s->frames[f], k)) &&
+                         frame_slot(s->frames[f], k)->reg.ref == s->refs[i] &&
+                         frame_slot(s->frames[f], k)->reg.flags & REG_MAYBE_NULL;
         open += maybe;
     }
     return env->n_refs <= s->n_refs && env->n_refs + open >= s->n_refs;

@@ -81,7 +81,7 @@ static const struct slot no_slot;
 
 static const struct slot *slot_of(const struct frame *f, unsigned i)
 {
-    return i < f->n_slots ? &f->slots[i] : &no_slot;
+    return i < f->n_slots ? frame_slot(f, i) : &no_slot;
 }
 
 /* The slot as one scalar, when that is what it is: a spilled scalar of 8 bytes, or 8 bytes that nothing is known of. */

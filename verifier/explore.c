@@ -225,14 +225,15 @@ static bool widen(struct verifier *v, struct state *s)
         for (unsigned i = 0; i < now->n_slots && i < old->n_slots; i++) {
             struct frame *mine;
 
-            if (slot_spill_size(&old->slots[i]) != SLOT || slot_spill_size(&now->slots[i]) != SLOT ||
-                old->slots[i].reg.kind != REG_SCALAR || now->slots[i].reg.kind != REG_SCALAR ||
-                c->precise.slots[f] >> i & 1 || scalar_equal(&old->slots[i].reg.s, &now->slots[i].reg.s))
+            const struct slot *was = frame_slot(old, i), *is = frame_slot(now, i);
+
+            if (slot_spill_size(was) != SLOT || slot_spill_size(is) != SLOT || was->reg.kind != REG_SCALAR ||
+                is->reg.kind != REG_SCALAR || c->precise.slots[f] >> i & 1 || scalar_equal(&was->reg.s, &is->reg.s))
                 continue;
-            mine = state_frame_mut(&v->pool, s, f);
+            mine = state_slots_mut(&v->pool, s, f, i, i + 1);
             if (!mine)
                 return false;
-            mine->slots[i].reg = reg_unknown();
+            frame_slot_own(mine, i)->reg = reg_unknown();
             now = mine;
         }
     }

@@ -202,8 +202,8 @@ static void settle(struct checkpoint *c, struct marks *m)
         for (uint64_t left = m->slots[f]; left; left &= left - 1) {
             unsigned i = (unsigned)__builtin_ctzll(left);
 
-            if (i >= s->frames[f]->n_slots || !slot_is_spill(&s->frames[f]->slots[i]) ||
-                s->frames[f]->slots[i].reg.kind != REG_SCALAR)
+            if (i >= s->frames[f]->n_slots || !slot_is_spill(frame_slot(s->frames[f], i)) ||
+                frame_slot(s->frames[f], i)->reg.kind != REG_SCALAR)
                 m->slots[f] &= ~((uint64_t)1 << i);
         }
         m->regs[f] &= (uint16_t)~c->precise.regs[f];

@@ -187,7 +187,7 @@ void state_print(struct buf *out, const struct state *s)
         reg_print(out, &top->regs[r], f);
     }
     for (unsigned i = 0; i < top->n_slots; i++)
-        print_slot(out, &top->slots[i], i, f);
+        print_slot(out, frame_slot(top, i), i, f);
     for (uint32_t i = 0; i < s->n_refs; i++)
         buf_printf(out, "%s%u", i ? "," : " refs=", s->refs[i]);
 }
@@ -208,8 +208,8 @@ void state_print_change(struct buf *out, const struct state *before, const struc
         reg_print(&all, &now->regs[r], f);
     }
     for (unsigned i = 0; i < now->n_slots; i++)
-        if (i >= was->n_slots || memcmp(&was->slots[i], &now->slots[i], sizeof(struct slot)))
-            print_slot(&all, &now->slots[i], i, f);
+        if (i >= was->n_slots || memcmp(frame_slot(was, i), frame_slot(now, i), sizeof(struct slot)))
+            print_slot(&all, frame_slot(now, i), i, f);
     for (uint32_t i = 0; i < after->n_refs; i++)
         buf_printf(&all, "%s%u", i ? "," : " refs=", after->refs[i]);
     if (all.len && f)

@@ -17,11 +17,17 @@ static bool is_fixed(const struct reg *base)
     return scalar_is_const(&base->s);
 }
 
+/* The frame of an access, for writing to the slots that [lo, end) touches. */
+static struct frame *frame_for(struct verifier *v, struct state *s, const struct reg *base, int64_t lo, int64_t end)
+{
+    return state_slots_mut(&v->pool, s, base->frame, (uint32_t)(-end / SLOT), (uint32_t)(-lo + SLOT - 1) / SLOT);
+}
+
 static uint8_t *byte_type(struct frame *f, int64_t off)
 {
     unsigned below = (unsigned)(-off - 1);
 
-    return &f->slots[below / SLOT].type[SLOT - 1 - below % SLOT];
+    return &frame_slot_own(f, below / SLOT)->type[SLOT - 1 - below % SLOT];
 }
 
 static enum slot_type type_at(const struct frame *f, int64_t off)
@@ -30,14 +36,14 @@ static enum slot_type type_at(const struct frame *f, int64_t off)
 
     if (below / SLOT >= f->n_slots)
         return SLOT_INVALID;
-    return f->slots[below / SLOT].type[SLOT - 1 - below % SLOT];
+    return frame_slot(f, below / SLOT)->type[SLOT - 1 - below % SLOT];
 }
 
 static const struct slot *slot_at(const struct frame *f, int64_t off)
 {
     unsigned below = (unsigned)(-off - 1);
 
-    return below / SLOT < f->n_slots ? &f->slots[below / SLOT] : NULL;
+    return below / SLOT < f->n_slots ? frame_slot(f, below / SLOT) : NULL;
 }
 
 /* Least and largest offset that an access may begin at. */
@@ -152,7 +158,7 @@ static bool write_var(struct verifier *v, struct state *s, const struct reg *bas
     struct frame *f;
 
     span(base, a, &lo, &hi);
-    f = state_slots_mut(&v->pool, s, base->frame, (unsigned)(-lo + SLOT - 1) / SLOT);
+    f = frame_for(v, s, base, lo, hi + (int64_t)a->size);
     if (!f)
         return false;
     note_depth(v, f, lo);
@@ -161,7 +167,7 @@ static bool write_var(struct verifier *v, struct state *s, const struct reg *bas
         uint8_t *type = byte_type(f, off);
 
         if (*type == SLOT_SPILL)
-            scrub(&f->slots[below / SLOT]);
+            scrub(frame_slot_own(f, below / SLOT));
         /* Whether this byte is written is not known: zero stays zero only when zero is written. */
         if (!(t == SLOT_ZERO && *type == SLOT_ZERO) && !(*type == SLOT_INVALID && !a->helper && !v->privileged))
             *type = SLOT_MISC;
@@ -180,12 +186,12 @@ bool stack_write_reg(struct verifier *v, struct state *s, const struct reg *base
     if (!is_fixed(base))
         return write_var(v, s, base, a, is_zero ? SLOT_ZERO : SLOT_MISC);
     off = fixed_off(base, a);
-    f = state_slots_mut(&v->pool, s, base->frame, (unsigned)(-off + SLOT - 1) / SLOT);
+    f = frame_for(v, s, base, off, off + (int64_t)a->size);
     if (!f)
         return false;
     note_depth(v, f, off);
     uses_write(v, base->frame, off, off + (int64_t)a->size);
-    slot = &f->slots[(unsigned)(-off - 1) / SLOT];
+    slot = frame_slot_own(f, (unsigned)(-off - 1) / SLOT);
     if (off % SLOT == 0 && is_spillable(v, value, a->size)) {
         for (unsigned i = a->size; i < SLOT; i++)
             if (slot->type[i] == SLOT_SPILL)
@@ -218,7 +224,7 @@ bool stack_write_unknown(struct verifier *v, struct state *s, const struct reg *
     if (!is_fixed(base))
         return write_var(v, s, base, &all, SLOT_MISC);
     span(base, a, &lo, &hi);
-    f = state_slots_mut(&v->pool, s, base->frame, (unsigned)(-lo + SLOT - 1) / SLOT);
+    f = frame_for(v, s, base, lo, hi + (int64_t)a->size);
     if (!f)
         return false;
     note_depth(v, f, lo);
@@ -227,7 +233,7 @@ bool stack_write_unknown(struct verifier *v, struct state *s, const struct reg *
         uint8_t *type = byte_type(f, off);
 
         if (*type == SLOT_SPILL)
-            scrub(&f->slots[(unsigned)(-off - 1) / SLOT]);
+            scrub(frame_slot_own(f, (unsigned)(-off - 1) / SLOT));
         *type = SLOT_MISC;
     }
     return true;

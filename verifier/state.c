@@ -3,18 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint16_t capacities[] = {4, 8, 16, 32, MAX_SLOTS};
-enum { CLASSES = sizeof(capacities) / sizeof(capacities[0]) };
-
-static unsigned class_of(unsigned slots)
-{
-    unsigned c = 0;
-
-    while (c < CLASSES - 1 && capacities[c] < slots)
-        c++;
-    return c;
-}
-
 static void *take(struct pool *pool, size_t size)
 {
     void *p = NULL;
@@ -31,33 +19,53 @@ static void *take(struct pool *pool, size_t size)
     return p;
 }
 
-/* A free frame keeps its list in `regs[0].map`: its own fields are all dead. */
-static struct frame *frame_new(struct pool *pool, unsigned slots)
+static struct frame *frame_new(struct pool *pool)
 {
-    unsigned c = class_of(slots);
-    struct frame *f = pool->free_frames[c];
+    struct frame *f = pool->free_frames;
 
-    if (f) {
-        memcpy(&pool->free_frames[c], f->regs, sizeof(f));
-    } else {
-        f = take(pool, sizeof(*f) + capacities[c] * sizeof(struct slot));
-        if (!f)
-            return NULL;
-        f->cap = capacities[c];
-    }
-    f->shared = 1;
+    if (f)
+        memcpy(&pool->free_frames, f->chunks, sizeof(f));
+    else
+        f = take(pool, sizeof(*f));
+    if (f)
+        f->shared = 1;
     return f;
+}
+
+static struct chunk *chunk_new(struct pool *pool)
+{
+    struct chunk *c = pool->free_chunks;
+
+    if (c)
+        memcpy(&pool->free_chunks, c->slots, sizeof(c));
+    else
+        c = take(pool, sizeof(*c));
+    if (c)
+        c->shared = 1;
+    return c;
+}
+
+static void chunk_put(struct pool *pool, struct chunk *c)
+{
+    if (--c->shared)
+        return;
+    memcpy(c->slots, &pool->free_chunks, sizeof(c));
+    pool->free_chunks = c;
+}
+
+static unsigned chunks_of(unsigned slots)
+{
+    return (slots + CHUNK_SLOTS - 1) / CHUNK_SLOTS;
 }
 
 static void frame_put(struct pool *pool, struct frame *f)
 {
-    unsigned c;
-
     if (--f->shared)
         return;
-    c = class_of(f->cap);
-    memcpy(f->regs, &pool->free_frames[c], sizeof(f));
-    pool->free_frames[c] = f;
+    for (unsigned i = chunks_of(f->n_slots); i-- > 0;)
+        chunk_put(pool, f->chunks[i]);
+    memcpy(f->chunks, &pool->free_frames, sizeof(f));
+    pool->free_frames = f;
 }
 
 struct state *state_new(struct pool *pool)
@@ -75,14 +83,17 @@ struct state *state_new(struct pool *pool)
 
 void pool_free(struct pool *pool)
 {
-    for (unsigned c = 0; c < CLASSES; c++) {
-        struct frame *f = pool->free_frames[c], *next;
+    while (pool->free_frames) {
+        struct frame *f = pool->free_frames;
 
-        for (; f; f = next) {
-            memcpy(&next, f->regs, sizeof(next));
-            free(f);
-        }
-        pool->free_frames[c] = NULL;
+        memcpy(&pool->free_frames, f->chunks, sizeof(f));
+        free(f);
+    }
+    while (pool->free_chunks) {
+        struct chunk *c = pool->free_chunks;
+
+        memcpy(&pool->free_chunks, c->slots, sizeof(c));
+        free(c);
     }
     while (pool->free_states) {
         struct state *s = pool->free_states;
@@ -135,7 +146,7 @@ void state_free(struct pool *pool, struct state *s)
 
 bool state_push_frame(struct pool *pool, struct state *s, uint32_t func, uint32_t callsite)
 {
-    struct frame *f = frame_new(pool, 1);
+    struct frame *f = frame_new(pool);
 
     if (!f)
         return false;
@@ -153,10 +164,10 @@ void state_pop_frame(struct pool *pool, struct state *s)
     frame_put(pool, s->frames[--s->n_frames]);
 }
 
-/* A copy of a frame with room for `slots`. */
-static struct frame *frame_clone(struct pool *pool, const struct frame *from, unsigned slots)
+static struct frame *frame_clone(struct pool *pool, const struct frame *from)
 {
-    struct frame *f = frame_new(pool, slots > from->n_slots ? slots : from->n_slots);
+    struct frame *f = frame_new(pool);
+    unsigned n = chunks_of(from->n_slots);
 
     if (!f)
         return NULL;
@@ -164,32 +175,66 @@ static struct frame *frame_clone(struct pool *pool, const struct frame *from, un
     f->func = from->func;
     f->inst = from->inst;
     f->n_slots = from->n_slots;
-    memcpy(f->regs, from->regs, sizeof(f->regs) + from->n_slots * sizeof(struct slot));
+    memcpy(f->regs, from->regs, sizeof(f->regs));
+    memcpy(f->chunks, from->chunks, n * sizeof(f->chunks[0]));
+    while (n-- > 0)
+        f->chunks[n]->shared++;
     return f;
 }
 
-struct frame *state_slots_mut(struct pool *pool, struct state *s, uint32_t frame, uint32_t n_slots)
+/* Makes a chunk the frame's own. */
+static bool own_chunk(struct pool *pool, struct frame *f, unsigned i)
+{
+    struct chunk *old = f->chunks[i], *mine;
+
+    if (old->shared == 1)
+        return true;
+    mine = chunk_new(pool);
+    if (!mine)
+        return false;
+    memcpy(mine->slots, old->slots, sizeof(mine->slots));
+    chunk_put(pool, old);
+    f->chunks[i] = mine;
+    return true;
+}
+
+static bool grow(struct pool *pool, struct frame *f, unsigned n_slots)
+{
+    for (unsigned i = chunks_of(f->n_slots); i < chunks_of(n_slots); i++) {
+        f->chunks[i] = chunk_new(pool);
+        if (!f->chunks[i]) {
+            f->n_slots = (uint16_t)(i * CHUNK_SLOTS);
+            return false;
+        }
+        memset(f->chunks[i]->slots, 0, sizeof(f->chunks[i]->slots));
+    }
+    f->n_slots = (uint16_t)n_slots;
+    return true;
+}
+
+struct frame *state_slots_mut(struct pool *pool, struct state *s, uint32_t frame, uint32_t first, uint32_t n_slots)
 {
     struct frame *f = s->frames[frame];
 
-    if (f->shared > 1 || f->cap < n_slots) {
-        struct frame *mine = frame_clone(pool, f, n_slots);
+    if (f->shared > 1) {
+        struct frame *mine = frame_clone(pool, f);
 
         if (!mine)
             return NULL;
         frame_put(pool, f);
         s->frames[frame] = f = mine;
     }
-    if (f->n_slots < n_slots) {
-        memset(&f->slots[f->n_slots], 0, (n_slots - f->n_slots) * sizeof(struct slot));
-        f->n_slots = (uint16_t)n_slots;
-    }
+    if (n_slots > f->n_slots && !grow(pool, f, n_slots))
+        return NULL;
+    for (unsigned i = first / CHUNK_SLOTS; i < chunks_of(n_slots); i++)
+        if (!own_chunk(pool, f, i))
+            return NULL;
     return f;
 }
 
 struct frame *state_frame_mut(struct pool *pool, struct state *s, uint32_t frame)
 {
-    return state_slots_mut(pool, s, frame, 0);
+    return state_slots_mut(pool, s, frame, 0, 0);
 }
 
 struct reg *state_reg_mut(struct pool *pool, struct state *s, unsigned r)
@@ -262,7 +307,7 @@ static bool any_wanted(const struct frame *f, reg_want want, const void *ctx)
         if (want(&f->regs[r], ctx))
             return true;
     for (unsigned i = 0; i < f->n_slots; i++)
-        if (slot_is_spill(&f->slots[i]) && want(&f->slots[i].reg, ctx))
+        if (slot_is_spill(frame_slot(f, i)) && want(&frame_slot(f, i)->reg, ctx))
             return true;
     return false;
 }
@@ -281,10 +326,13 @@ bool state_change_regs(struct pool *pool, struct state *s, reg_want want, reg_ch
             if (want(&f->regs[r], ctx))
                 change(&f->regs[r], ctx);
         for (unsigned i = 0; i < f->n_slots; i++) {
-            struct slot *slot = &f->slots[i];
+            struct slot *slot;
 
-            if (!slot_is_spill(slot) || !want(&slot->reg, ctx))
+            if (!slot_is_spill(frame_slot(f, i)) || !want(&frame_slot(f, i)->reg, ctx))
                 continue;
+            if (!own_chunk(pool, f, i / CHUNK_SLOTS))
+                return false;
+            slot = frame_slot_own(f, i);
             change(&slot->reg, ctx);
             if (slot->reg.kind == REG_NONE)
                 memset(slot->type, SLOT_MISC, sizeof(slot->type));

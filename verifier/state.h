@@ -66,16 +66,35 @@ struct slot {
     struct reg reg;
 };
 
+/* Slots of a frame, a few at a time: frames share them until one writes. */
+enum { CHUNK_SLOTS = 4, MAX_CHUNKS = MAX_SLOTS / CHUNK_SLOTS };
+
+struct chunk {
+    uint32_t shared; /* frames that hold it */
+    struct slot slots[CHUNK_SLOTS];
+};
+
 struct frame {
     uint32_t shared;   /* states that hold it */
     uint32_t callsite; /* slot of the call instruction; UINT32_MAX for the entry */
     uint32_t func;     /* index into prog->funcs */
     uint32_t inst;     /* of the function: uses.c */
     uint16_t n_slots;  /* slots with a record; slot i covers [-8 (i + 1), -8 i) from r10; further ones are INVALID */
-    uint16_t cap;
     struct reg regs[REGS];
-    struct slot slots[];
+    struct chunk *chunks[MAX_CHUNKS]; /* those of n_slots; what is in them beyond it is zero */
 };
+
+/** Slot i, which must be below n_slots. */
+static inline const struct slot *frame_slot(const struct frame *f, unsigned i)
+{
+    return &f->chunks[i / CHUNK_SLOTS]->slots[i % CHUNK_SLOTS];
+}
+
+/** The same for writing, of those that state_slots_mut() made the frame's own. */
+static inline struct slot *frame_slot_own(struct frame *f, unsigned i)
+{
+    return &f->chunks[i / CHUNK_SLOTS]->slots[i % CHUNK_SLOTS];
+}
 
 /* One executed instruction, for walking back. */
 struct step_record {
@@ -120,7 +139,8 @@ struct state {
 /* Frames and states of one verification. Allocation fails by returning NULL and setting `failed`. */
 struct pool {
     struct state *free_states;
-    struct frame *free_frames[5]; /* by capacity: 4, 8, 16, 32, 64 slots */
+    struct frame *free_frames; /* linked through chunks[0] */
+    struct chunk *free_chunks; /* linked through their first slot */
     size_t bytes, peak, limit;
     bool failed;
 };
@@ -141,8 +161,8 @@ void state_pop_frame(struct pool *pool, struct state *s);
 
 /** The frame for writing (made unshared), NULL when out of memory. */
 struct frame *state_frame_mut(struct pool *pool, struct state *s, uint32_t frame);
-/** The frame for writing with at least n_slots slot records. */
-struct frame *state_slots_mut(struct pool *pool, struct state *s, uint32_t frame, uint32_t n_slots);
+/** The frame for writing with at least n_slots slot records, of which those from `first` on may be written. */
+struct frame *state_slots_mut(struct pool *pool, struct state *s, uint32_t frame, uint32_t first, uint32_t n_slots);
 
 static inline const struct frame *state_top(const struct state *s)
 {
