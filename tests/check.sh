@@ -62,7 +62,7 @@ for s in runner loader cli api run examples; do
     [ -x tests/$s/run.sh ] && B=$B suite "$s" tests/$s/run.sh
 done
 if [ -z "${NO_SAN:-}" ]; then
-    suite sanitized tests/sanitized.sh
+    SUITE_TIMEOUT=3000 suite sanitized tests/sanitized.sh # a build and many suites
 fi
 if [ -n "${WITH_LINUX:-}" ]; then
     suite linux make --no-print-directory B="$B" check-linux
