@@ -258,6 +258,7 @@ static enum reason follow(struct verifier *v, struct state *s, uint64_t limit)
 
         if (s->insn >= v->prog->n_insns)
             return refuse(v, REASON_falls_off, "control runs past the last instruction");
+        v->out->insn = s->insn;
         if (++v->out->insns_processed > limit)
             return refuse(v, REASON_too_complex, "%llu instructions were processed; the limit is %llu",
                           (unsigned long long)v->out->insns_processed - 1, (unsigned long long)limit);
@@ -273,7 +274,6 @@ static enum reason follow(struct verifier *v, struct state *s, uint64_t limit)
         v->insns_since_save++;
         if (is_jump_class(insn_at(v, s->insn)))
             v->jumps_since_save++, s->jumps++;
-        v->out->insn = s->insn;
         if (insn_at(v, s->insn)->op == ISA_MAY_GOTO && !widen(v, s))
             return REASON_out_of_memory;
         if (v->trace)

@@ -4,6 +4,7 @@
  * variable part.
  */
 #include "verifier/verifier.h"
+#include "vm/abi/policy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -172,7 +173,8 @@ static enum reason check_ctx(struct verifier *v, const struct state *s, const st
         return refuse(v, REASON_ctx_access, "%u bytes at offset %lld of struct %s are no field of it", a->size,
                       (long long)off, layout->name);
     /* Fields of 8 bytes hold what the caller gave; unchecked code would take that for the packet. */
-    if (field->size == 8 && (field->kind == CTX_PACKET || field->kind == CTX_PACKET_END || field->kind == CTX_PACKET_META))
+    if (field->size == 8 &&
+        (field->kind == CTX_PACKET || field->kind == CTX_PACKET_END || field->kind == CTX_PACKET_META))
         return unsupported(v, "packet pointers in fields of 8 bytes");
     if (!field_is_for_hook(v, field))
         return refuse(v, REASON_ctx_access, "field '%s' of struct %s is not for programs of this attach type",
@@ -183,6 +185,10 @@ static enum reason check_ctx(struct verifier *v, const struct state *s, const st
                           ? "field '%s' of struct %s has %u bytes and is not to be %s by %u of them"
                           : "field '%s' of struct %s, of %u bytes, may not be %s by programs of this type (%u bytes)",
                       field->name, layout->name, field->size, a->write ? "written" : "read", a->size);
+    if (!policy_ctx(v->prog->type, v->prog->attach_type, (uint32_t)off, a->write))
+        return refuse(v, REASON_ctx_access, "field '%s' of struct %s may not be %s by programs of type %s for %s",
+                      field->name, layout->name, a->write ? "written" : "read", v->prog->type->name,
+                      attach_type_name(v->prog->attach_type) ? attach_type_name(v->prog->attach_type) : "this hook");
     return REASON_ok;
 }
 

@@ -51,7 +51,7 @@ struct verifier {
     struct uses *uses;      /* NULL: not used for this program */
     struct checkpoint **at; /* one list a slot */
     uint32_t next_id;
-    uint32_t ctx_size; /* bytes of the context that were touched */
+    uint32_t ctx_size;    /* bytes of the context that were touched */
     bool in_step;         /* the last record of the path's history is the instruction being executed */
     bool privileged;      /* may see pointers, read uninitialized stack, ... */
     uint16_t *func_depth; /* bytes of stack that each function was seen to use */

@@ -16,6 +16,7 @@
 #define GPL            EFFECT_GPL
 #define CALLS_BACK     EFFECT_CALLS_BACK
 #define PACKET_MEM     EFFECT_PACKET_MEM
+#define WRITES_MAP     EFFECT_WRITES_MAP
 #define LOCKS          EFFECT_LOCKS
 #define UNLOCKS        EFFECT_UNLOCKS
 

@@ -61,6 +61,7 @@ enum helper_effect {
     EFFECT_PACKET_MEM = 128,   /* memory arguments may lie in the packet (Linux's pkt_access) */
     EFFECT_LOCKS = 256,        /* takes the spin lock that argument 1 names */
     EFFECT_UNLOCKS = 512,      /* gives it back */
+    EFFECT_WRITES_MAP = 1024,  /* changes the elements of its map */
 };
 
 struct helper {

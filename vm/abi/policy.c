@@ -132,6 +132,32 @@ bool policy_helper(const struct prog_type *type, uint32_t attach_type, bool unpr
     return !narrowed;
 }
 
+static const struct {
+    uint8_t type;
+    uint16_t from, to;
+    bool stores; /* only stores are restricted */
+    uint64_t attach;
+} fields[] = {
+#define R                                    false
+#define W                                    true
+#define UNSET                                ((uint64_t)1)
+#define A(attach)                            ((uint64_t)1 << ATTACH_##attach)
+#define CTX_AT(type, from, to, what, attach) {PROG_TYPE_##type, from, to, what, attach},
+#include "vm/abi/ctx_users.def"
+#undef R
+#undef W
+#undef A
+#undef UNSET
+};
+
+bool policy_ctx(const struct prog_type *type, uint32_t attach_type, uint32_t off, bool write)
+{
+    for (size_t i = 0; i < COUNT(fields); i++)
+        if (fields[i].type == type->id && off >= fields[i].from && off < fields[i].to && (write || !fields[i].stores))
+            return attach_type < 64 && fields[i].attach >> attach_type & 1;
+    return true;
+}
+
 static bool holds(const struct pair *pairs, size_t n, uint32_t map_type, uint32_t helper)
 {
     for (size_t i = 0; i < n; i++)

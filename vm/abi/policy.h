@@ -1,6 +1,6 @@
 /*
- * Who may do what: which programs may call a helper, and which maps a helper takes. From helper_users.def and
- * map_helpers.def.
+ * Who may do what: which programs may call a helper, which maps a helper takes, and which fields of its context are for
+ * some attach types alone. From helper_users.def, map_helpers.def and ctx_users.def.
  */
 #ifndef VM_ABI_POLICY_H
 #define VM_ABI_POLICY_H
@@ -11,6 +11,10 @@
 /** May a program of this type, made for this attach type, call Linux's helper of this number? `unprivileged`: without
  * any capability. */
 bool policy_helper(const struct prog_type *type, uint32_t attach_type, bool unprivileged, uint32_t helper);
+
+/** May a program of this type, made for this attach type, touch the context at this offset? For what its layout allows
+ * some attach types only. */
+bool policy_ctx(const struct prog_type *type, uint32_t attach_type, uint32_t off, bool write);
 
 /** Does the helper of this number take maps of this type? */
 bool policy_map_helper(uint32_t map_type, uint32_t helper);
