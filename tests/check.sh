@@ -53,6 +53,7 @@ done
 [ -x "$B/bpftest" ] && suite verifier "$B/bpftest" --verify tests/verifier tests/isa tests/helpers
 [ -x "$B/bpftest" ] && suite verifier/run "$B/bpftest" tests/verifier
 [ -x "$B/bpftest" ] && suite verifier/kernel "$B/bpftest" --kernel tests/verifier
+[ -x "$B/bpftest" ] && suite verifier/rejections tests/rejections.sh
 [ -x "$B/bpftest" ] && suite verifier/random "$B/bpftest" --verify --random 2000
 [ -x "$B/vfuzz" ] && suite verifier/fuzz "$B/vfuzz" --count 100000
 [ -x "$B/vfuzz" ] && suite verifier/fuzz/kernel "$B/vfuzz" --kernel --seed 1000000 --count 500
