@@ -1,7 +1,9 @@
 # skep: `make demo` and `make check` are the two commands; the rest is below.
 # B: build directory; SAN=1: with ASan and UBSan; CC: gcc or clang; V=1: show commands.
 B        ?= build
-CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
 PREFIX   ?= /usr/local
 DESTDIR  ?=
 LIBDIR   ?= $(PREFIX)/lib
