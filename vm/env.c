@@ -16,6 +16,12 @@
 #include <time.h>
 #include <unistd.h>
 
+void env_seed(struct skep_env *env)
+{
+    if (getrandom(&env->random, sizeof(env->random), GRND_NONBLOCK) != sizeof(env->random))
+        env->random = (uint64_t)time(NULL) ^ (uintptr_t)env;
+}
+
 struct skep_env *env_new(void)
 {
     struct skep_env *env = calloc(1, sizeof(*env));
@@ -25,8 +31,7 @@ struct skep_env *env_new(void)
     env->n_cpus = 1;
     env->insn_budget = UINT64_MAX;
     env->task.unread = true;
-    if (getrandom(&env->random, sizeof(env->random), GRND_NONBLOCK) != sizeof(env->random))
-        env->random = (uint64_t)time(NULL) ^ (uintptr_t)env;
+    env_seed(env);
     return env;
 }
 

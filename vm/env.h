@@ -243,5 +243,7 @@ const struct env_task *env_task(struct skep_env *env);
 uint64_t env_ktime(struct skep_env *env);
 uint64_t env_realtime(struct skep_env *env);
 uint64_t env_random(struct skep_env *env);
+/** Begins a sequence of random numbers that nobody knows. */
+void env_seed(struct skep_env *env);
 
 #endif

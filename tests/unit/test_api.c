@@ -534,6 +534,47 @@ static void a_raw_program_works_on_a_copy_or_in_place(void **state)
     skep_vm__free(vm);
 }
 
+static void arguments_of_a_function_are_no_more_than_its_context(void **state)
+{
+    (void)state;
+    enum { GET_FUNC_ARG = 183 };
+    static const struct skep_insn insns[] = {
+        SKEP_ST_MEM(SKEP_DW, SKEP_R10, -8, 0), SKEP_MOV64_IMM(SKEP_R2, 11),    SKEP_MOV64_REG(SKEP_R3, SKEP_R10),
+        SKEP_ALU64_IMM(SKEP_ADD, SKEP_R3, -8), SKEP_CALL_HELPER(GET_FUNC_ARG), SKEP_EXIT_INSN()};
+    struct skep_vm *vm = new_vm(1);
+    struct skep_program *p = load_raw(vm, insns, N(insns), NULL);
+    unsigned char *mem = malloc(8), ctx[96] = {0};
+    assert_non_null(mem);
+    memset(mem, 1, 8);
+    SKEP_OPTS(skep_run_opts, opts, .data_in = mem, .data_size_in = 8, .ctx_in = ctx, .ctx_size_in = sizeof(ctx));
+    assert_int_equal(skep_program__run(p, &opts), 0);
+    assert_int_equal((int64_t)opts.r0, -EINVAL);
+    opts = (struct skep_run_opts){.sz = sizeof(opts), .data_in = mem, .data_size_in = 8, .flags = SKEP_RUN_IN_PLACE};
+    assert_int_equal(skep_program__run(p, &opts), 0);
+    assert_int_equal((int64_t)opts.r0, -EINVAL);
+    free(mem);
+    skep_program__free(p);
+    skep_vm__free(vm);
+}
+
+static void nothing_is_left_of_a_run_for_one_in_place(void **state)
+{
+    (void)state;
+    enum { GET_RETVAL = 186, SET_RETVAL = 187 };
+    static const struct skep_insn set[] = {SKEP_MOV64_IMM(SKEP_R1, 7), SKEP_CALL_HELPER(SET_RETVAL), SKEP_EXIT_INSN()};
+    static const struct skep_insn get[] = {SKEP_CALL_HELPER(GET_RETVAL), SKEP_EXIT_INSN()};
+    struct skep_vm *vm = new_vm(1);
+    struct skep_program *p = load_raw(vm, set, N(set), NULL), *q = load_raw(vm, get, N(get), NULL);
+    unsigned char mem[8] = {0};
+    SKEP_OPTS(skep_run_opts, opts, .data_in = mem, .data_size_in = 8, .flags = SKEP_RUN_IN_PLACE);
+    assert_int_equal(skep_program__run(p, &opts), 0);
+    assert_int_equal(skep_program__run(q, &opts), 0);
+    assert_int_equal(opts.r0, 0);
+    skep_program__free(p);
+    skep_program__free(q);
+    skep_vm__free(vm);
+}
+
 static void lent_memory_is_found_at_its_address(void **state)
 {
     (void)state;
@@ -564,6 +605,7 @@ static void the_world_is_what_the_host_says(void **state)
     static const struct skep_insn pid[] = {SKEP_CALL_HELPER(PID_TGID), SKEP_EXIT_INSN()};
     static const struct skep_insn uid[] = {SKEP_CALL_HELPER(UID_GID), SKEP_EXIT_INSN()};
     static const struct skep_insn random[] = {SKEP_CALL_HELPER(RANDOM), SKEP_EXIT_INSN()};
+    static const struct skep_insn two[] = {SKEP_CALL_HELPER(RANDOM), SKEP_CALL_HELPER(RANDOM), SKEP_EXIT_INSN()};
     static const struct skep_insn cpu[] = {SKEP_CALL_HELPER(CPU), SKEP_EXIT_INSN()};
     struct skep_vm *vm = new_vm(4);
     struct skep_world world = {.sz = sizeof(world),
@@ -592,7 +634,13 @@ static void the_world_is_what_the_host_says(void **state)
     world.seed = 43;
     assert_int_equal(run_insns(vm, random, N(random), &opts), 0);
     assert_int_not_equal(opts.r0, first);
+    assert_int_equal(run_insns(vm, two, N(two), &opts), 0);
+    uint64_t second = opts.r0;
+    assert_int_equal(run_insns(vm, random, N(random), &opts), 0);
     opts.world = NULL;
+    /* The sequence of a seed does not go on in who did not ask for it. */
+    assert_int_equal(run_insns(vm, random, N(random), &opts), 0);
+    assert_int_not_equal(opts.r0, second);
     assert_int_equal(run_insns(vm, pid, N(pid), &opts), 0);
     assert_int_equal(opts.r0, (uint64_t)getpid() << 32 | (uint32_t)gettid());
     skep_vm__free(vm);
@@ -834,6 +882,8 @@ int main(void)
         cmocka_unit_test(maps_hold_maps_and_programs),
         cmocka_unit_test(what_is_wrong_is_refused_before_it_runs),
         cmocka_unit_test(a_raw_program_works_on_a_copy_or_in_place),
+        cmocka_unit_test(arguments_of_a_function_are_no_more_than_its_context),
+        cmocka_unit_test(nothing_is_left_of_a_run_for_one_in_place),
         cmocka_unit_test(lent_memory_is_found_at_its_address),
         cmocka_unit_test(the_world_is_what_the_host_says),
         cmocka_unit_test(limits_and_stop_flags_end_a_run),

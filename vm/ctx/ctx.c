@@ -38,7 +38,7 @@ static const struct ctx_kind *kind_of(const struct prog_type *type)
     return kinds[type->id] ? kinds[type->id] : &ctx_kind_plain;
 }
 
-/* What the last run left: the buffer stays, what lay in it does not. */
+/* What the last run left: the buffers stay, what lay in them does not. */
 static void forget(struct skep_env *env)
 {
     unsigned char *buf = env->packet.buf;
@@ -51,16 +51,35 @@ static void forget(struct skep_env *env)
     env->ctx_size = 0;
     env->ctx_layout = NULL;
     env->skb = NULL;
+    if (env->ctx_store)
+        env->ctx_store->given = 0;
     env_forget_mem(env);
+}
+
+static void begin(struct skep_env *env)
+{
+    forget(env);
+    env->retval = 0;
+    memset(&env->redirect, 0, sizeof(env->redirect));
+}
+
+void ctx_borrow(struct skep_env *env, void *mem, uint32_t size)
+{
+    begin(env);
+    env->ctx = mem;
+    env->ctx_size = size;
+}
+
+void ctx_return(struct skep_env *env)
+{
+    forget(env);
 }
 
 int ctx_open(struct skep_env *env, const struct prog_type *type, const struct ctx_io *io, const struct log *log)
 {
     int err;
 
-    forget(env);
-    env->retval = 0;
-    memset(&env->redirect, 0, sizeof(env->redirect));
+    begin(env);
     if ((io->data_size_in && !io->data_in) || (io->ctx_size_in && !io->ctx_in))
         return log_fail(log, -EINVAL, "%s has a size but no bytes", io->data_in ? "ctx_in" : "data_in");
     if (!ctx_store(env))

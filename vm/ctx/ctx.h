@@ -35,6 +35,11 @@ int ctx_open(struct skep_env *env, const struct prog_type *type, const struct ct
  *  @return 0; -ENOSPC when data_out or ctx_out was too short (it holds what fits). */
 int ctx_close(struct skep_env *env, const struct prog_type *type, struct ctx_io *io, uint64_t retval);
 
+/** Sets env->ctx to size bytes of the caller's, which need no buffers, for a program without a type. */
+void ctx_borrow(struct skep_env *env, void *mem, uint32_t size);
+/** Ends what ctx_borrow() began. */
+void ctx_return(struct skep_env *env);
+
 /** Frees what ctx_open() keeps in the environment. env_free() calls it. */
 void ctx_drop(struct skep_env *env);
 

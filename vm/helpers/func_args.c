@@ -12,10 +12,12 @@ static bool has_result(const struct skep_env *env)
     return attach == ATTACH_TRACE_FEXIT || attach == ATTACH_MODIFY_RETURN;
 }
 
+/* What the caller gave, as far as there is context to hold it. */
 static uint32_t n_args(const struct skep_env *env)
 {
-    uint32_t given = env->ctx_store ? env->ctx_store->given / 8 : 0;
+    uint32_t given = env->ctx_store ? env->ctx_store->given : 0;
 
+    given = (given < env->ctx_size ? given : env->ctx_size) / 8;
     return given - (given && has_result(env));
 }
 
@@ -42,7 +44,7 @@ HELPER_BODY(get_func_ret)
 {
     uint64_t value;
 
-    if (!has_result(env))
+    if (!has_result(env) || env->ctx_size < 8)
         return helper_error(-EOPNOTSUPP);
     value = value_at(env, n_args(env));
     memcpy(helper_ptr(a2), &value, 8);
