@@ -218,7 +218,6 @@ static int lower(struct skep_object *o, uint32_t i, struct map *const *maps, con
     int err = program_lower(o->vm, prog, maps, &o->exec, &o->share->judged[i], log, &p->code);
     if (err)
         return log_fail(log, err, "program '%s': cannot be prepared: %s", p->name, strerror(-err));
-    p->ctx_needed = o->share->judged[i].facts.ctx_size;
     for (uint32_t m = 0; m < o->obj->n_maps && !err; m++)
         if (o->maps[m].map && o->maps[m].def->type == MAP_TYPE_PROG_ARRAY && uses_map(prog, m))
             err = map_claim(&o->maps[m], p->code);

@@ -67,6 +67,9 @@ struct code_func {
 struct code {
     uint32_t id;   /* as its creator numbers programs; what a host reads from a PROG_ARRAY */
     uint32_t refs; /* atomic */
+    /* Bytes that the context must have, or the memory of a program without a type: what an unchecked program touches
+     * was proved for so many. Its creator's, 0 at first; enforced where runs begin and at tail calls. */
+    uint32_t ctx_needed;
     struct prog *prog;
     struct map **maps; /* the instance's maps in prog->maps order, with references; NULL entries where unused */
     struct op *ops;

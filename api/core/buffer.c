@@ -167,14 +167,14 @@ static void on_lost(void *ctx, uint32_t cpu, uint64_t count)
 
 static int open_rings(struct skep_perf_buffer *pb, uint32_t n, size_t pages)
 {
-    for (pb->n = 0; pb->n < n; pb->n++) {
-        int err = perf_array_open(pb->map, pb->n, pages);
-        if (!err)
-            err = watch(pb->epoll_fd, perf_array_fd(pb->map, pb->n), pb->n);
+    int err = 0;
+    for (pb->n = 0; pb->n < n && !err; pb->n++) {
+        err = perf_array_open(pb->map, pb->n, pages);
         if (err)
             return err;
+        err = watch(pb->epoll_fd, perf_array_fd(pb->map, pb->n), pb->n);
     }
-    return 0;
+    return err;
 }
 
 struct skep_perf_buffer *skep_perf_buffer__new(struct skep_map *map, size_t page_cnt,

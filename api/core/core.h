@@ -66,7 +66,6 @@ struct skep_program {
     uint32_t type;
     uint32_t n_insns;           /* before it is loaded */
     struct code *code;          /* NULL: not loaded */
-    uint32_t ctx_needed;        /* bytes that the context, or a raw program's memory, must have in a run; 0: checked */
     struct skep_object *object; /* NULL: the host's own */
     uint32_t index;
 };
@@ -92,8 +91,8 @@ const struct engine *engine_find(const char *name);
 /* What stands behind the choice of how a program runs. */
 struct judgement {
     bool checked;
-    bool trusted;       /* unchecked without a proof */
-    struct facts facts; /* of an accepted program; freed with judgement_free() */
+    uint32_t ctx_needed; /* of an accepted program: see struct code */
+    struct facts facts;  /* of an accepted program; freed with judgement_free() */
 };
 
 /**

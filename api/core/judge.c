@@ -36,7 +36,6 @@ int program_judge(const struct prog *prog, const struct skep_exec_opts *user, co
         return log_fail(log, -EINVAL, "options of execution that do not go together");
     if (exec.checked || exec.unchecked || exec.lenient) {
         out->checked = !exec.unchecked;
-        out->trusted = exec.unchecked;
         return 0;
     }
     if (exec.privilege != SKEP_PRIVILEGE_DEFAULT)
@@ -57,6 +56,7 @@ int program_judge(const struct prog *prog, const struct skep_exec_opts *user, co
     }
     out->checked = false;
     out->facts = result.facts;
+    out->ctx_needed = prog->type ? result.facts.ctx_size : opts.raw_mem_size;
     return 0;
 }
 
@@ -64,4 +64,5 @@ void judgement_free(struct judgement *j)
 {
     free((void *)j->facts.insns);
     j->facts = (struct facts){0};
+    j->ctx_needed = 0;
 }

@@ -30,9 +30,11 @@ int program_lower(struct skep_vm *vm, struct prog *prog, struct map *const *maps
                              .count_insns = exec.count_insns || how->checked,
                              .engine = engine->name};
     int err = code_lower(prog, how->facts.insns ? &how->facts : NULL, maps, &opts, engine, log, out);
-    if (!err)
-        (*out)->id = vm_next_id(vm);
-    return err;
+    if (err)
+        return err;
+    (*out)->id = vm_next_id(vm);
+    (*out)->ctx_needed = how->ctx_needed;
+    return 0;
 }
 
 /* ---- Loading ---- */
@@ -86,7 +88,6 @@ static int load(struct load *l, const struct prog_spec *spec, const struct skep_
     if (err)
         return err;
     err = program_lower(l->vm, l->prog, l->maps, opts->exec, &how, &l->vm->log, &l->out->code);
-    l->out->ctx_needed = how.checked || how.trusted ? 0 : spec->type ? how.facts.ctx_size : opts->mem_size;
     judgement_free(&how);
     for (uint32_t i = 0; !err && i < opts->map_cnt; i++)
         err = map_claim(opts->maps[i], l->out->code);

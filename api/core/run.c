@@ -30,9 +30,11 @@ static int set_world(struct skep_env *env, const struct skep_world *user)
         return -EINVAL;
     env->clock = (struct env_clock){
         .fixed = world.fix_time, .now = world.time, .step = world.time_step, .realtime_off = world.realtime_off};
-    env->random_fixed = world.fix_seed;
     if (world.fix_seed)
         env->random = world.seed;
+    else if (env->random_fixed) /* a sequence that somebody knows must not go on */
+        env_seed(env);
+    env->random_fixed = world.fix_seed;
     if (world.fix_task) {
         env->task = (struct env_task){.pid = world.pid, .tgid = world.tgid, .uid = world.uid, .gid = world.gid};
         memcpy(env->task.comm, world.comm, sizeof(env->task.comm));
@@ -77,17 +79,6 @@ static struct ctx_io io_of(const struct skep_run_opts *o)
                            .data_size_out = o->data_size_out,
                            .ctx_out = o->ctx_out,
                            .ctx_size_out = o->ctx_size_out};
-}
-
-/* A raw program that works on the caller's own memory needs no buffers. */
-static void open_in_place(struct skep_env *env, const struct skep_run_opts *o)
-{
-    env->ctx = (void *)o->data_in;
-    env->ctx_size = o->data_size_in;
-    env->ctx_layout = NULL;
-    env->packet.data = env->packet.data_end = env->packet.data_meta = NULL; /* the buffer stays for later runs */
-    env->skb = NULL;
-    env_forget_mem(env);
 }
 
 /* ---- The report of a trap ---- */
@@ -152,14 +143,14 @@ static int run_in_ctx(struct skep_env *env, const struct skep_program *prog, str
     if (in_place && type)
         return -EINVAL;
     if (in_place)
-        open_in_place(env, o);
+        ctx_borrow(env, (void *)o->data_in, o->data_size_in);
     int err = in_place ? 0 : ctx_open(env, type, &io, &prog->vm->log);
     if (err)
         return err;
     err = lend_memory(env, o->mems, o->mem_cnt);
-    if (!err && env->ctx_size < prog->ctx_needed)
+    if (!err && env->ctx_size < code->ctx_needed)
         err = log_fail(&prog->vm->log, -EINVAL, "program '%s' uses %u bytes of its %s and this run has %u", prog->name,
-                       prog->ctx_needed, type ? "context" : "memory", env->ctx_size);
+                       code->ctx_needed, type ? "context" : "memory", env->ctx_size);
 
     /* The code that the trap names stays while this section is open, even when a tail call left it. */
     struct epoch_slot *slot = NULL;
@@ -172,7 +163,11 @@ static int run_in_ctx(struct skep_env *env, const struct skep_program *prog, str
     }
     if (slot)
         epoch_exit(slot);
-    int closed = in_place ? 0 : ctx_close(env, type, &io, o->r0);
+    int closed = 0;
+    if (in_place)
+        ctx_return(env);
+    else
+        closed = ctx_close(env, type, &io, o->r0);
     o->data_size_out = in_place ? o->data_size_in : io.data_size_out;
     o->ctx_size_out = io.ctx_size_out;
     return err ? err : closed;
@@ -195,7 +190,6 @@ int skep_program__run(const struct skep_program *prog, struct skep_run_opts *use
     env->n_mems = 0;
     env->stop = o.stop;
     env->user = o.user;
-    env->redirect.ifindex = 0;
     env->trap.kind = TRAP_none;
     err = set_world(env, o.world);
     if (!err)

@@ -185,7 +185,6 @@ static void tail_calls(void **state)
                                     "  r0 = 7\n"
                                     "  exit\n",
                                     maps, 2, every_way[w]);
-        /* Each entry is a frame deeper, since the local function's caller waits for it: eight frames at most. */
         struct code *flat = lowered("  r3 = map[b][0]+0\n"
                                     "  r4 = *(u64 *)(r3 + 0)\n"
                                     "  r4 += 1\n"
@@ -220,6 +219,71 @@ static void tail_calls(void **state)
         map_put(maps[0]);
         map_put(maps[1]);
     }
+}
+
+static void a_tail_call_needs_as_much_context_as_its_target(void **state)
+{
+    unsigned char small[8] = {0}, large[64] = {0};
+
+    (void)state;
+    for (unsigned w = 0; w < WAYS; w++) {
+        struct map *progs = new_map(MAP_TYPE_PROG_ARRAY, 4, 4, 1, 0);
+        struct code *target = lowered("  r0 = *(u64 *)(r1 + 56)\n  exit\n", NULL, 0, every_way[w]);
+        struct code *code = lowered("  r2 = map[a]\n  r3 = 0\n  call tail_call\n  exit\n", &progs, 1, every_way[w]);
+        struct skep_env *env = env_of(NULL, 0);
+        uint32_t key = 0;
+        uint64_t got;
+
+        env->ctx = small;
+        env->ctx_size = sizeof(small);
+        target->ctx_needed = 64;
+        large[56] = 5;
+        assert_int_equal(map_set_thing(progs, &key, target, 0), 0);
+        assert_int_equal(env_run(env, code, (uintptr_t)small, 0, &got), -EFAULT);
+        assert_int_equal(env->trap.kind, TRAP_bad_call);
+        assert_non_null(strstr(env->trap.text, "uses 64 bytes"));
+        env->ctx = large;
+        env->ctx_size = sizeof(large);
+        assert_int_equal(env_run(env, code, (uintptr_t)large, 0, &got), 0);
+        assert_int_equal(got, 5);
+        env_free(env);
+        code_put(code);
+        code_put(target);
+        map_put(progs);
+    }
+}
+
+/* Another thread may hold the bucket's lock and wait for the value's. */
+static void a_lock_holder_calls_no_helper(void **state)
+{
+    const struct code_opts checked = {.checked = true};
+    struct map *map = new_map(MAP_TYPE_ARRAY, 4, 8, 1, 0);
+    struct code *code = lowered("  *(u32 *)(r10 - 4) = 0\n"
+                                "  r1 = r10\n"
+                                "  r1 += -4\n"
+                                "  call spin_lock\n"
+                                "  *(u32 *)(r10 - 8) = 0\n"
+                                "  *(u64 *)(r10 - 16) = 0\n"
+                                "  r1 = map[a]\n"
+                                "  r2 = r10\n"
+                                "  r2 += -8\n"
+                                "  r3 = r10\n"
+                                "  r3 += -16\n"
+                                "  r4 = 0\n"
+                                "  call map_update_elem\n"
+                                "  exit\n",
+                                &map, 1, checked);
+    struct skep_env *env = env_of(NULL, 0);
+    uint64_t got;
+
+    (void)state;
+    assert_int_equal(env_run(env, code, 0, 0, &got), -EFAULT);
+    assert_int_equal(env->trap.kind, TRAP_deadlock);
+    assert_int_equal(env->trap.insn, 13);
+    assert_null(env->spin_lock);
+    env_free(env);
+    code_put(code);
+    map_put(map);
 }
 
 static void checked_never_becomes_unchecked(void **state)
@@ -681,6 +745,8 @@ int main(void)
         cmocka_unit_test(frames),
         cmocka_unit_test(popped_frames_are_gone),
         cmocka_unit_test(tail_calls),
+        cmocka_unit_test(a_tail_call_needs_as_much_context_as_its_target),
+        cmocka_unit_test(a_lock_holder_calls_no_helper),
         cmocka_unit_test(checked_never_becomes_unchecked),
         cmocka_unit_test(lookups),
         cmocka_unit_test(callbacks),

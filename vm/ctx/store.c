@@ -38,30 +38,11 @@ static bool reserve(unsigned char **p, uint32_t *cap, uint32_t size)
     return true;
 }
 
-/* Room of at least this many bytes, zero when it is new. */
-static bool at_least(unsigned char **p, uint32_t *cap, uint32_t size)
-{
-    unsigned char *room;
-
-    if (*cap >= size)
-        return true;
-    room = calloc(1, size);
-    if (!room)
-        return false;
-    free(*p);
-    *p = room;
-    *cap = size;
-    return true;
-}
-
 bool ctx_make(struct skep_env *env, uint32_t size)
 {
     struct ctx_store *store = ctx_store(env);
 
-    /* Verified programs read no further than a layout may be long; that much is memory of ours, however short this run's
-     * context is: a program that was entered by a tail call may expect a longer one. */
-    if (!store || !at_least(&store->ctx, &store->ctx_cap, CTX_MAX_SIZE) ||
-        !reserve(&store->ctx, &store->ctx_cap, size ? size : 8))
+    if (!store || !reserve(&store->ctx, &store->ctx_cap, size ? size : 8))
         return false;
     env->ctx = store->ctx;
     env->ctx_size = size;

@@ -8,9 +8,6 @@
 #include "vm/ctx/ctx.h"
 #include "vm/ctx/skb.h"
 
-/* No context is longer: BPF_PROG_TYPE_SYSCALL's may be 65535 bytes. */
-enum { CTX_MAX_SIZE = 1 << 16 };
-
 struct ctx_store {
     unsigned char *ctx; /* what r1 points to */
     uint32_t ctx_cap;

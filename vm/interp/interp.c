@@ -293,6 +293,11 @@ const struct cell *interp_call_checked(const struct cell *pc, struct machine *m,
     uint64_t a[5];
 
     memcpy(a, &m->r[1], sizeof(a));
+    /* As Linux has it: a helper may wait for a map's lock, whose holder may wait for this one. */
+    if (env->spin_lock && !(helper->effects & (EFFECT_LOCKS | EFFECT_UNLOCKS))) {
+        env_trap(env, TRAP_deadlock, 0, 0, "bpf_%s is called while a spin lock is held", helper->name);
+        return interp_trapped(pc, m, env);
+    }
     if (!env_check_args(env, helper, a))
         return interp_trapped(pc, m, env);
     m->r[0] = ((skep_helper_fn)(uintptr_t)pc->imm)(env, a[0], a[1], a[2], a[3], a[4]);
@@ -316,6 +321,12 @@ static const struct code *tail_target(struct skep_env *env, const struct code *f
     if (env->checked && !to->opts.checked) {
         env_trap(env, TRAP_bad_call, 0, 0, "tail call from checked '%s' to '%s', which is not checked",
                  from->prog->name, to->prog->name);
+        return NULL;
+    }
+    if (to->ctx_needed > env->ctx_size) {
+        env_trap(env, TRAP_bad_call, 0, 0,
+                 "tail call from '%s' to '%s', which uses %u bytes of its %s; this run has %u", from->prog->name,
+                 to->prog->name, to->ctx_needed, to->prog->type ? "context" : "memory", env->ctx_size);
         return NULL;
     }
     env->tail_calls++;
