@@ -15,8 +15,8 @@
 #define OP_0F3A    0x300u
 #define OP_MAP     0x300u
 #define OP_66      0x1000u /* mandatory prefixes, of which a form has one at most */
-#define OP_F2      0x2000u
-#define OP_F3      0x3000u
+#define OP_F3      0x2000u
+#define OP_F2      0x3000u
 #define OP_PP      0x3000u  /* as VEX numbers them */
 #define OP_SIZED   0x4000u  /* the opcode of size 1; the next one is that of the other sizes */
 #define OP_DIGIT   0x8000u  /* the reg field extends the opcode */
@@ -134,7 +134,7 @@ static unsigned high_bits(const struct x86_rm *m)
 
 static void emit(struct x86_asm *a, uint32_t op, unsigned size, unsigned reg, struct x86_rm m, struct imm imm)
 {
-    static const uint8_t prefix[] = {0, 0x66, 0xf2, 0xf3};
+    static const uint8_t prefix[] = {0, 0x66, 0xf3, 0xf2};
     bool byte = (op & OP_SIZED) && size == 1;
     unsigned rex = 0;
     uint8_t *p;
