@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIN_JUMPS = 2, MIN_INSNS = 8, LONG_HISTORY = 40 };
+/* WAITING: Linux's BPF_COMPLEXITY_LIMIT_JMP_SEQ. */
+enum { WAITING = 8192, DEFAULT_LIMIT = 1000000, MIN_JUMPS = 2, MIN_INSNS = 8, LONG_HISTORY = 40 };
 
 /* States are kept by instruction and by the call that led into its function, so that calls from different places do not
  * stand in each other's way. */
@@ -122,8 +123,8 @@ static enum reason adopt_precision(struct verifier *v, const struct checkpoint *
     return precision_mark(v, s, &m);
 }
 
-/* The state that this path comes to rest in is not finished: what will matter there is not known yet, so that every value
- * on the way here does. */
+/* The state that this path comes to rest in is not finished: what will matter there is not known yet, so that every
+ * value on the way here does. */
 static enum reason everything_counts(struct verifier *v, const struct state *s)
 {
     struct marks m;
@@ -283,6 +284,8 @@ static enum reason follow(struct verifier *v, struct state *s, uint64_t limit)
             trace_after(v, s, other, done);
         if (other)
             push_path(v, other);
+        if (v->n_work > WAITING && limit <= DEFAULT_LIMIT)
+            return refuse(v, REASON_too_complex, "%u branches were put off; the limit is %u", v->n_work, WAITING);
         if (reason || done)
             return reason;
     }
@@ -290,7 +293,7 @@ static enum reason follow(struct verifier *v, struct state *s, uint64_t limit)
 
 enum reason explore(struct verifier *v, uint32_t *insn)
 {
-    uint64_t limit = v->opts->max_insns ? v->opts->max_insns : 1000000;
+    uint64_t limit = v->opts->max_insns ? v->opts->max_insns : DEFAULT_LIMIT;
     enum reason reason = REASON_ok;
 
     while (v->work && !reason) {

@@ -32,6 +32,20 @@ enum reason policy_may_take(struct verifier *v, const struct helper *h, const st
     return REASON_ok;
 }
 
+/* Linux's check_map_prog_compatibility(): what holds of every map that a program names, used or not. */
+enum reason policy_may_name(struct verifier *v, const struct map_def *map)
+{
+    const struct prog_type *type = v->prog->type;
+
+    if (type && type->traits & PROG_NO_LOCKS && map->spin_lock_off >= 0)
+        return refuse(v, REASON_lock_misused, "programs of type %s may not use map '%s', which has a bpf_spin_lock",
+                      type->name, map->name);
+    if (v->prog->sleepable && !policy_map_sleepable(map->type))
+        return refuse(v, REASON_helper_map_type, "programs that may sleep may not use map '%s' of type %s", map->name,
+                      map_type_name(map->type) ? map_type_name(map->type) : "unknown");
+    return REASON_ok;
+}
+
 bool policy_may_write_packet(const struct verifier *v)
 {
     return !v->prog->type || v->prog->type->traits & PROG_PKT_WRITE;

@@ -136,6 +136,7 @@ bool branch_settle_null(struct verifier *v, struct state *s, uint32_t id, bool i
 /* policy.c: what the tables of vm/abi allow this program. */
 enum reason policy_may_call(struct verifier *v, uint32_t id);
 enum reason policy_may_take(struct verifier *v, const struct helper *h, const struct map_def *map);
+enum reason policy_may_name(struct verifier *v, const struct map_def *map);
 bool policy_may_write_packet(const struct verifier *v);
 bool policy_helper_sees_packet(const struct verifier *v, const struct helper *h);
 enum reason policy_return(struct verifier *v, struct state *s, const struct reg *r0);

@@ -97,7 +97,27 @@ static bool first_state(struct verifier *v)
         regs[2] = reg_scalar(scalar_unsigned(v->opts->raw_mem_size, UINT32_MAX));
     }
     v->work = s;
+    v->n_work = 1;
     return true;
+}
+
+/* Whether or not it is ever reached. */
+static enum reason check_maps(struct verifier *v, uint32_t *bad)
+{
+    enum reason reason = REASON_ok;
+
+    for (uint32_t i = 0; i < v->prog->n_insns && !reason; i++) {
+        const struct insn *insn = insn_at(v, i);
+
+        if (insn->poisoned)
+            continue;
+        *bad = i;
+        if (insn->op == ISA_LD_MAP_FD || insn->op == ISA_LD_MAP_IDX)
+            reason = policy_may_name(v, v->prog->maps[insn->imm]);
+        else if (insn->op == ISA_LD_MAP_VALUE || insn->op == ISA_LD_MAP_IDX_VALUE)
+            reason = policy_may_name(v, v->prog->maps[(uint64_t)insn->imm >> 32]);
+    }
+    return reason;
 }
 
 static enum reason run(struct verifier *v, uint32_t *insn)
@@ -109,7 +129,9 @@ static enum reason run(struct verifier *v, uint32_t *insn)
             *insn = i;
             return refuse(v, REASON_bad_instruction, "no such instruction");
         }
-    reason = cfg_check(v, insn);
+    reason = check_maps(v, insn);
+    if (!reason)
+        reason = cfg_check(v, insn);
     if (reason)
         return reason;
     if (!liveness_compute(v) || !uses_init(v) || !first_state(v))

@@ -181,3 +181,16 @@ bool policy_map_helper(uint32_t map_type, uint32_t helper)
         bound &= open[i] != map_type;
     return !bound;
 }
+
+bool policy_map_sleepable(uint32_t map_type)
+{
+#define SLEEPS(type) ((uint64_t)1 << MAP_TYPE_##type)
+    static const uint64_t types = SLEEPS(HASH) | SLEEPS(LRU_HASH) | SLEEPS(ARRAY) | SLEEPS(PERCPU_HASH) |
+                                  SLEEPS(PERCPU_ARRAY) | SLEEPS(LRU_PERCPU_HASH) | SLEEPS(ARRAY_OF_MAPS) |
+                                  SLEEPS(HASH_OF_MAPS) | SLEEPS(RINGBUF) | SLEEPS(USER_RINGBUF) |
+                                  SLEEPS(INODE_STORAGE) | SLEEPS(SK_STORAGE) | SLEEPS(TASK_STORAGE) |
+                                  SLEEPS(CGRP_STORAGE) | SLEEPS(QUEUE) | SLEEPS(STACK) | SLEEPS(ARENA);
+#undef SLEEPS
+
+    return map_type < 64 && types >> map_type & 1;
+}

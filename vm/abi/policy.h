@@ -19,4 +19,7 @@ bool policy_ctx(const struct prog_type *type, uint32_t attach_type, uint32_t off
 /** Does the helper of this number take maps of this type? */
 bool policy_map_helper(uint32_t map_type, uint32_t helper);
 
+/** May sleepable programs use maps of this type? */
+bool policy_map_sleepable(uint32_t map_type);
+
 #endif

@@ -62,7 +62,8 @@ enum prog_trait {
     PROG_PKT_HELPERS = 4,  /* every helper takes packet pointers as memory */
     PROG_LD_ABS = 8,       /* BPF_LD_ABS and BPF_LD_IND */
     PROG_TYPED_ARGS = 16,  /* what the context holds has the types of a BTF prototype */
-    PROG_UNPRIVILEGED = 32 /* may be loaded without capabilities */
+    PROG_UNPRIVILEGED = 32, /* may be loaded without capabilities */
+    PROG_NO_LOCKS = 64      /* may not use maps with a struct bpf_spin_lock */
 };
 
 struct prog_type {
