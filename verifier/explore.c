@@ -296,6 +296,7 @@ enum reason explore(struct verifier *v, uint32_t *insn)
     uint64_t limit = v->opts->max_insns ? v->opts->max_insns : DEFAULT_LIMIT;
     enum reason reason = REASON_ok;
 
+    v->insns_since_save = 1; /* Linux counts the instruction that it looks at, and begins at 0 */
     while (v->work && !reason) {
         struct state *s = next_path(v);
 
