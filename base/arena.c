@@ -1,3 +1,7 @@
+/*
+ * Blocks in a list, of which the head is handed out from; what is larger than a quarter of one gets a block of its own.
+ * `used` counts what was handed out, not what was taken, so that the limit means what callers asked for.
+ */
 #include "base/arena.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Room doubles, so that adding costs no more than copying; data[len] is NUL whenever there is data. */
 #include "base/buf.h"
 
 #include <stdint.h>

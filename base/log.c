@@ -1,20 +1,21 @@
+/* A message goes out whole, however long: reports of many lines do. Only when memory is short it is cut. */
 #include "base/log.h"
+
+#include "base/buf.h"
 
 #include <stdio.h>
 
 static void vsay(const struct log *log, enum skep_log_level level, const char *fmt, va_list ap)
 {
-    char text[2048];
-    int n = 0;
+    struct buf text = {0};
 
     if (!log || !log->fn || level > log->max)
         return;
     if (log->where)
-        n = snprintf(text, sizeof(text), "%s: ", log->where);
-    if (n < 0 || n >= (int)sizeof(text))
-        n = 0;
-    vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
-    log->fn(log->ctx, level, text);
+        buf_printf(&text, "%s: ", log->where);
+    buf_vprintf(&text, fmt, ap);
+    log->fn(log->ctx, level, text.failed && !text.len ? fmt : buf_text(&text));
+    buf_free(&text);
 }
 
 int log_fail(const struct log *log, int err, const char *fmt, ...)

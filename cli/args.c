@@ -26,12 +26,10 @@ static void say(struct cli *c, enum skep_log_level level, const char *text)
 void cli_on_log(void *cli, enum skep_log_level level, const char *text)
 {
     struct cli *c = cli;
-    if (level == SKEP_LOG_ERROR && c->json && !c->failed) {
-        c->failed = true;
+    if (level == SKEP_LOG_ERROR && c->json && !c->error.len)
         buf_puts(&c->error, text);
-    } else {
+    else
         say(c, level, text);
-    }
     c->failed |= level == SKEP_LOG_ERROR;
 }
 

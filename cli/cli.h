@@ -27,7 +27,7 @@ struct cli {
     struct json_writer w; /* into out */
     struct buf messages;  /* JSON: "level\0text\0" of each message */
     struct buf error;     /* JSON: why it failed, the first reason */
-    bool failed;
+    bool failed;          /* an error was told, of what is being worked on */
 };
 
 struct command {
@@ -72,8 +72,7 @@ const char *args_word(struct args *a, const char *name, bool *bad);
 bool args_switch(struct args *a, const char *name);
 /** -j, -p and -d, which may also stand after the subcommand. */
 bool args_global(struct args *a);
-/** A number in C's notation, with k, M, G (1024) when `sizes`. @return false: it is none, or above max (which was
- * said). */
+/** A number in C's notation. @return false: it is none, or above max (which was said). */
 bool args_number(struct args *a, const char *what, const char *text, uint64_t max, uint64_t *out);
 
 /* ---- Files ---- */

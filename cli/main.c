@@ -105,7 +105,7 @@ static void end_json(struct cli *c)
         }
         json_array_end(&c->w);
     }
-    if (c->failed)
+    if (c->error.len)
         json_str_at(&c->w, "error", buf_text(&c->error));
     json_object_end(&c->w);
     buf_putc(&c->out, '\n');

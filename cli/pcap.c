@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { ETH_HEADER = 14, OUT_SNAPLEN = 262144 };
+enum { ETH_HEADER = 14, OUT_SNAPLEN = 262144, OUT_ROOM = OUT_SNAPLEN + CLI_OUT_ROOM };
 
 struct capture {
     struct walk walk;
@@ -22,7 +22,7 @@ struct capture {
     pcap_t *out_link;
     pcap_dumper_t *out;
     uint64_t written;
-    unsigned char *packet, *data_out; /* OUT_SNAPLEN and room to grow */
+    unsigned char *packet, *data_out; /* OUT_ROOM: a packet and room to grow */
 };
 
 /* ---- One packet ---- */
@@ -56,7 +56,7 @@ static const unsigned char *with_ethernet(struct capture *p, const unsigned char
 
 static void write_packet(struct capture *p, const struct pcap_pkthdr *header, const struct skep_run_opts *o)
 {
-    uint32_t len = o->data_size_out;
+    uint32_t len = o->data_size_out < OUT_ROOM ? o->data_size_out : OUT_ROOM;
     if (!p->out || !passes(skep_program__type(p->r->prog), o->retval, &len))
         return;
     /* What the capture had cut off stays cut off. */
@@ -71,7 +71,7 @@ static int one(struct capture *p, const struct pcap_pkthdr *header, const unsign
     uint32_t len = header->caplen;
     data = with_ethernet(p, data, &len);
     SKEP_OPTS(skep_run_opts, opts, .data_in = data, .data_size_in = len, .data_out = p->out ? p->data_out : NULL,
-              .data_size_out = p->out ? OUT_SNAPLEN + CLI_OUT_ROOM : 0);
+              .data_size_out = p->out ? OUT_ROOM : 0);
     int status = run_context(p->r, &opts);
     if (status)
         return status;
@@ -192,7 +192,7 @@ int pcap_run(struct run *r)
         return cli_fail(r->c, STATUS_USAGE, "program '%s' is of type %s, which sees no packets: pcap_in is not for it",
                         skep_program__name(r->prog), skep_prog_type_str(skep_program__type(r->prog)));
     p.packet = malloc(OUT_SNAPLEN + ETH_HEADER);
-    p.data_out = malloc(OUT_SNAPLEN + CLI_OUT_ROOM);
+    p.data_out = malloc(OUT_ROOM);
     int status = p.packet && p.data_out ? open_in(&p) : cli_fail(r->c, STATUS_USAGE, "out of memory");
     if (!status)
         status = open_out(&p);

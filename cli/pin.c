@@ -116,12 +116,13 @@ int pins_load(struct cli *c, struct skep_object *obj, const char *dir)
 
 /* ---- Writing ---- */
 
-static void write_elements(struct json_writer *w, const struct skep_map *map)
+/* @return false: out of memory, and what was written is not all. */
+static bool write_elements(struct json_writer *w, const struct skep_map *map)
 {
     size_t key_size = skep_map__key_size(map), value_size = skep_map__host_value_size(map);
     unsigned char *key = calloc(1, key_size + 8), *next = calloc(1, key_size + 8), *value = calloc(1, value_size + 8);
-    bool first = true;
-    while (key && next && value && !skep_map__get_next_key(map, first ? NULL : key, next, key_size)) {
+    bool first = true, room = key && next && value;
+    while (room && !skep_map__get_next_key(map, first ? NULL : key, next, key_size)) {
         first = false;
         memcpy(key, next, key_size);
         if (skep_map__lookup_elem(map, key, key_size, value, value_size, 0))
@@ -134,6 +135,7 @@ static void write_elements(struct json_writer *w, const struct skep_map *map)
     free(key);
     free(next);
     free(value);
+    return room;
 }
 
 static int save(struct cli *c, const char *path, const struct skep_map *map)
@@ -147,11 +149,12 @@ static int save(struct cli *c, const char *path, const struct skep_map *map)
     json_u64_at(&w, "value_size", skep_map__host_value_size(map));
     json_name(&w, "elements");
     json_array_begin(&w);
-    write_elements(&w, map);
+    bool whole = write_elements(&w, map);
     json_array_end(&w);
     json_object_end(&w);
     buf_putc(&text, '\n');
-    int status = text.failed ? cli_fail(c, STATUS_USAGE, "out of memory") : file_replace(c, path, text.data, text.len);
+    int status =
+        !whole || text.failed ? cli_fail(c, STATUS_USAGE, "out of memory") : file_replace(c, path, text.data, text.len);
     buf_free(&text);
     return status;
 }

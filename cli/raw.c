@@ -34,9 +34,7 @@ static int run(struct run *r, uint32_t type, const struct buf *mem)
 {
     const struct run_opts *o = r->o;
     struct skep_trap trap = {.sz = sizeof(trap)};
-    int status = 0;
-    if (!status && o->ctx_in)
-        status = file_read(r->c, o->ctx_in, CLI_MAX_DATA, &r->ctx_in);
+    int status = o->ctx_in ? file_read(r->c, o->ctx_in, CLI_MAX_DATA, &r->ctx_in) : 0;
     if (!status) {
         SKEP_OPTS(skep_run_opts, opts, .data_in = mem->data, .data_size_in = (uint32_t)mem->len, .trap = &trap,
                   .ctx_in = r->ctx_in.data, .ctx_size_in = (uint32_t)r->ctx_in.len, .repeat = (int)o->repeat);

@@ -233,10 +233,14 @@ static int run_single(struct run *r)
     struct buf data = {0};
     void *data_out = NULL, *ctx_out = NULL;
     int status = r->o->data_in ? file_read(r->c, r->o->data_in, CLI_MAX_DATA, &data) : 0;
-    if (!status && (r->o->data_out || (r->c->json && data.len)))
+    bool wants_data = r->o->data_out || (r->c->json && data.len),
+         wants_ctx = r->o->ctx_out || (r->c->json && r->o->ctx_in);
+    if (!status && wants_data)
         data_out = malloc(data.len + CLI_OUT_ROOM);
-    if (!status && (r->o->ctx_out || (r->c->json && r->o->ctx_in)))
+    if (!status && wants_ctx)
         ctx_out = malloc(r->ctx_in.len + CLI_OUT_ROOM);
+    if (!status && ((wants_data && !data_out) || (wants_ctx && !ctx_out)))
+        status = cli_fail(r->c, STATUS_USAGE, "out of memory");
     if (!status)
         status = run_data(r, &data, data_out, ctx_out);
     free(data_out);

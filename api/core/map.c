@@ -47,6 +47,12 @@ void map_unuse(struct skep_map *map)
     map_put(used);
 }
 
+/* Linux says ENOTSUPP, which no libc has a name for. */
+static int public_err(int err)
+{
+    return err == -ENOTSUPP ? -EOPNOTSUPP : err;
+}
+
 struct skep_map *skep_map_create(struct skep_vm *vm, uint32_t type, const char *name, uint32_t key_size,
                                  uint32_t value_size, uint32_t max_entries, const struct skep_map_create_opts *user)
 {
@@ -72,7 +78,7 @@ struct skep_map *skep_map_create(struct skep_vm *vm, uint32_t type, const char *
     int err = map_create(&def, vm->n_cpus, &vm->log, &created);
     if (err) {
         free(map);
-        return fail_null(err == -ENOTSUP || err == -524 ? -EOPNOTSUPP : err);
+        return fail_null(public_err(err));
     }
     vm_adopt(vm, created);
     map_use(map, created);
@@ -93,12 +99,6 @@ void skep_map__free(struct skep_map *map)
 }
 
 /* ---- Elements ---- */
-
-/* Linux says ENOTSUPP (524), which no libc has a name for. */
-static int public_err(int err)
-{
-    return err == -524 ? -EOPNOTSUPP : err;
-}
 
 static bool key_fits(const struct skep_map *map, const void *key, size_t key_sz)
 {

@@ -185,6 +185,14 @@ for f in fw perf; do
 done
 fw=$tmp/fw.o perf=$tmp/perf.o
 
+# ---- several objects ----
+
+printf 'no object' >"$tmp/bad.o"
+t "one that cannot be read among others" 2 -j verify "$tmp/bad.o" "$fw"
+jqs '.error | contains("bad.o: not an ELF file")' '.programs | length > 0'
+t "the first reason is the error" 2 -j verify "$tmp/bad.o" "$tmp/none.o"
+jqs '.error | contains("bad.o") and (contains("none.o") | not)' '.messages | map(.text | contains("none.o")) | any'
+
 # ---- show and dump ----
 
 t "show" 0 show "$fw"
