@@ -61,6 +61,25 @@ static uint64_t cpu_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* Lines of a text as a list. */
+static void json_lines(struct json_writer *w, const char *name, const char *lines)
+{
+    struct buf line = {0};
+
+    json_name(w, name);
+    json_array_begin(w);
+    while (*lines) {
+        size_t n = strcspn(lines, "\n");
+
+        buf_clear(&line);
+        buf_add(&line, lines, n);
+        json_str(w, buf_text(&line));
+        lines += n + (lines[n] == '\n');
+    }
+    json_array_end(w);
+    buf_free(&line);
+}
+
 static void json_refusal(struct json_writer *w, const struct prog *prog, const struct verify_result *r)
 {
     const struct prog_line *line = prog_line_at(prog, r->insn);
@@ -92,6 +111,10 @@ static void json_refusal(struct json_writer *w, const struct prog *prog, const s
         json_object_end(w);
     }
     json_array_end(w);
+    json_lines(w, "known", r->known);
+    json_lines(w, "inputs", r->inputs);
+    json_lines(w, "cost", r->cost);
+    json_str_at(w, "rule", reason_rule(r->reason));
     json_str_at(w, "hint", reason_cure(r->reason));
     buf_free(&text);
 }

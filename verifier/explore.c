@@ -273,6 +273,7 @@ static enum reason follow(struct verifier *v, struct state *s, uint64_t limit)
         if (v->out->explored && !explored_keep(v->out->explored, &v->pool, s))
             return REASON_out_of_memory;
         v->insns_since_save++;
+        v->info[s->insn].steps++;
         if (is_jump_class(insn_at(v, s->insn)))
             v->jumps_since_save++, s->jumps++;
         if (insn_at(v, s->insn)->op == ISA_MAY_GOTO && !widen(v, s))

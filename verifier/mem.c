@@ -127,7 +127,7 @@ static enum reason check_packet(struct verifier *v, const struct state *s, const
     if (off < 0 || off + (int64_t)a->size > (int64_t)base->size || (!a->size && !a->zero_size_ok))
         return refuse(
             v, REASON_packet_out_of_bounds,
-            "%u bytes at offset %lld from where the packet was last compared with its end: %lld bytes needed, %u proved",
+            "%u bytes at offset %lld of the packet may lie past data_end: %lld bytes needed, %u proved",
             a->size, (long long)off, (long long)(off + a->size), base->size);
     return REASON_ok;
 }

@@ -37,6 +37,7 @@ struct insn_info {
     bool mem_seen;
     uint8_t ptr_kind; /* enum reg_kind of the base, for kinds that may not mix */
     uint16_t ctx_off;
+    uint32_t steps; /* how often it was processed */
     uint16_t live_regs;  /* before it */
     uint64_t live_slots; /* of its own frame, before it */
 };

@@ -4,6 +4,7 @@
  */
 #include "verifier/verify.h"
 #include "verifier/contains.h"
+#include "verifier/explain.h"
 #include "verifier/trace.h"
 #include "verifier/verifier.h"
 
@@ -160,39 +161,6 @@ static bool make_facts(const struct verifier *v, struct facts *facts)
     return true;
 }
 
-/* The branch decisions that led to where the path is, the last ones. */
-static void note_path(struct verifier *v, const struct state *s)
-{
-    const struct history *h = &s->past;
-    struct checkpoint *c = s->parent;
-    struct verify_result *out = v->out;
-    uint32_t n = h->n, after = s->insn, total = 0;
-
-    for (;;) {
-        while (n && total < VERIFY_MAX_PATH) {
-            uint32_t at = h->steps[--n].insn;
-            const struct insn *insn = insn_at(v, at);
-            enum isa_form f = isa_rows[insn->op].form;
-
-            if (f == ISA_FORM_JMP_K || f == ISA_FORM_JMP_X)
-                out->path[total++] = (struct verify_step){at, after == insn->target && after != at + 1};
-            after = at;
-        }
-        if (!c || total == VERIFY_MAX_PATH)
-            break;
-        h = &c->state->past;
-        n = h->n;
-        c = c->state->parent;
-    }
-    for (uint32_t i = 0; i < total / 2; i++) {
-        struct verify_step t = out->path[i];
-
-        out->path[i] = out->path[total - 1 - i];
-        out->path[total - 1 - i] = t;
-    }
-    out->n_path = total;
-}
-
 static void free_all(struct verifier *v)
 {
     struct state *s, *next_state;
@@ -268,8 +236,8 @@ int verify_prog(const struct prog *prog, const struct verify_opts *opts, const s
     out->insn = insn;
     out->verdict = !reason ? VERDICT_ACCEPT : reason == REASON_unsupported ? VERDICT_UNSUPPORTED : VERDICT_REJECT;
     snprintf(out->message, sizeof(out->message), "%s", reason ? v.why : "");
-    if (reason && v.work)
-        note_path(&v, v.work);
+    if (reason)
+        explain(&v, v.work, reason);
     free_all(&v);
     return 0;
 }

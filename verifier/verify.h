@@ -59,6 +59,9 @@ struct verify_result {
     char message[320]; /* what was needed and what was known, in words; for unsupported: what is missing */
     struct verify_step path[VERIFY_MAX_PATH]; /* the last decisions */
     uint32_t n_path;
+    char known[640];  /* lines: what was known of the registers that the instruction names */
+    char inputs[640]; /* lines: conditions on the input that hold on this path */
+    char cost[1024];  /* lines, for too_complex: where the instructions were processed */
     uint64_t insns_processed;
     uint32_t states_total, states_peak, max_states_per_insn;
     size_t memory_peak;
