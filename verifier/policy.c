@@ -6,6 +6,8 @@
 #include "verifier/verifier.h"
 #include "vm/abi/map_types.h"
 
+#include <stdio.h>
+
 enum reason policy_may_call(struct verifier *v, uint32_t id)
 {
     const struct prog_type *type = v->prog->type;
@@ -27,8 +29,10 @@ enum reason policy_may_take(struct verifier *v, const struct helper *h, const st
     if (h == helper_find(h->id) && !policy_map_helper(map->type, h->id))
         return refuse(v, REASON_helper_map_type, "bpf_%s does not work on map '%s' of type %s", h->name, map->name,
                       type ? type : "unknown");
-    if (!map_type_is_here(map->type))
-        return unsupported(v, "this type of map");
+    if (!map_type_is_here(map->type)) {
+        snprintf(v->missing_name, sizeof(v->missing_name), "maps of type %s", type ? type : "unknown");
+        return unsupported(v, v->missing_name);
+    }
     return REASON_ok;
 }
 
