@@ -13,6 +13,7 @@ struct renaming {
     uint32_t old[MAX_IDS], cur[MAX_IDS];
     uint32_t n;
     uint32_t fresh; /* ids for scalars that have none */
+    struct reg unknown;
 };
 
 static bool same_id(struct renaming *m, uint32_t old, uint32_t cur)
@@ -85,28 +86,25 @@ static const struct slot *slot_of(const struct frame *f, unsigned i)
 }
 
 /* The slot as one scalar, when that is what it is: a spilled scalar of 8 bytes, or 8 bytes that nothing is known of. */
-static bool as_scalar(const struct verifier *v, const struct slot *slot, struct reg *out)
+static const struct reg *as_scalar(const struct verifier *v, const struct slot *slot, const struct reg *unknown)
 {
-    if (slot_spill_size(slot) == SLOT && slot->reg.kind == REG_SCALAR) {
-        *out = slot->reg;
-        return true;
-    }
+    if (slot_is_spill(slot))
+        return slot->reg.kind == REG_SCALAR && slot->type[SLOT - 1] == SLOT_SPILL ? &slot->reg : NULL;
     for (unsigned i = 0; i < SLOT; i++)
         if (slot->type[i] != SLOT_MISC && !(slot->type[i] == SLOT_INVALID && v->privileged))
-            return false;
-    *out = reg_unknown();
-    return true;
+            return NULL;
+    return unknown;
 }
 
 static bool slot_covers(const struct verifier *v, struct renaming *m, const struct slot *old, const struct slot *cur,
                         bool precise, enum compare how)
 {
-    struct reg a, b;
+    const struct reg *a, *b;
 
-    if (how != COMPARE_EXACT && as_scalar(v, old, &a) && as_scalar(v, cur, &b)) {
-        if (!slot_is_spill(old)) /* nothing was known, and nothing needs to be */
+    if (how != COMPARE_EXACT && (a = as_scalar(v, old, &m->unknown)) && (b = as_scalar(v, cur, &m->unknown))) {
+        if (a == &m->unknown) /* nothing was known, and nothing needs to be */
             return true;
-        return scalar_covers(m, &a, &b, precise, how);
+        return scalar_covers(m, a, b, precise, how);
     }
     for (unsigned i = 0; i < SLOT; i++) {
         uint8_t o = old->type[i], c = cur->type[i];
@@ -169,6 +167,7 @@ bool states_equal(struct verifier *v, const struct checkpoint *old, const struct
         uses_settle(v);
     m.n = 0;
     m.fresh = UINT32_MAX;
+    m.unknown = reg_unknown();
     if (o->n_frames != cur->n_frames || o->n_refs != cur->n_refs || !o->lock_id != !cur->lock_id ||
         o->lock_map != cur->lock_map)
         return false;

@@ -21,9 +21,9 @@ static struct checkpoint **list_of(struct verifier *v, const struct state *s)
     return &v->at[(s->insn ^ (callsite == UINT32_MAX ? 0 : callsite + 1)) % v->prog->n_insns];
 }
 
-static bool same_place(const struct state *a, const struct state *b)
+static bool same_place(const struct checkpoint *c, const struct state *s)
 {
-    return a->insn == b->insn && state_top(a)->callsite == state_top(b)->callsite;
+    return c->insn == s->insn && c->callsite == state_top(s)->callsite;
 }
 
 static void unlink_from(struct checkpoint **list, struct checkpoint *c)
@@ -91,6 +91,8 @@ static bool save(struct verifier *v, struct state *s)
     kept->past = s->past;
     s->past = (struct history){0};
     c->state = kept;
+    c->insn = s->insn;
+    c->callsite = state_top(s)->callsite;
     c->branches = 1;
     c->next = *list_of(v, s);
     *list_of(v, s) = c;
@@ -163,7 +165,7 @@ static enum reason visit(struct verifier *v, struct state *s, bool *pruned)
         uint32_t patience = info->force && c->branches ? 64 : 3;
 
         next = c->next;
-        if (!same_place(c->state, s))
+        if (!same_place(c, s))
             continue;
         here++;
         if (!c->branches) {

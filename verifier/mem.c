@@ -61,26 +61,42 @@ static enum reason within(struct verifier *v, enum reason reason, const struct r
     return REASON_ok;
 }
 
+/* The same, without words: most accesses fit. */
+static bool fits(const struct reg *base, const struct access *a, uint64_t limit)
+{
+    int64_t off = (int64_t)base->off + a->off;
+    const struct range64 *r = &base->s.r;
+
+    return a->size && r->smin > -MAX_VAR_OFF && r->smin + off >= 0 && r->umax < MAX_VAR_OFF &&
+           off + (int64_t)r->umax + (int64_t)a->size <= (int64_t)limit;
+}
+
 static enum reason check_map_value(struct verifier *v, const struct state *s, const struct reg *base,
                                    const struct access *a)
 {
     const struct map_def *map = base->map;
     char what[96];
-    enum reason reason;
-    int64_t lo = base->off + a->off + base->s.r.smin, hi = base->off + a->off + (int64_t)base->s.r.umax + a->size;
+    int64_t lo, hi;
 
     (void)s;
-    snprintf(what, sizeof(what), "a value of map '%.64s'", map->name);
     if (a->write && map->flags & MAP_F_RDONLY_PROG)
         return refuse(v, REASON_read_only_memory, "map '%s' is read-only for programs", map->name);
     if (!a->write && map->flags & MAP_F_WRONLY_PROG)
         return refuse(v, REASON_write_only_memory, "map '%s' is write-only for programs", map->name);
-    reason = within(v, REASON_map_value_out_of_bounds, base, a, map->value_size, what);
-    if (reason)
-        return reason;
+    if (!fits(base, a, map->value_size)) {
+        enum reason reason;
+
+        snprintf(what, sizeof(what), "a value of map '%.64s'", map->name);
+        reason = within(v, REASON_map_value_out_of_bounds, base, a, map->value_size, what);
+        if (reason)
+            return reason;
+    }
+    lo = base->off + a->off + base->s.r.smin;
+    hi = base->off + a->off + (int64_t)base->s.r.umax + a->size;
     if (map->spin_lock_off >= 0 && lo < map->spin_lock_off + 4 && hi > map->spin_lock_off)
-        return refuse(v, REASON_special_field, "the bytes at offset %d of %s are a struct bpf_spin_lock",
-                      map->spin_lock_off, what);
+        return refuse(v, REASON_special_field,
+                      "the bytes at offset %d of a value of map '%.64s' are a struct bpf_spin_lock", map->spin_lock_off,
+                      map->name);
     return REASON_ok;
 }
 

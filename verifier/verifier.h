@@ -19,7 +19,8 @@ struct marks {
 
 /* A saved state: what was explored from an instruction. Its precision marks stand beside the state, not in it. */
 struct checkpoint {
-    struct checkpoint *next; /* at the same instruction */
+    struct checkpoint *next; /* in its list */
+    uint32_t insn, callsite; /* where: the state's, and its top frame's */
     struct state *state;     /* its past is the segment that led here from its parent; parent is the one before */
     struct marks precise;
     uint32_t branches; /* paths below that are not finished */
@@ -87,7 +88,8 @@ bool uses_init(struct verifier *v);
 void uses_free(struct verifier *v);
 /* The instance of the top frame's function, which was just entered. @return false: out of memory. */
 bool uses_enter(struct verifier *v, const struct state *s, uint32_t *inst);
-/* Around each step; between them, what it touches, as offsets from r10 of the frame: read at all, overwritten surely. */
+/* Around each step; between them, what it touches, as offsets from r10 of the frame: read at all, overwritten surely.
+ */
 void uses_begin(struct verifier *v);
 void uses_read(struct verifier *v, unsigned frame, int64_t off, int64_t end);
 void uses_write(struct verifier *v, unsigned frame, int64_t off, int64_t end);
