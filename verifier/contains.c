@@ -293,7 +293,7 @@ static bool frame_holds(struct look *l, uint32_t f)
     bool top = f + 1 == l->s->n_frames;
     uint32_t call = top ? l->slot : l->inv->frames[f].slot;
     uint16_t regs = top ? x->live_regs[call] : x->live_regs[call + 1] & (uint16_t)~0x3f;
-    uint64_t slots = x->live_slots[call];
+    uint64_t slots = x->exact ? x->live_slots[call] : 0; /* else those that no path was seen to read count as dead */
 
     if (f && frame->callsite != l->inv->frames[f - 1].slot) {
         if (l->why)
