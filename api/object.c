@@ -218,6 +218,7 @@ static int lower(struct skep_object *o, uint32_t i, struct map *const *maps, con
     int err = program_lower(o->vm, prog, maps, &o->exec, &o->share->judged[i], log, &p->code);
     if (err)
         return log_fail(log, err, "program '%s': cannot be prepared: %s", p->name, strerror(-err));
+    p->explored = o->share->judged[i].explored;
     for (uint32_t m = 0; m < o->obj->n_maps && !err; m++)
         if (o->maps[m].map && o->maps[m].def->type == MAP_TYPE_PROG_ARRAY && uses_map(prog, m))
             err = map_claim(&o->maps[m], p->code);
@@ -268,7 +269,7 @@ static void run_alike(struct judgement *judged, uint32_t n)
 {
     bool any = false;
     for (uint32_t i = 0; i < n; i++)
-        any |= judged[i].checked;
+        any |= judged[i].checked && !judged[i].explored;
     for (uint32_t i = 0; i < n && any; i++) {
         judged[i].checked = true;
         judgement_free(&judged[i]);

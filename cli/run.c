@@ -405,6 +405,7 @@ const struct command cmd_run = {
         "  --checked, --unchecked        do not verify: check every access, or trust the program. Default: verify;\n"
         "                                what is accepted runs unchecked, what cannot be judged yet runs checked\n"
         "  --unprivileged                verify by the rules for programs of users without capabilities\n"
+        "  --check-invariants            what is accepted runs watched: outside what the verifier explored it traps\n"
         "  --lenient                     malformed instructions trap when executed instead of refusing the program\n"
         "  --engine NAME                 interp\n"
         "  --no-opt NAME, --opt NAME     optimisations off or on: fuse, facts, inline, special, all\n"

@@ -127,6 +127,8 @@ static bool is_exec(struct parse *p)
         o->exec.unchecked = true, o->exec.checked = false;
     else if (args_switch(&p->a, "--unprivileged"))
         o->exec.privilege = SKEP_UNPRIVILEGED;
+    else if (args_switch(&p->a, "--check-invariants"))
+        o->exec.check_invariants = o->verify_raw = true;
     else if (args_switch(&p->a, "--verify"))
         o->verify_raw = true;
     else if (args_switch(&p->a, "--lenient"))

@@ -66,7 +66,8 @@ struct skep_program {
     uint32_t type;
     uint32_t n_insns;           /* before it is loaded */
     struct code *code;          /* NULL: not loaded */
-    struct skep_object *object; /* NULL: the host's own */
+    const struct explored *explored; /* runs are watched against it; NULL: they are not */
+    struct skep_object *object;      /* NULL: the host's own, as is explored then */
     uint32_t index;
 };
 
@@ -93,6 +94,7 @@ struct judgement {
     bool checked;
     uint32_t ctx_needed; /* of an accepted program: see struct code */
     struct facts facts;  /* of an accepted program; freed with judgement_free() */
+    struct explored *explored; /* to watch runs against, when that was asked for; freed likewise */
 };
 
 /**

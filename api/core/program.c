@@ -4,6 +4,7 @@
  * code, and its code holds the maps, so that a program outlives the wrappers of the maps it was loaded with.
  */
 #include "api/core/core.h"
+#include "verifier/contains.h"
 #include "vm/abi/map_types.h"
 #include "vm/abi/prog_types.h"
 #include <errno.h>
@@ -28,6 +29,7 @@ int program_lower(struct skep_vm *vm, struct prog *prog, struct map *const *maps
     struct code_opts opts = {.checked = how->checked,
                              .opts = CODE_OPT_ALL & ~exec.no_opts,
                              .count_insns = exec.count_insns || how->checked,
+                             .traced = how->explored,
                              .engine = engine->name};
     int err = code_lower(prog, how->facts.insns ? &how->facts : NULL, maps, &opts, engine, log, out);
     if (err)
@@ -88,6 +90,8 @@ static int load(struct load *l, const struct prog_spec *spec, const struct skep_
     if (err)
         return err;
     err = program_lower(l->vm, l->prog, l->maps, opts->exec, &how, &l->vm->log, &l->out->code);
+    l->out->explored = how.explored;
+    how.explored = NULL;
     judgement_free(&how);
     for (uint32_t i = 0; !err && i < opts->map_cnt; i++)
         err = map_claim(opts->maps[i], l->out->code);
@@ -125,6 +129,8 @@ struct skep_program *skep_prog_load(struct skep_vm *vm, uint32_t type, const cha
     if (err) {
         if (l.out && l.out->code)
             code_put(l.out->code);
+        if (l.out)
+            explored_free((struct explored *)l.out->explored);
         free(l.out);
         return fail_null(err);
     }
@@ -140,6 +146,7 @@ void skep_program__free(struct skep_program *prog)
         return;
     struct skep_vm *vm = prog->vm;
     code_put(prog->code);
+    explored_free((struct explored *)prog->explored);
     free(prog);
     skep_vm__free(vm);
 }

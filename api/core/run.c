@@ -3,6 +3,7 @@
  * the results, give the CPU back. Between two runs an environment keeps nothing of the one before but its buffers.
  */
 #include "api/core/core.h"
+#include "verifier/contains.h"
 #include "vm/ctx/ctx.h"
 #include "vm/epoch.h"
 #include <errno.h>
@@ -114,17 +115,21 @@ static void report(const struct skep_env *env, struct skep_trap *user)
 
 /* ---- Running ---- */
 
-static int run(struct skep_env *env, const struct code *code, struct skep_run_opts *o)
+static int run(struct skep_env *env, const struct code *code, const struct explored *explored, struct skep_run_opts *o)
 {
     uint64_t repeat = o->repeat > 1 ? o->repeat : 1;
     uint64_t insns = 0, start = now_ns();
     uint64_t arg1 = (uintptr_t)env->ctx, arg2 = code->prog->type ? 0 : env->ctx_size;
+    struct invariants invariants;
     int err = 0;
+    if (explored && !explored_unfit(explored))
+        invariants_watch(&invariants, explored, code->prog, env);
     for (uint64_t i = 0; i < repeat && !err; i++) {
         env->insn_budget = o->max_insns ? o->max_insns : UINT64_MAX;
         err = env_run(env, code, arg1, arg2, &o->r0);
         insns += env->insns_run;
     }
+    env->on_insn = NULL;
     uint64_t each = (now_ns() - start) / repeat;
     o->duration = each > UINT32_MAX ? UINT32_MAX : (uint32_t)each;
     o->insns_run = insns;
@@ -157,7 +162,7 @@ static int run_in_ctx(struct skep_env *env, const struct skep_program *prog, str
     if (!err && o->trap && !(slot = epoch_enter()))
         err = -ENOMEM;
     if (!err) {
-        err = run(env, code, o);
+        err = run(env, code, prog->explored, o);
         if (err == -EFAULT && o->trap)
             report(env, o->trap);
     }

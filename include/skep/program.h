@@ -52,6 +52,9 @@ struct skep_exec_opts {
     bool checked;       /* do not verify, check at run time */
     uint32_t privilege; /* enum skep_privilege: whose rules the verifier goes by */
     uint64_t verify_insns; /* instructions that the verifier processes before it gives up; 0: one million */
+    /* What is accepted runs slowly and traps ("invariant") when registers or stack lie outside of what the verifier
+     * explored before an instruction, which no accepted program ever should. */
+    bool check_invariants;
 };
 
 /* Privileged programs may see addresses, read their stack before they wrote it, and loop, as under Linux with CAP_BPF and
