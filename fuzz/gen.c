@@ -49,6 +49,7 @@ struct model {
 
 struct func {
     struct thing args[6];
+    bool small;                 /* returns a number of 0 to 15 */
     uint32_t calls[8], n_calls; /* slots of the calls to be settled */
 };
 
@@ -791,6 +792,8 @@ static void call_local(struct maker *g)
     if (which < g->func || f->n_calls == sizeof(f->calls) / sizeof(f->calls[0]))
         return;
     known = f->n_calls > 0;
+    if (!known)
+        f->small = below(g, 2);
     for (unsigned r = 1; r <= 5; r++) {
         struct thing t = known ? f->args[r] : (struct thing){0};
 
@@ -803,7 +806,7 @@ static void call_local(struct maker *g)
             else if (kind == 1 && p > 5 && (r == 1 || g->m.r[p].kind == NUM))
                 t = g->m.r[p];
             else
-                t = number(UINT64_MAX);
+                t = number(below(g, 2) ? 15 : UINT64_MAX);
             if (t.kind == PACKET || t.kind == VALUE)
                 t.foreign = true;
         }
@@ -819,11 +822,10 @@ static void call_local(struct maker *g)
         } else if (t.kind == NUM) {
             int s = find(g, 1 << NUM);
 
-            if (s > 5 && below(g, 2))
+            if (s > 5 && below(g, 2) && g->m.r[s].max <= t.max)
                 put(g, ISA_MOV64_X, r, (unsigned)s, 0, 0);
             else
-                put(g, ISA_MOV64_K, r, 0, 0, (int32_t)gen_number(&g->state));
-            t = number(UINT64_MAX);
+                put(g, ISA_MOV64_K, r, 0, 0, t.max == 15 ? (int32_t)below(g, 16) : (int32_t)gen_number(&g->state));
         } else {
             int s = find(g, 1u << t.kind);
 
@@ -838,7 +840,7 @@ static void call_local(struct maker *g)
     f->calls[f->n_calls++] = g->out->n;
     put(g, ISA_CALL_LOCAL, 0, 0, 0, 0);
     clobber(g);
-    g->m.r[0] = number(UINT64_MAX);
+    g->m.r[0] = number(f->small ? 15 : UINT64_MAX);
 }
 
 static void load_absolute(struct maker *g)
@@ -985,9 +987,114 @@ static void loop(struct maker *g, unsigned depth)
     g->m.r[c] = number(UINT64_MAX);
 }
 
+/* A number that is one constant on one path and another on the other goes some way, through registers and stack, and is
+ * then used as an offset: what a path that was pruned must not have been pruned for. */
+
+struct twins {
+    uint64_t v[2];
+    unsigned reg;
+};
+
+static void twin_alu(struct maker *g, struct twins *t)
+{
+    enum isa_op op = (enum isa_op)(ISA_ADD64_K + 4 * below(g, 14) + 2 * below(g, 2));
+    int32_t imm = immediate(g, op);
+
+    if (isa_rows[op].form != ISA_FORM_ALU_K || (isa_rows[op].code & 0xf0) == 0xb0)
+        return;
+    put(g, op, t->reg, 0, 0, imm);
+    for (unsigned i = 0; i < 2; i++)
+        t->v[i] = isa_eval_alu(op, t->v[i], (uint64_t)(int64_t)imm);
+}
+
+/* Something else happens meanwhile: jumps, so that states are saved. */
+static void pass_time(struct maker *g, unsigned keep)
+{
+    for (unsigned n = 1 + below(g, 6); n; n--) {
+        unsigned r = a_number(g);
+
+        if (r == keep || g->locked >> r & 1)
+            continue;
+        put(g, a_jump(g, false), r, 0, 1, (int32_t)gen_number(&g->state));
+        put(g, ISA_ADD64_K, r, 0, 0, below(g, 10));
+        g->m.r[r].max = UINT64_MAX;
+    }
+}
+
+static void twin_step(struct maker *g, struct twins *t)
+{
+    int at = -8 * (1 + (int)below(g, SLOTS));
+    unsigned log = below(g, 3) ? 3 : below(g, 4), d;
+
+    switch (below(g, 6)) {
+    case 0:
+    case 1: /* through the stack, whole or in part */
+        put(g, with_size(ISA_STX_W, log), 10, t->reg, at, 0);
+        g->m.slot[-at / 8 - 1] = number(UINT64_MAX);
+        pass_time(g, below(g, 2) ? t->reg : 11);
+        d = free_reg(g);
+        put(g, with_size(ISA_LDX_W, log), d, 10, at, 0);
+        for (unsigned i = 0; i < 2; i++)
+            t->v[i] &= log == 3 ? UINT64_MAX : ((uint64_t)1 << (8u << log)) - 1;
+        t->reg = d;
+        break;
+    case 2:
+        d = free_reg(g);
+        put(g, ISA_MOV64_X, d, t->reg, 0, 0);
+        t->reg = d;
+        break;
+    case 3: pass_time(g, t->reg); break;
+    default: twin_alu(g, t); break;
+    }
+    g->m.r[t->reg] = number(UINT64_MAX);
+}
+
+static void diverge(struct maker *g)
+{
+    struct twins t = {.v = {below(g, 40), below(g, 40)}};
+    unsigned c = a_number(g), d;
+    int p;
+
+    if (g->m.held)
+        return;
+    t.reg = free_reg(g);
+    if (t.reg == c)
+        return;
+    put(g, ISA_MOV64_K, t.reg, 0, 0, (int32_t)t.v[0]);
+    put(g, a_jump(g, false), c, 0, 1, (int32_t)gen_number(&g->state));
+    put(g, ISA_MOV64_K, t.reg, 0, 0, (int32_t)t.v[1]);
+    g->m.r[t.reg] = number(UINT64_MAX);
+    for (unsigned n = 1 + below(g, 5); n; n--)
+        twin_step(g, &t);
+    if (t.v[0] > 40 || t.v[1] > 40) {
+        put(g, ISA_AND64_K, t.reg, 0, 0, 15);
+        t.v[0] &= 15, t.v[1] &= 15;
+    }
+    g->m.r[t.reg] = number(t.v[0] > t.v[1] ? t.v[0] : t.v[1]);
+    if (below(g, 4) == 0) { /* a decision */
+        put(g, below(g, 2) ? ISA_JEQ64_K : ISA_JEQ32_K, t.reg, 0, 1, (int32_t)t.v[below(g, 2)]);
+        put(g, ISA_MOV64_K, t.reg, 0, 0, 3);
+    }
+    p = find(g, 1 << STACK | 1 << VALUE);
+    d = free_reg(g);
+    if (p < 0 || d == t.reg || d == (unsigned)p || g->m.r[p].hi - g->m.r[p].lo < 48)
+        return;
+    put(g, ISA_MOV64_X, d, (unsigned)p, 0, 0);
+    put(g, ISA_ADD64_X, d, t.reg, 0, 0);
+    g->m.r[d] = (struct thing){0};
+    if (g->m.r[p].kind == STACK)
+        put(g, ISA_ST_B, d, 0, g->m.r[p].lo, 1);
+    else
+        put(g, below(g, 2) ? ISA_LDX_B : ISA_LDSX_B, d, d, g->m.r[p].lo, 0), g->m.r[d] = number(UINT64_MAX);
+    if (g->m.r[p].kind == STACK)
+        for (unsigned i = 0; i < SLOTS; i++)
+            if (g->m.slot[i].kind > NUM)
+                g->m.slot[i] = (struct thing){0};
+}
+
 static void gadget(struct maker *g, unsigned depth)
 {
-    switch (below(g, 34)) {
+    switch (below(g, 38)) {
     case 0:
     case 1:
     case 2:
@@ -1022,6 +1129,9 @@ static void gadget(struct maker *g, unsigned depth)
         if (depth < MAX_DEPTH)
             loop(g, depth);
         break;
+    case 32:
+    case 33:
+    case 34: diverge(g); break;
     case 31: below(g, 3) ? ctx_field(g) : below(g, 2) ? load_absolute(g) : reserve(g); break;
     default:
         if (depth < MAX_DEPTH)
@@ -1046,6 +1156,8 @@ static void finish(struct maker *g)
         put(g, ISA_MOV64_X, 0, (unsigned)r, 0, 0);
     else if (r < 0)
         put(g, ISA_MOV64_K, 0, 0, 0, 7);
+    if (g->func && g->funcs[g->func - 1].small && (r <= 0 || g->m.r[r].max > 15))
+        put(g, ISA_AND64_K, 0, 0, 0, 15);
     if (g->n_outs) {
         put(g, ISA_JA, 0, 0, 1, 0);
         end = g->out->n;
