@@ -398,6 +398,7 @@ const struct command cmd_run = {
         "  --seed N                      random numbers that repeat\n"
         "  --pid, --tgid, --uid, --gid N, --comm TEXT    the task\n"
         "  --ifindex N                   the interface that packets came in by\n"
+        "  --cgroup N                    the task's cgroup, as CGROUP_ARRAY maps hold it\n"
         "  --cookie N, --func-ip N       what bpf_get_attach_cookie() and bpf_get_func_ip() say\n"
         "  --packets N                   stop after so many packets or contexts\n"
         "\n"

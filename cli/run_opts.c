@@ -93,6 +93,7 @@ static bool is_world(struct parse *p)
            number32_option(p, "--gid", &w->gid, &w->fix_task) ||
            number_option(p, "--cookie", UINT64_MAX, &w->attach_cookie) ||
            number_option(p, "--func-ip", UINT64_MAX, &w->func_ip) ||
+           number_option(p, "--cgroup", UINT64_MAX, &w->cgroup_id) ||
            number_option(p, "--ifindex", INT32_MAX, &p->o->ifindex);
 }
 

@@ -46,6 +46,7 @@ static int set_world(struct skep_env *env, const struct skep_world *user)
     env->out = (struct env_output){.ctx = world.print_ctx, .printk = world.print};
     env->attach_cookie = world.attach_cookie;
     env->func_ip = world.func_ip;
+    env->cgroup_id = world.cgroup_id;
     return 0;
 }
 

@@ -4,8 +4,8 @@
  * A loaded program is immutable and may be run by any number of threads at once. Loading verifies: what the verifier
  * accepts runs unchecked, what it refuses does not load, and what it cannot judge yet (a feature that it does not know)
  * runs checked: each access is looked up before it is made, and a bad one ends the run with a trap that says where and
- * why. `checked` asks for that instead of verification. `unchecked` asks for neither: it is for programs that were proved
- * elsewhere, and a wrong one may do anything to the process.
+ * why. `checked` asks for that instead of verification. `unchecked` asks for neither: it is for programs that were
+ * proved elsewhere, and a wrong one may do anything to the process.
  */
 #ifndef SKEP_PROGRAM_H
 #define SKEP_PROGRAM_H
@@ -44,21 +44,21 @@ enum skep_opt {
 
 struct skep_exec_opts {
     size_t sz;
-    const char *engine; /* "interp"; NULL: the best one there is */
-    bool unchecked;     /* neither verify nor check */
-    bool count_insns;   /* honour skep_run_opts.max_insns also when unchecked; checked execution always does */
-    bool lenient;       /* malformed instructions do not refuse the program but trap when they are executed */
-    uint32_t no_opts;   /* enum skep_opt, or-ed: optimisations that are off */
-    bool checked;       /* do not verify, check at run time */
-    uint32_t privilege; /* enum skep_privilege: whose rules the verifier goes by */
+    const char *engine;    /* "interp"; NULL: the best one there is */
+    bool unchecked;        /* neither verify nor check */
+    bool count_insns;      /* honour skep_run_opts.max_insns also when unchecked; checked execution always does */
+    bool lenient;          /* malformed instructions do not refuse the program but trap when they are executed */
+    uint32_t no_opts;      /* enum skep_opt, or-ed: optimisations that are off */
+    bool checked;          /* do not verify, check at run time */
+    uint32_t privilege;    /* enum skep_privilege: whose rules the verifier goes by */
     uint64_t verify_insns; /* instructions that the verifier processes before it gives up; 0: one million */
     /* What is accepted runs slowly and traps ("invariant") when registers or stack lie outside of what the verifier
      * explored before an instruction, which no accepted program ever should. */
     bool check_invariants;
 };
 
-/* Privileged programs may see addresses, read their stack before they wrote it, and loop, as under Linux with CAP_BPF and
- * CAP_PERFMON. By default programs of objects are privileged and those of skep_prog_load() are not. */
+/* Privileged programs may see addresses, read their stack before they wrote it, and loop, as under Linux with CAP_BPF
+ * and CAP_PERFMON. By default programs of objects are privileged and those of skep_prog_load() are not. */
 enum skep_privilege { SKEP_PRIVILEGE_DEFAULT, SKEP_PRIVILEGED, SKEP_UNPRIVILEGED };
 
 /* ---- Raw programs ---------------------------------------------------------------------------------------------- */
@@ -83,8 +83,8 @@ struct skep_prog_load_opts {
  * @param license   "GPL" where helpers ask for it; NULL: none. Copied.
  * @param insns     copied.
  * @return the program, to be given back with skep_program__free(). NULL with errno EINVAL (malformed: the vm's log
- * names the instruction; unknown type or engine; a map of another vm), EACCES (refused by the verifier: the log tells why
- * and where), E2BIG, ENOMEM.
+ * names the instruction; unknown type or engine; a map of another vm), EACCES (refused by the verifier: the log tells
+ * why and where), E2BIG, ENOMEM.
  */
 SKEP_API struct skep_program *skep_prog_load(struct skep_vm *vm, uint32_t type, const char *name, const char *license,
                                              const struct skep_insn *insns, size_t insn_cnt,
@@ -112,6 +112,8 @@ struct skep_world {
     /* bpf_trace_printk() and the like: one line without its newline, on the thread of the run. NULL: dropped. */
     void (*print)(void *print_ctx, const char *text, size_t len);
     void *print_ctx;
+    uint64_t
+        cgroup_id; /* the task's cgroup, a child of the root, which has number 1; CGROUP_ARRAYs hold such numbers */
 };
 
 /** Memory that the host lends to a run. */

@@ -65,6 +65,30 @@ static void maps_are_looked_up_written_and_emptied(void **state)
     map_put(map);
 }
 
+static void tasks_are_under_their_cgroup_and_the_root(void **state)
+{
+    struct map *map = make_map(MAP_TYPE_CGROUP_ARRAY, 4, 4, 4);
+    uint32_t key = 0, value = 0;
+
+    (void)state;
+    env->cgroup_id = 77;
+    assert_int_equal(map_host_update(map, &key, &value, MAP_ANY), -EBADF);
+    for (value = 1; key < 3; key++, value = key == 1 ? 77 : 78)
+        assert_int_equal(map_host_update(map, &key, &value, MAP_ANY), 0);
+    assert_int_equal(helper_current_task_under_cgroup(env, P(map), 0, 0, 0, 0), 1);
+    assert_int_equal(helper_current_task_under_cgroup(env, P(map), 1, 0, 0, 0), 1);
+    assert_int_equal(helper_current_task_under_cgroup(env, P(map), 2, 0, 0, 0), 0);
+    assert_int_equal(helper_current_task_under_cgroup(env, P(map), 3, 0, 0, 0), (uint64_t)-EAGAIN);
+    assert_int_equal(helper_current_task_under_cgroup(env, P(map), 4, 0, 0, 0), (uint64_t)-E2BIG);
+    key = 1;
+    assert_int_equal(map_host_lookup(map, &key, &value, 0), 0);
+    assert_int_equal(value, 77);
+    assert_int_equal(map_host_delete(map, &key), 0);
+    assert_int_equal(map_host_delete(map, &key), -ENOENT);
+    assert_int_equal(helper_current_task_under_cgroup(env, P(map), 1, 0, 0, 0), (uint64_t)-EAGAIN);
+    map_put(map);
+}
+
 static void per_cpu_values_are_the_cpus(void **state)
 {
     struct map *map = make_map(MAP_TYPE_PERCPU_ARRAY, 4, 8, 1);
@@ -570,6 +594,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_env, free_env)
     const struct CMUnitTest tests[] = {
         TEST(maps_are_looked_up_written_and_emptied),
+        TEST(tasks_are_under_their_cgroup_and_the_root),
         TEST(per_cpu_values_are_the_cpus),
         TEST(a_map_without_the_operation_ends_the_run),
         TEST(records_are_held_until_they_are_given_back),

@@ -53,6 +53,19 @@ HELPER_BODY(get_current_ancestor_cgroup_id)
     return (int32_t)a1 == 0 ? 1 : (int32_t)a1 == 1 ? env->cgroup_id : 0;
 }
 
+HELPER_BODY(current_task_under_cgroup)
+{
+    const struct map *map = helper_map(a1);
+    uint32_t index = (uint32_t)a2, number;
+
+    if (index >= map->def.max_entries)
+        return helper_error(-E2BIG);
+    number = map_cgroup_at(map, index);
+    if (!number)
+        return helper_error(-EAGAIN);
+    return number == 1 || number == env->cgroup_id;
+}
+
 /* The run's pid namespace is whichever a program asks for: its loader found the numbers out on another machine. */
 HELPER_BODY(get_ns_current_pid_tgid)
 {

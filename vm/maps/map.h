@@ -161,6 +161,8 @@ uint32_t map_host_value_size(const struct map *map);
 int map_set_thing(struct map *map, const void *key, void *thing, uint64_t flags);
 /** The thing at this index of a PROG_ARRAY, to be used under the run's epoch; NULL: none. Inline speed matters. */
 void *map_prog_array_at(struct map *map, uint32_t index);
+/** The number of the cgroup in a CGROUP_ARRAY's slot, 0 for none. index is below max_entries. */
+uint32_t map_cgroup_at(const struct map *map, uint32_t index);
 
 /* How the values of an ARRAY or PERCPU_ARRAY stand, for who looks them up without a call: the value of index i < n on a
  * CPU is at values + i * stride + cpu * cpu_stride. Holds as long as the map. */
