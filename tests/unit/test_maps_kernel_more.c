@@ -335,12 +335,62 @@ static void ring_positions(void **state)
     close(ring);
 }
 
+/* Ours is empty for ever, as Linux's is until a program notes a stack. */
+static void stack_traces(void **state)
+{
+    static const struct {
+        uint32_t key, value, max, flags;
+    } defs[] = {
+        {4, 8, 3, 0},
+        {4, 127 * 8, 3, 0},
+        {4, 128 * 8, 3, 0},
+        {4, 12, 3, 0},
+        {8, 8, 3, 0},
+        {4, 8, 0, 0},
+        {4, 0, 3, 0},
+        {4, 8, 3, MAP_F_STACK_BUILD_ID},
+        {4, 32, 3, MAP_F_STACK_BUILD_ID},
+        {4, 127 * 32, 3, MAP_F_STACK_BUILD_ID},
+        {4, 128 * 32, 3, MAP_F_STACK_BUILD_ID},
+        {4, 8, 3, MAP_F_NO_PREALLOC},
+        {4, 8, 3, MAP_F_RDONLY_PROG},
+        {4, 8, 5, MAP_F_RDONLY},
+        {4, 8, 5, MAP_F_WRONLY},
+    };
+
+    (void)state;
+    need_bpf();
+    for (size_t i = 0; i < COUNT(defs); i++) {
+        struct map_def d = def_of(MAP_TYPE_STACK_TRACE, defs[i].key, defs[i].value, defs[i].max, defs[i].flags);
+        int fd = k_create(&d, -1), err;
+        unsigned char value[127 * 32] = {0}, theirs[127 * 32] = {0};
+        struct map *map = NULL;
+
+        err = map_create(&d, n_cpus, NULL, &map);
+        assert_int_equal(err, fd < 0 ? fd : 0);
+        for (uint32_t key = 0; fd >= 0 && key < 10; key++) {
+            uint32_t next;
+
+            assert_int_equal(map_host_lookup(map, &key, value, 0), k_op(BPF_MAP_LOOKUP_ELEM, fd, &key, theirs, 0));
+            assert_int_equal(map_host_update(map, &key, value, 0), k_op(BPF_MAP_UPDATE_ELEM, fd, &key, theirs, 0));
+            assert_int_equal(map_host_delete(map, &key), k_delete(fd, &key));
+            assert_int_equal(map_host_next_key(map, &key, &next), k_op(BPF_MAP_GET_NEXT_KEY, fd, &key, &next, 0));
+            assert_int_equal(map_host_next_key(map, NULL, &next), k_op(BPF_MAP_GET_NEXT_KEY, fd, NULL, &next, 0));
+        }
+        if (fd >= 0) {
+            close(fd);
+            map_put(map);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(maps_of_maps),
         cmocka_unit_test(batches),
         cmocka_unit_test(ring_positions),
+        cmocka_unit_test(stack_traces),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
