@@ -64,20 +64,15 @@ static uint64_t cpu_ns(void)
 /* Lines of a text as a list. */
 static void json_lines(struct json_writer *w, const char *name, const char *lines)
 {
-    struct buf line = {0};
-
     json_name(w, name);
     json_array_begin(w);
     while (*lines) {
         size_t n = strcspn(lines, "\n");
 
-        buf_clear(&line);
-        buf_add(&line, lines, n);
-        json_str(w, buf_text(&line));
+        json_string_n(w, lines, n);
         lines += n + (lines[n] == '\n');
     }
     json_array_end(w);
-    buf_free(&line);
 }
 
 static void json_refusal(struct json_writer *w, const struct prog *prog, const struct verify_result *r)
