@@ -2,3 +2,11 @@
 ifneq ($(wildcard /usr/include/capstone/capstone.h),)
 $(B)/unit/test_encode_x86: LIB_LIBS += -lcapstone
 endif
+
+# Code memory under TSan, built from nothing but what it needs.
+.PHONY: tsan-jit
+tsan-jit:
+	@mkdir -p $(B)
+	$(Q)$(CC) -std=gnu11 -O1 -g $(WARN) -Wno-missing-prototypes -pthread -Iinclude -I. -D_GNU_SOURCE -fsanitize=thread -o $(B)/tsan-jit \
+	  tests/unit/test_jit_memory.c jit/memory.c jit/x86_64/encode.c jit/x86_64/layout.c base/log.c -lcmocka
+	@$(B)/tsan-jit
