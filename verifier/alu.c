@@ -89,6 +89,8 @@ static enum reason move_pointer(struct verifier *v, const struct reg *ptr, unsig
     if (minus && ptr->kind == REG_STACK)
         return refuse(v, REASON_pointer_arithmetic, "numbers are not subtracted from the stack pointer r%u", reg);
     *out = *ptr;
+    if (!known || val) /* elsewhere it may be on the other side of the packet's end */
+        out->flags &= (uint8_t) ~(REG_AT_END | REG_BEYOND_END);
     off = (int64_t)ptr->off + (minus ? -val : val);
     if (known && off == (int32_t)off && off > -MAX_VAR_OFF && off < MAX_VAR_OFF) {
         out->off = (int32_t)off;

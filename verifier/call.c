@@ -424,8 +424,7 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
         if (!state_change_regs(&v->pool, s, has_ref, invalidate, &dead))
             return REASON_out_of_memory;
     }
-    if ((h->effects & EFFECT_CHANGES_PACKET || h->id == TAIL_CALL) &&
-        !state_change_regs(&v->pool, s, is_packet, invalidate, &dead))
+    if (h->effects & EFFECT_CHANGES_PACKET && !state_change_regs(&v->pool, s, is_packet, invalidate, &dead))
         return REASON_out_of_memory;
     if (h->id == TAIL_CALL)
         v->func_tail_calls[state_top(s)->func] = true;
@@ -512,6 +511,18 @@ enum reason leave_early(struct verifier *v, const struct state *s, const struct 
     *to = *r0;
     (*other)->past.steps[(*other)->past.n - 1].stack = STEP_LEAVES;
     return return_to_caller(v, *other);
+}
+
+enum reason tail_call_taken(struct verifier *v, const struct state *s, struct state **other)
+{
+    const struct reg any = reg_unknown();
+    const struct voided all = {.privileged = v->privileged};
+    enum reason reason = leave_early(v, s, &any, other);
+
+    /* What was called may have moved the packet. */
+    if (!reason && *other && !state_change_regs(&v->pool, *other, is_packet, invalidate, &all))
+        reason = REASON_out_of_memory;
+    return reason;
 }
 
 enum reason exit_step(struct verifier *v, struct state *s, bool *done)

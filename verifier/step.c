@@ -312,11 +312,8 @@ static enum reason execute(struct verifier *v, struct state *s, const struct ins
         if (insn->op == ISA_CALL_LOCAL)
             return call_local(v, s, insn);
         reason = insn->op == ISA_CALL_HELPER ? call_helper(v, s, insn) : unsupported(v, "kernel functions (kfuncs)");
-        if (!reason && insn->op == ISA_CALL_HELPER && insn->imm == TAIL_CALL) {
-            struct reg any = reg_unknown();
-
-            reason = leave_early(v, s, &any, other);
-        }
+        if (!reason && insn->op == ISA_CALL_HELPER && insn->imm == TAIL_CALL)
+            reason = tail_call_taken(v, s, other);
         break;
     case ISA_FORM_NO_OPERANDS: return exit_step(v, s, done);
     case ISA_FORM_CAST: return refuse(v, REASON_address_space, "the program has no arena");

@@ -150,6 +150,7 @@ enum reason call_local(struct verifier *v, struct state *s, const struct insn *i
 enum reason exit_step(struct verifier *v, struct state *s, bool *done);
 /* The instruction just done may also end a local function, with such an r0: tail calls that succeed, packet loads that
  * fail. *other becomes that path; NULL in the entry function, where the program ends. */
+enum reason tail_call_taken(struct verifier *v, const struct state *s, struct state **other);
 enum reason leave_early(struct verifier *v, const struct state *s, const struct reg *r0, struct state **other);
 
 /* step.c: executes the instruction at s->insn. *other: a second successor, or NULL; *done: the path ends here. */
