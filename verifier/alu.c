@@ -141,14 +141,28 @@ static enum reason pointer_alu(struct verifier *v, struct state *s, const struct
             return refuse(v, REASON_pointer_subtraction, "the %s r%u is subtracted from a number", pointer_name(b),
                           insn->src);
         reason = precision_mark_reg(v, s, insn->dst);
-        return reason ? reason : move_pointer(v, b, insn->src, &a->s, false, out);
+        if (!reason)
+            reason = move_pointer(v, b, insn->src, &a->s, false, out);
+        return reason ? reason
+                      : speculation_move(
+                            v, s->insn,
+                            &(struct move){.from = b, .to = out, .by = &a->s, .reg = insn->src, .by_register = true});
     }
     if (isa_rows[op].form == ISA_FORM_ALU_X) {
         reason = precision_mark_reg(v, s, insn->src);
         if (reason)
             return reason;
     }
-    return move_pointer(v, a, insn->dst, &b->s, sub, out);
+    reason = move_pointer(v, a, insn->dst, &b->s, sub, out);
+    return reason ? reason
+                  : speculation_move(v, s->insn,
+                                     &(struct move){.from = a,
+                                                    .to = out,
+                                                    .by = &b->s,
+                                                    .reg = insn->dst,
+                                                    .minus = sub,
+                                                    .by_register = isa_rows[op].form == ISA_FORM_ALU_X,
+                                                    .pointer_is_dst = true});
 }
 
 /* Copies of a scalar are linked by an id, so that a test of one speaks of all. */
@@ -300,8 +314,11 @@ enum reason alu_step(struct verifier *v, struct state *s, const struct insn *ins
             number_alu(insn, a, a, &out);
     } else if (reg_is_pointer(a) || reg_is_pointer(b))
         reason = pointer_alu(v, s, insn, a, b, &out);
-    else
+    else {
         number_alu(insn, a, b, &out);
+        if (form == ISA_FORM_ALU_X && (is_op(op, ISA_ADD64_K) || is_op(op, ISA_SUB64_K)))
+            reason = speculation_numbers(v, s->insn, insn->dst);
+    }
     if (reason)
         return reason;
     dst = state_reg_mut(&v->pool, s, insn->dst);

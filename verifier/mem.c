@@ -141,10 +141,9 @@ static enum reason check_packet(struct verifier *v, const struct state *s, const
             v, REASON_packet_out_of_bounds,
             "the offset into the packet may be negative; test it for being at least 0, or use unsigned numbers");
     if (off < 0 || off + (int64_t)a->size > (int64_t)base->size || (!a->size && !a->zero_size_ok))
-        return refuse(
-            v, REASON_packet_out_of_bounds,
-            "%u bytes at offset %lld of the packet may lie past data_end: %lld bytes needed, %u proved",
-            a->size, (long long)off, (long long)(off + a->size), base->size);
+        return refuse(v, REASON_packet_out_of_bounds,
+                      "%u bytes at offset %lld of the packet may lie past data_end: %lld bytes needed, %u proved",
+                      a->size, (long long)off, (long long)(off + a->size), base->size);
     return REASON_ok;
 }
 
@@ -195,6 +194,9 @@ static enum reason check_ctx(struct verifier *v, const struct state *s, const st
     if (!field_is_for_hook(v, field))
         return refuse(v, REASON_ctx_access, "field '%s' of struct %s is not for programs of this attach type",
                       field->name, layout->name);
+    if (!v->privileged && field->access & (a->write ? CTX_WRITE_CAPABLE : CTX_READ_CAPABLE))
+        return refuse(v, REASON_ctx_access, "field '%s' of struct %s is not for unprivileged programs", field->name,
+                      layout->name);
     if (!ctx_field_allows(field, (uint32_t)off, a->size, a->write ? CTX_WRITE : CTX_READ))
         return refuse(v, REASON_ctx_access,
                       field->access & (a->write ? CTX_WRITE : CTX_READ)

@@ -50,6 +50,20 @@ enum reason policy_may_name(struct verifier *v, const struct map_def *map)
     return REASON_ok;
 }
 
+/* Linux lets programs without capabilities have one function only. */
+enum reason policy_functions(struct verifier *v, uint32_t *bad)
+{
+    for (uint32_t i = 0; i < v->prog->n_insns && !v->privileged && v->prog->type; i++) {
+        const struct insn *insn = &v->prog->insns[i];
+
+        if (insn->poisoned || insn->wide_tail || (insn->op != ISA_CALL_LOCAL && insn->op != ISA_LD_FUNC))
+            continue;
+        *bad = i;
+        return refuse(v, REASON_unprivileged, "unprivileged programs have no functions of their own");
+    }
+    return REASON_ok;
+}
+
 bool policy_may_write_packet(const struct verifier *v)
 {
     return !v->prog->type || v->prog->type->traits & PROG_PKT_WRITE;

@@ -202,6 +202,8 @@ static enum reason atomic(struct verifier *v, struct state *s, const struct insn
     if (reason)
         return reason;
     old = base.kind == REG_STACK ? stack_read(v, s, &base, &a, false) : mem_value(v, s, &base, &a, false);
+    if (reg_is_pointer(&old) && !v->privileged)
+        return refuse(v, REASON_pointer_leak, "the %s spilled there is used as a number", reg_kind_name(&old));
     if (base.kind == REG_STACK && !stack_write_unknown(v, s, &base, &a))
         return REASON_out_of_memory;
     if (!fetches(op))

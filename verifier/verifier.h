@@ -38,6 +38,8 @@ struct insn_info {
     bool mem_seen;
     uint8_t ptr_kind; /* enum reg_kind of the base, for kinds that may not mix */
     uint16_t ctx_off;
+    uint8_t move;        /* speculation.c: how it moves pointers, 0: not seen yet */
+    uint32_t move_limit; /* and how far */
     uint32_t steps; /* how often it was processed */
     uint16_t live_regs;  /* before it */
     uint64_t live_slots; /* of its own frame, before it */
@@ -129,6 +131,17 @@ uint16_t stack_step(const struct reg *base, const struct access *a);
 /* alu.c */
 enum reason alu_step(struct verifier *v, struct state *s, const struct insn *insn);
 
+/* speculation.c: a pointer about to be moved by a number. */
+struct move {
+    const struct reg *from, *to;
+    const struct scalar *by;
+    unsigned reg;
+    bool minus, by_register, pointer_is_dst;
+};
+enum reason speculation_move(struct verifier *v, uint32_t insn, const struct move *m);
+/** The same instruction on numbers: adding or subtracting a register. */
+enum reason speculation_numbers(struct verifier *v, uint32_t insn, unsigned reg);
+
 /* branch.c: *taken says which arms are alive (bit 0: not taken, bit 1: taken); s becomes the not-taken arm, and *other,
  * a new state, the taken one when both are alive; when one is, s becomes it. */
 enum reason branch_step(struct verifier *v, struct state *s, const struct insn *insn, struct state **other,
@@ -140,6 +153,7 @@ bool branch_settle_null(struct verifier *v, struct state *s, uint32_t id, bool i
 enum reason policy_may_call(struct verifier *v, uint32_t id);
 enum reason policy_may_take(struct verifier *v, const struct helper *h, const struct map_def *map);
 enum reason policy_may_name(struct verifier *v, const struct map_def *map);
+enum reason policy_functions(struct verifier *v, uint32_t *bad);
 bool policy_may_write_packet(const struct verifier *v);
 bool policy_helper_sees_packet(const struct verifier *v, const struct helper *h);
 enum reason policy_return(struct verifier *v, struct state *s, const struct reg *r0);

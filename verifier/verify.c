@@ -132,6 +132,8 @@ static enum reason run(struct verifier *v, uint32_t *insn)
         }
     reason = check_maps(v, insn);
     if (!reason)
+        reason = policy_functions(v, insn);
+    if (!reason)
         reason = cfg_check(v, insn);
     if (reason)
         return reason;

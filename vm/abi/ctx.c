@@ -15,6 +15,8 @@ enum {
 };
 
 #define ACCESS__ 0
+#define ACCESS_C (CTX_READ | CTX_READ_CAPABLE)
+#define ACCESS_D (CTX_READ | CTX_WRITE | CTX_WRITE_CAPABLE)
 #define ACCESS_R CTX_READ
 #define ACCESS_W (CTX_READ | CTX_WRITE)
 

@@ -29,13 +29,14 @@ enum ctx_field_kind {
     CTX_POINTER,     /* a 64-bit pointer that stands there (sk, flow_keys) */
 };
 
-enum { CTX_READ = 1, CTX_WRITE = 2 };
+/* CAPABLE: only with CAP_BPF. */
+enum { CTX_READ = 1, CTX_WRITE = 2, CTX_READ_CAPABLE = 4, CTX_WRITE_CAPABLE = 8 };
 
 struct ctx_field {
     const char *name;
     uint16_t off, size;
     uint8_t kind;    /* enum ctx_field_kind */
-    uint8_t access;  /* CTX_READ | CTX_WRITE; 0: named, but this program type may not touch it */
+    uint8_t access;  /* CTX_READ | CTX_WRITE | ..._CAPABLE; 0: named, but this program type may not touch it */
     uint8_t narrow;  /* the smallest part that may be loaded; 0: only all of it */
     bool from_start; /* parts begin at the field's first byte only */
     uint8_t unit;    /* stores, and loads that are not narrow, have a multiple of so many bytes */
@@ -57,11 +58,11 @@ const struct ctx_field *ctx_field_at(const struct ctx_layout *layout, uint32_t o
 bool ctx_field_allows(const struct ctx_field *field, uint32_t off, uint32_t size, unsigned access);
 
 enum prog_trait {
-    PROG_PKT_READ = 1,     /* packet pointers may be read through */
-    PROG_PKT_WRITE = 2,    /* and written through */
-    PROG_PKT_HELPERS = 4,  /* every helper takes packet pointers as memory */
-    PROG_LD_ABS = 8,       /* BPF_LD_ABS and BPF_LD_IND */
-    PROG_TYPED_ARGS = 16,  /* what the context holds has the types of a BTF prototype */
+    PROG_PKT_READ = 1,      /* packet pointers may be read through */
+    PROG_PKT_WRITE = 2,     /* and written through */
+    PROG_PKT_HELPERS = 4,   /* every helper takes packet pointers as memory */
+    PROG_LD_ABS = 8,        /* BPF_LD_ABS and BPF_LD_IND */
+    PROG_TYPED_ARGS = 16,   /* what the context holds has the types of a BTF prototype */
     PROG_UNPRIVILEGED = 32, /* may be loaded without capabilities */
     PROG_NO_LOCKS = 64      /* may not use maps with a struct bpf_spin_lock */
 };
