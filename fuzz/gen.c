@@ -173,6 +173,13 @@ static unsigned a_number(struct maker *g)
     if (r >= 0 && below(g, 8))
         return (unsigned)r;
     r = (int)free_reg(g);
+    if (below(g, 4) == 0) {
+        uint64_t v = gen_number(&g->state);
+
+        put_wide(g, ISA_LD_IMM64, (unsigned)r, (uint32_t)v, (uint32_t)(v >> 32));
+        g->m.r[r] = number(UINT64_MAX);
+        return (unsigned)r;
+    }
     put(g, below(g, 4) ? ISA_MOV64_K : ISA_MOV32_K, (unsigned)r, 0, 0, (int32_t)gen_number(&g->state));
     g->m.r[r] = number(UINT64_MAX);
     return (unsigned)r;
@@ -379,6 +386,29 @@ static void load(struct maker *g)
     else
         put(g, with_size(ISA_LDX_W, log), d, r, off, 0);
     g->m.r[d] = number(sign || log == 3 ? UINT64_MAX : ((uint64_t)1 << 8 * size) - 1);
+}
+
+/* Loads that acquire and stores that release, of every size. */
+static void ordered(struct maker *g)
+{
+    unsigned log = below(g, 4), r, d;
+    int off, slot;
+
+    if (!place(g, 1u << log, 1 << VALUE | 1 << STACK | 1 << RECORD, true, &r, &off))
+        return;
+    slot = (-(g->m.r[r].off + off) - 1) / 8;
+    if (g->m.r[r].kind == STACK &&
+        (g->m.r[r].var || g->m.r[r].foreign || slot < 0 || slot >= SLOTS || g->m.slot[slot].kind != NUM))
+        return;
+    if (below(g, 2)) {
+        d = free_reg(g);
+        put(g, with_size(ISA_LOAD_ACQ_W, log), d, r, off, 0);
+        g->m.r[d] = number(log == 3 ? UINT64_MAX : ((uint64_t)1 << (8u << log)) - 1);
+    } else {
+        put(g, with_size(ISA_STORE_REL_W, log), r, a_number(g), off, 0);
+        if (g->m.r[r].kind == STACK)
+            forget_slots(g, &g->m.r[r], off, 1 << log);
+    }
 }
 
 static void store(struct maker *g)
@@ -1092,9 +1122,47 @@ static void diverge(struct maker *g)
                 g->m.slot[i] = (struct thing){0};
 }
 
+/* Two numbers that are copies of one on one path and, rarely, strangers on the other: the bound of the one is no bound
+ * of the other then. */
+static void strangers(struct maker *g)
+{
+    unsigned c = a_number(g), s = free_reg(g), d = free_reg(g), p, at = below(g, 120);
+    bool linked = below(g, 5) != 0;
+
+    if (s == d || c == s || c == d || g->m.held)
+        return;
+    put_wide(g, ISA_LD_MAP_IDX_VALUE, s, GEN_ONE, 0);
+    put(g, ISA_LDX_B, d, s, (int)below(g, 120), 0);
+    put(g, ISA_LDX_B, s, s, (int)at, 0);
+    if (linked)
+        put(g, ISA_MOV64_X, d, s, 0, 0);
+    put(g, a_jump(g, false), c, 0, 1, (int32_t)gen_number(&g->state));
+    put(g, ISA_MOV64_X, d, s, 0, 0);
+    if (linked && below(g, 2))
+        put(g, ISA_ADD64_K, d, 0, 0, 5);
+    g->m.r[s] = g->m.r[d] = number(UINT64_MAX);
+    for (unsigned n = below(g, 3); n; n--) {
+        unsigned r = a_number(g);
+
+        if (r == s || r == d || g->locked >> r & 1)
+            continue;
+        put(g, a_jump(g, false), r, 0, 1, (int32_t)gen_number(&g->state));
+        put(g, ISA_ADD64_K, r, 0, 0, below(g, 10));
+        g->m.r[r].max = UINT64_MAX;
+    }
+    jump_out(g, ISA_JGT64_K, below(g, 2) ? s : d, 0, 31);
+    p = free_reg(g);
+    if (p == s || p == d)
+        return;
+    put_wide(g, ISA_LD_MAP_IDX_VALUE, p, GEN_ONE, 0);
+    put(g, ISA_ADD64_X, p, below(g, 2) ? s : d, 0, 0);
+    put(g, ISA_ST_B, p, 0, 0, 3);
+    g->m.r[p] = (struct thing){0};
+}
+
 static void gadget(struct maker *g, unsigned depth)
 {
-    switch (below(g, 38)) {
+    switch (below(g, 39)) {
     case 0:
     case 1:
     case 2:
@@ -1112,7 +1180,7 @@ static void gadget(struct maker *g, unsigned depth)
     case 14:
     case 15: spill(g); break;
     case 16: fill(g); break;
-    case 17: atomic(g); break;
+    case 17: below(g, 3) ? atomic(g) : ordered(g); break;
     case 18: new_stack_pointer(g); break;
     case 19: value_address(g); break;
     case 20:
@@ -1132,6 +1200,7 @@ static void gadget(struct maker *g, unsigned depth)
     case 32:
     case 33:
     case 34: diverge(g); break;
+    case 35: strangers(g); break;
     case 31: below(g, 3) ? ctx_field(g) : below(g, 2) ? load_absolute(g) : reserve(g); break;
     default:
         if (depth < MAX_DEPTH)

@@ -109,7 +109,7 @@ enum reason stack_check(struct verifier *v, const struct state *s, const struct 
         return refuse(v, REASON_stack_out_of_bounds, "%u bytes at an offset between r10%+lld and r10%+lld", a->size,
                       (long long)lo, (long long)hi);
     }
-    if (a->write && !a->atomic) {
+    if (a->write) {
         if (!v->privileged && !a->helper && a->size != SLOT && slot_holds_pointer(slot_at(f, lo)))
             return refuse(v, REASON_stack_pointer_corrupted,
                           "attempt to overwrite part of the pointer spilled at r10%+lld", (long long)lo);

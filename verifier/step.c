@@ -78,7 +78,12 @@ static enum reason load(struct verifier *v, struct state *s, const struct insn *
 {
     struct reg base = *state_reg(s, insn->src), value, *dst;
     struct access a = {
-        .insn = s->insn, .reg = insn->src, .off = insn->off, .size = isa_access_size((enum isa_op)insn->op)};
+        .insn = s->insn,
+        .reg = insn->src,
+        .off = insn->off,
+        .size = isa_access_size((enum isa_op)insn->op),
+        .atomic = isa_rows[insn->op].form == ISA_FORM_LOAD_ACQ,
+    };
     enum reason reason;
 
     if (insn->dst == 10)
@@ -141,6 +146,7 @@ static enum reason store(struct verifier *v, struct state *s, const struct insn 
                        .reg = insn->dst,
                        .off = insn->off,
                        .size = isa_access_size((enum isa_op)insn->op),
+                       .atomic = isa_rows[insn->op].form == ISA_FORM_STORE_REL,
                        .write = true};
     enum reason reason;
 

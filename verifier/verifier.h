@@ -108,7 +108,7 @@ struct access {
     int64_t off;   /* displacement */
     uint32_t size; /* bytes, the most that may be touched */
     bool write;
-    bool atomic;
+    bool atomic; /* or ordered: aligned, and not everywhere */
     bool helper; /* by a helper: uninitialized stack is an output */
     bool zero_size_ok;
 };
