@@ -68,6 +68,7 @@ fi
 if [ -n "${WITH_LINUX:-}" ]; then
     suite linux make --no-print-directory B="$B" check-linux
     suite linux/verifier make --no-print-directory B="$B" check-linux-verifier
+    suite linux/verifier/kernel make --no-print-directory B="$B" check-linux-verifier-kernel
     suite linux/kernel make --no-print-directory B="$B" check-kernel
 fi
 
