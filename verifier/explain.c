@@ -9,6 +9,7 @@
 #include "vm/ctx/ctx.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,9 @@ enum source { FROM_NOWHERE, FROM_INPUT, FROM_PACKET, FROM_PACKET_END, FROM_VALUE
 
 struct origin {
     enum source source;
+    unsigned bytes;         /* FROM_INPUT: a load from the packet of so many bytes */
+    int64_t at;             /* and where it begins */
+    unsigned shift;         /* what was done to it is this shift to the left alone; UINT_MAX: more */
     bool low;               /* the low half counts alone */
     int64_t off;            /* FROM_PACKET, FROM_VALUE: bytes from its beginning */
     char pre[64], post[64]; /* what was done to it: pre text post */
@@ -134,11 +138,33 @@ static bool trace_load(const struct walk *w, uint32_t at, const struct insn *ins
         if (base.source != FROM_PACKET && base.source != FROM_VALUE)
             return false;
         o->source = FROM_INPUT;
+        o->bytes = base.source == FROM_PACKET && isa_rows[insn->op].text[0] == 'u' ? bits / 8 : 0;
+        o->at = base.off + insn->off;
         snprintf(o->text, sizeof(o->text), "*(%s *)(%.100s + %" PRId64 ")", isa_rows[insn->op].text,
                  base.source == FROM_PACKET ? "packet" : base.text, base.off + insn->off);
         return true;
     default: return false;
     }
+}
+
+/* a | b, where compilers put a number together from the bytes that lie side by side in the packet. */
+static bool assemble(const struct walk *w, uint32_t at, const struct insn *insn, unsigned depth, struct origin *o)
+{
+    struct origin a = {0}, b = {0}, *low = &a, *high = &b;
+
+    if (!depth || *o->pre || o->off || !trace_back(w, at, insn->dst, depth - 1, &a) ||
+        !trace_back(w, at, insn->src, depth - 1, &b))
+        return false;
+    if (low->at > high->at)
+        low = &b, high = &a;
+    if (!a.bytes || !b.bytes || a.off || b.off || a.shift == UINT_MAX || b.shift == UINT_MAX || low->shift ||
+        high->at != low->at + low->bytes || high->shift != 8 * low->bytes)
+        return false;
+    o->source = FROM_INPUT;
+    o->bytes = low->bytes + high->bytes;
+    o->at = low->at;
+    snprintf(o->text, sizeof(o->text), "*(u%u *)(packet + %" PRId64 ")", o->bytes * 8, o->at);
+    return true;
 }
 
 /* One instruction that writes `reg`. @return 1: found; 0: go on, with *reg; -1: it cannot be followed. */
@@ -150,6 +176,8 @@ static int undo(const struct walk *w, uint32_t at, const struct insn *insn, unsi
     switch (isa_rows[insn->op].form) {
     case ISA_FORM_LDX: return trace_load(w, at, insn, depth, o) ? 1 : -1;
     case ISA_FORM_ALU_X:
+        if (insn->op == ISA_OR64_X || insn->op == ISA_OR32_X)
+            return assemble(w, at, insn, depth, o) ? 1 : -1;
         if (insn->op != ISA_MOV64_X && insn->op != ISA_MOV32_X)
             return -1;
         o->low |= insn->op == ISA_MOV32_X;
@@ -166,15 +194,17 @@ static int undo(const struct walk *w, uint32_t at, const struct insn *insn, unsi
             snprintf(text, sizeof(text), " & %#" PRIx64 ")", (uint64_t)insn->imm);
         else if (insn->op == ISA_RSH64_K)
             snprintf(text, sizeof(text), " >> %" PRId64 ")", insn->imm);
-        else if (insn->op == ISA_LSH64_K)
+        else if (is_op(insn->op, ISA_LSH64_K))
             snprintf(text, sizeof(text), " << %" PRId64 ")", insn->imm);
         else
             return -1;
+        o->shift = is_op(insn->op, ISA_LSH64_K) && !*o->pre ? (unsigned)insn->imm : UINT_MAX;
         wrap(o, "(", text);
         return 0;
     case ISA_FORM_END:
         if (o->off)
             return -1;
+        o->shift = UINT_MAX;
         snprintf(text, sizeof(text), "%s(", isa_rows[insn->op].text);
         wrap(o, text, ")");
         return 0;
@@ -313,7 +343,7 @@ static void condition(const struct walk *w, uint32_t i, bool taken, struct buf *
         return;
     }
     o.low = isa_rows[insn->op].width == 32;
-    if (!trace_back(w, i, insn->dst, 2, &o))
+    if (!trace_back(w, i, insn->dst, 4, &o))
         return;
     if (o.source == FROM_VALUE && !*o.pre && !o.off && how && insn->imm == 0 && strstr(o.text, "returned")) {
         snprintf(text, sizeof(text), "%.120s is %sNULL", o.text, how[0] == '=' ? "" : "not ");

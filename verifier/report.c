@@ -106,19 +106,30 @@ static size_t find_condition(const char *text, const char **begin)
     return 0;
 }
 
+/* The first line other than `from` that begins at or behind an instruction. */
+static const struct prog_line *line_behind(const struct prog *prog, const struct prog_line *from, uint32_t insn)
+{
+    const struct prog_line *line = prog_line_at(prog, insn), *end = prog->lines + prog->n_lines;
+
+    while (line && line < end && line->line == from->line)
+        line++;
+    return line && line < end ? line : NULL;
+}
+
 /* Is the condition true on the arm that goes to `to`, where the other goes to `other`? The statement of an `if` begins
  * on the next line, or stands on its own. -1: it cannot be told. */
-static int is_true(const struct prog_line *from, const struct prog_line *to, const struct prog_line *other)
+static int is_true(const struct prog *prog, uint32_t branch, uint32_t next, uint32_t skipped)
 {
-    size_t n = strlen(from->text);
-    bool own = n && strchr(from->text, ';');
+    const struct prog_line *from = prog_line_at(prog, branch);
+    bool own = strchr(from->text, ';') != NULL, block = strchr(from->text, '{') != NULL;
+    const struct prog_line *to = line_behind(prog, from, next), *other = line_behind(prog, from, skipped);
 
     if (!to || !other || strcmp(from->file, to->file) || strcmp(from->file, other->file))
         return -1;
     if (!own && (to->line == from->line + 1) != (other->line == from->line + 1))
         return to->line == from->line + 1;
-    if (own && (to->line == from->line) != (other->line == from->line))
-        return to->line == from->line;
+    if (!own && !block && to->line != other->line && to->line > from->line && other->line > from->line)
+        return to->line > other->line; /* its statement is shared with others: past it goes the nearer one */
     if (own && to->line != other->line && to->line > from->line && other->line > from->line)
         return to->line > other->line; /* past it goes the nearer one */
     return -1;
@@ -141,7 +152,7 @@ void report_step(const struct prog *prog, const struct verify_step *step, struct
     }
     buf_printf(out, "line %u", from->line);
     n = find_condition(from->text, &condition);
-    truth = n ? is_true(from, to, prog_line_at(prog, skipped)) : -1;
+    truth = n ? is_true(prog, step->insn, next, skipped) : -1;
     if (truth >= 0) {
         buf_printf(out, " `%.*s` %s", (int)n, condition, truth ? "true" : "false");
         return;

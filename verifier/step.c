@@ -8,6 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* "1 bytes" is said "1 byte". */
+static void singular(char *text)
+{
+    for (char *p = text; (p = strstr(p, "1 bytes")); p += 6)
+        if (p == text || p[-1] == ' ')
+            memmove(p + 6, p + 7, strlen(p + 7) + 1);
+}
+
 enum reason refuse(struct verifier *v, enum reason reason, const char *fmt, ...)
 {
     va_list ap;
@@ -15,6 +23,7 @@ enum reason refuse(struct verifier *v, enum reason reason, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(v->why, sizeof(v->why), fmt, ap);
     va_end(ap);
+    singular(v->why);
     return reason;
 }
 
