@@ -106,12 +106,12 @@ static size_t find_condition(const char *text, const char **begin)
     return 0;
 }
 
-/* The first line other than `from` that begins at or behind an instruction. */
+/* The first line below `from` that begins at or behind an instruction: what was moved up in between is passed over. */
 static const struct prog_line *line_behind(const struct prog *prog, const struct prog_line *from, uint32_t insn)
 {
     const struct prog_line *line = prog_line_at(prog, insn), *end = prog->lines + prog->n_lines;
 
-    while (line && line < end && line->line == from->line)
+    while (line && line < end && line->line <= from->line)
         line++;
     return line && line < end ? line : NULL;
 }

@@ -193,6 +193,80 @@ jqs '.error | contains("bad.o: not an ELF file")' '.programs | length > 0'
 t "the first reason is the error" 2 -j verify "$tmp/bad.o" "$tmp/none.o"
 jqs '.error | contains("bad.o") and (contains("none.o") | not)' '.messages | map(.text | contains("none.o")) | any'
 
+# ---- verify ----
+
+cat >"$tmp/bad.bpf.c" <<'END'
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+SEC("xdp") int good(struct xdp_md *ctx)
+{
+    return ctx->ingress_ifindex == 4;
+}
+SEC("xdp") int bad(struct xdp_md *ctx)
+{
+    unsigned char *data = (void *)(long)ctx->data;
+
+    if (ctx->ingress_ifindex != 4)
+        return 1;
+    return data[14];
+}
+SEC("xdp") int endless(struct xdp_md *ctx)
+{
+    volatile unsigned long sum = 0;
+
+    for (unsigned i = 0; i < ctx->ingress_ifindex; i++)
+        sum += i;
+    return sum;
+}
+END
+"$cc" -O2 -g -target bpf -mcpu=v3 "-I/usr/include/$(uname -m)-linux-gnu" -c "$tmp/bad.bpf.c" -o "$tmp/bad.o" || exit 2
+bad=$tmp/bad.o
+t "verify: a program that is accepted" 0 verify "$bad" --prog good
+has "good: accept"
+quiet
+t "verify: a program that is refused" 1 verify "$bad" --prog bad
+has "bad: reject" "bad.bpf.c:13:12: packet_out_of_bounds:" "15 bytes needed, 0 proved" "return data[14];" "~" "^" \
+    "= rule: " "= program bad, instruction " "= known: r" "= path: line 11 \`ctx->ingress_ifindex != 4\` false" \
+    "= with: ctx->ingress_ifindex == 4" "= mend: "
+t "verify: several programs" 1 verify "$bad" --max-insns 5000
+has "1 accepted, 2 rejected, 0 unsupported" "too_complex" "= cost: the loop that jumps back at line " "of the steps"
+t "verify: JSON of what is accepted" 0 -j verify "$bad" --prog good
+jqs '.programs | length == 1' '.programs[0] | .verdict == "accept" and .program == "good" and .section == "xdp" and .type == "xdp"' \
+    '.programs[0] | .insns > 2 and .insns_processed >= .insns - 1 and (has("reason") | not) and (has("log") | not)' \
+    '.programs[0] | [.states_total, .states_peak, .max_states_per_insn, .memory_peak, .stack_depth, .time_us] | all(type == "number")' \
+    ".programs[0].object == \"$bad\""
+t "verify: JSON of a refusal" 1 -j verify "$bad" --prog bad
+jqs '.programs[0] | .verdict == "reject" and .reason == "packet_out_of_bounds" and .line == 13 and .column == 12' \
+    '.programs[0] | (.file | endswith("bad.bpf.c")) and (.source | contains("return data[14];"))' \
+    '.programs[0] | (.message | contains("15 bytes needed")) and (.hint | length > 0) and (.rule | length > 0)' \
+    '.programs[0].path | length == 1 and .[0].line == 11 and (.[0].taken | type == "boolean") and (.[0].text | contains("false"))' \
+    '.programs[0] | .inputs == ["ctx->ingress_ifindex == 4"] and (.known | length == 1) and .cost == []'
+t "verify: JSON of what is too complex" 1 -j verify "$bad" --prog endless --max-insns 5000
+jqs '.programs[0] | .reason == "too_complex" and .insns_processed > 5000 and (.cost | length > 1) and (.cost[0] | contains("loop"))'
+t "verify: a log" 1 verify "$bad" --prog bad --log 1
+has "0: R1=ctx() R10=fp0" "R1=pkt(r=0)" "processed " " mark_read 0"
+t "verify: the whole log" 0 verify "$bad" --prog good --log 2
+has "func#0 @0" "Live regs before insn:" "0: R1=ctx() R10=fp0" "(95) exit"
+t "verify: a log in JSON" 0 -j verify "$bad" --prog good --log 2
+jqs '.programs[0].log | contains("0: R1=ctx() R10=fp0")'
+t "verify: objects that cannot be read are passed over" 2 verify "$tmp/nothing.o" "$bad" "$tmp/web.bin" "$fw"
+has "good: accept" "bad: reject" "fw.o: "
+says "nothing.o" "web.bin"
+t "verify: the same in JSON" 2 -j verify "$tmp/nothing.o" "$bad" --prog good
+jqs '.programs | length == 1' '.error | contains("nothing.o")'
+t "verify: a program that is not there" 2 verify "$bad" --prog nothing
+says "nothing"
+t "verify: a type that is not there" 2 verify "$bad" type nothing
+t "verify: another type" 0 -j verify "$bad" --prog good type sched_cls
+jqs '.programs[0].type == "sched_cls"'
+t "verify: no object" 2 verify
+t "verify: an unknown option" 2 verify "$bad" --jump
+t "verify: a level that is not there" 2 verify "$bad" --log 3
+many=()
+for i in $(seq 300); do many+=("$bad"); done
+t "verify: hundreds of objects" 1 -j verify "${many[@]}" --prog bad
+jqs '.programs | length == 300 and all(.[]; .reason == "packet_out_of_bounds")'
+
 # ---- show and dump ----
 
 t "show" 0 show "$fw"
