@@ -167,8 +167,8 @@ static bool is_own_map(const struct look *l, const struct map_def *def)
     return false;
 }
 
-/* Some value of the map begins where the register's base may be. A base further away than FAR from all that it may be is
- * not looked for. */
+/* Some value of the map begins where the register's base may be. A base further away than FAR from all that it may be
+ * is not looked for. */
 static bool in_value(const struct look *l, const struct reg *r, uint64_t v)
 {
     enum { FAR = 4096, ALIGN = 8 };

@@ -6,8 +6,8 @@
  *
  * A scalar that is not known to be needed exactly stands for any number once a path was pruned. So keeping comes in two
  * strengths: KEEP_EXACT prunes only where every number is covered, and states then mean what they say, at the cost that
- * loops may not converge; KEEP_POINTERS explores as usual, and of numbers and of the stack nothing is checked. Registers
- * and slots that are dead are ignored.
+ * loops may not converge; KEEP_POINTERS explores as usual, and of numbers and of the stack nothing is checked.
+ * Registers and slots that are dead are ignored.
  */
 #ifndef VERIFIER_CONTAINS_H
 #define VERIFIER_CONTAINS_H
