@@ -369,14 +369,22 @@ void x86_push_imm(struct x86_asm *a, int32_t imm)
 
 /* ---- arithmetic ---- */
 
+/* The operations by their number, which other numbers have no place in. */
+static uint32_t alu_op(struct x86_asm *a, enum x86_alu op)
+{
+    if ((unsigned)op > X86_CMP)
+        x86_fail(a, -EINVAL);
+    return (op & 7u) << 3;
+}
+
 void x86_alu(struct x86_asm *a, enum x86_alu op, unsigned size, enum x86_reg reg, struct x86_rm rm)
 {
-    emit(a, ((op & 7u) << 3 | 2) | OP_SIZED, size, reg, rm, none);
+    emit(a, alu_op(a, op) | 2 | OP_SIZED, size, reg, rm, none);
 }
 
 void x86_alu_to(struct x86_asm *a, enum x86_alu op, unsigned size, struct x86_rm rm, enum x86_reg reg)
 {
-    emit(a, ((op & 7u) << 3) | OP_SIZED, size, reg, rm, none);
+    emit(a, alu_op(a, op) | OP_SIZED, size, reg, rm, none);
 }
 
 /* al, ax, eax and rax have opcodes without ModRM, a byte shorter when the immediate has its full length. */
@@ -396,8 +404,7 @@ static void emit_acc(struct x86_asm *a, uint32_t op, unsigned size, int64_t imm)
 
 static void alu_imm(struct x86_asm *a, unsigned op, uint32_t lock, unsigned size, struct x86_rm rm, int64_t imm)
 {
-    op &= 7;
-    if (!is_size(size, 1) || !fit(size, &imm))
+    if (op > X86_CMP || !is_size(size, 1) || !fit(size, &imm))
         x86_fail(a, -EINVAL);
     else if (size > 1 && is_byte(imm))
         emit(a, 0x83 | OP_DIGIT | lock, size, op, rm, imm8(imm));
@@ -557,7 +564,7 @@ void x86_lock_alu(struct x86_asm *a, enum x86_alu op, unsigned size, struct x86_
     if (op == X86_CMP)
         x86_fail(a, -EINVAL);
     else
-        emit(a, ((op & 7u) << 3) | OP_SIZED | OP_LOCK | OP_MEM, size, reg, mem, none);
+        emit(a, alu_op(a, op) | OP_SIZED | OP_LOCK | OP_MEM, size, reg, mem, none);
 }
 
 void x86_lock_alu_imm(struct x86_asm *a, enum x86_alu op, unsigned size, struct x86_rm mem, int64_t imm)

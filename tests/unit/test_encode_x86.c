@@ -676,6 +676,10 @@ static void bad_operands(void **state)
         REFUSED(x86_movsx(&as, 8, bad_sizes[i], X86_RAX, r));
         REFUSED(x86_imul_imm(&as, bad_sizes[i], X86_RAX, r, 1));
     }
+    REFUSED(x86_alu(&as, X86_CMP + 1, 8, X86_RAX, r));
+    REFUSED(x86_alu_to(&as, X86_CMP + 1, 8, r, X86_RAX));
+    REFUSED(x86_alu_imm(&as, X86_CMP + 1, 8, r, 1));
+    REFUSED(x86_lock_alu(&as, X86_CMP + 1, 8, x86_at(X86_RAX, 0), X86_RAX));
     REFUSED(x86_mov(&as, 8, X86_RAX, odd));
     REFUSED(x86_mov(&as, 8, X86_RAX, x86_indexed(X86_NONE, X86_RCX, 0, 0)));
     REFUSED(x86_mov(&as, 8, X86_NONE, r));
