@@ -1,6 +1,6 @@
-# The encoder's bytes are read back with Capstone; where it is not installed, that test says so and skips.
+# The encoder's bytes are read back with Capstone; where it is not installed, its tests say so and skip.
 ifneq ($(wildcard /usr/include/capstone/capstone.h),)
-$(B)/unit/test_encode_x86: LIB_LIBS += -lcapstone
+$(B)/unit/test_encode_x86 $(B)/unit/test_layout_x86: LIB_LIBS += -lcapstone
 endif
 
 # Code memory under TSan, built from nothing but what it needs.

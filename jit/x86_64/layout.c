@@ -113,7 +113,7 @@ uint8_t *x86_room(struct x86_asm *a, size_t n)
         x86_fail(a, a->finished ? -EINVAL : -E2BIG);
         return NULL;
     }
-    if (a->cap - a->len >= n)
+    if (a->data && a->cap - a->len >= n)
         return a->data + a->len;
     while (cap - a->len < n)
         cap *= 2;
