@@ -147,13 +147,6 @@ static enum reason check_packet(struct verifier *v, const struct state *s, const
     return REASON_ok;
 }
 
-/* A device to send to is known where programs of a devmap run (xdp_is_valid_access). */
-static bool field_is_for_hook(const struct verifier *v, const struct ctx_field *field)
-{
-    return v->prog->type->id != PROG_TYPE_XDP || v->prog->attach_type == ATTACH_XDP_DEVMAP ||
-           strcmp(field->name, "egress_ifindex");
-}
-
 static enum reason check_ctx(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a)
 {
     const struct ctx_layout *layout = v->prog->type ? v->prog->type->ctx : NULL;
@@ -191,9 +184,6 @@ static enum reason check_ctx(struct verifier *v, const struct state *s, const st
     if (field->size == 8 &&
         (field->kind == CTX_PACKET || field->kind == CTX_PACKET_END || field->kind == CTX_PACKET_META))
         return unsupported(v, "packet pointers in fields of 8 bytes");
-    if (!field_is_for_hook(v, field))
-        return refuse(v, REASON_ctx_access, "field '%s' of struct %s is not for programs of this attach type",
-                      field->name, layout->name);
     if (!v->privileged && field->access & (a->write ? CTX_WRITE_CAPABLE : CTX_READ_CAPABLE))
         return refuse(v, REASON_ctx_access, "field '%s' of struct %s is not for unprivileged programs", field->name,
                       layout->name);
