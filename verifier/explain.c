@@ -219,6 +219,17 @@ static int undo(const struct walk *w, uint32_t at, const struct insn *insn, unsi
     }
 }
 
+/* "what bpf_map_lookup_elem() on line 12 returned": lookups are told apart by where they stand. */
+static void called(const struct walk *w, uint32_t insn, const struct helper *h, struct origin *o)
+{
+    const struct prog_line *line = prog_line_at(w->v->prog, insn);
+
+    if (line && line->line)
+        snprintf(o->text, sizeof(o->text), "what bpf_%s() on line %u returned", h->name, line->line);
+    else
+        snprintf(o->text, sizeof(o->text), "what bpf_%s() at %u returned", h->name, insn);
+}
+
 /* The value of a register before step i. Functions that were called and left in between keep r6 to r9. */
 static bool trace_back(const struct walk *w, uint32_t i, unsigned reg, unsigned depth, struct origin *o)
 {
@@ -252,7 +263,7 @@ static bool trace_back(const struct walk *w, uint32_t i, unsigned reg, unsigned 
                 return false;
             if (h->ret == RET_MAP_VALUE_OR_NULL) {
                 o->source = FROM_VALUE;
-                snprintf(o->text, sizeof(o->text), "what bpf_%s() returned", h->name);
+                called(w, w->steps[i], h, o);
                 return true;
             }
             o->source = FROM_INPUT;
