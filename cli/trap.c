@@ -1,8 +1,8 @@
 /*
  * The report of a trap: where it happened in the C source, which instruction, which address, and what lies near.
  */
-#include "vm/listing.h"
 #include "cli/run.h"
+#include "vm/listing.h"
 #include <ctype.h>
 #include <inttypes.h>
 #include <string.h>

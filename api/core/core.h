@@ -64,8 +64,8 @@ struct skep_program {
     struct skep_vm *vm;
     const char *name; /* the object's, or the program's own */
     uint32_t type;
-    uint32_t n_insns;           /* before it is loaded */
-    struct code *code;          /* NULL: not loaded */
+    uint32_t n_insns;                /* before it is loaded */
+    struct code *code;               /* NULL: not loaded */
     const struct explored *explored; /* runs are watched against it; NULL: they are not */
     struct skep_object *object;      /* NULL: the host's own, as is explored then */
     uint32_t index;
@@ -92,8 +92,8 @@ const struct engine *engine_find(const char *name);
 /* What stands behind the choice of how a program runs. */
 struct judgement {
     bool checked;
-    uint32_t ctx_needed; /* of an accepted program: see struct code */
-    struct facts facts;  /* of an accepted program; freed with judgement_free() */
+    uint32_t ctx_needed;       /* of an accepted program: see struct code */
+    struct facts facts;        /* of an accepted program; freed with judgement_free() */
     struct explored *explored; /* to watch runs against, when that was asked for; freed likewise */
 };
 

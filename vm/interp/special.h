@@ -17,22 +17,32 @@
 #define EACH_OTHER(d, m, ...)                                                                                          \
     m(d, 0, __VA_ARGS__) m(d, 1, __VA_ARGS__) m(d, 2, __VA_ARGS__) m(d, 3, __VA_ARGS__) m(d, 4, __VA_ARGS__)           \
         m(d, 5, __VA_ARGS__) m(d, 6, __VA_ARGS__) m(d, 7, __VA_ARGS__) m(d, 8, __VA_ARGS__) m(d, 9, __VA_ARGS__)
+/* clang-format off: it pulls another row up each time */
 #define EACH_PAIR(m, ...)                                                                                              \
     EACH_OTHER(0, m, __VA_ARGS__)                                                                                      \
     EACH_OTHER(1, m, __VA_ARGS__)                                                                                      \
     EACH_OTHER(2, m, __VA_ARGS__)                                                                                      \
     EACH_OTHER(3, m, __VA_ARGS__)                                                                                      \
-    EACH_OTHER(4, m, __VA_ARGS__) EACH_OTHER(5, m, __VA_ARGS__) EACH_OTHER(6, m, __VA_ARGS__)                          \
-        EACH_OTHER(7, m, __VA_ARGS__) EACH_OTHER(8, m, __VA_ARGS__) EACH_OTHER(9, m, __VA_ARGS__)
+    EACH_OTHER(4, m, __VA_ARGS__)                                                                                      \
+    EACH_OTHER(5, m, __VA_ARGS__)                                                                                      \
+    EACH_OTHER(6, m, __VA_ARGS__)                                                                                      \
+    EACH_OTHER(7, m, __VA_ARGS__)                                                                                      \
+    EACH_OTHER(8, m, __VA_ARGS__)                                                                                      \
+    EACH_OTHER(9, m, __VA_ARGS__)
 #define WITH_BASE(d, m, ...) m(d, 10, __VA_ARGS__)
 #define EACH_BASE(m, ...)                                                                                              \
     EACH_PAIR(m, __VA_ARGS__)                                                                                          \
     WITH_BASE(0, m, __VA_ARGS__)                                                                                       \
     WITH_BASE(1, m, __VA_ARGS__)                                                                                       \
     WITH_BASE(2, m, __VA_ARGS__)                                                                                       \
-    WITH_BASE(3, m, __VA_ARGS__) WITH_BASE(4, m, __VA_ARGS__) WITH_BASE(5, m, __VA_ARGS__)                             \
-        WITH_BASE(6, m, __VA_ARGS__) WITH_BASE(7, m, __VA_ARGS__) WITH_BASE(8, m, __VA_ARGS__)                         \
-            WITH_BASE(9, m, __VA_ARGS__)
+    WITH_BASE(3, m, __VA_ARGS__)                                                                                       \
+    WITH_BASE(4, m, __VA_ARGS__)                                                                                       \
+    WITH_BASE(5, m, __VA_ARGS__)                                                                                       \
+    WITH_BASE(6, m, __VA_ARGS__)                                                                                       \
+    WITH_BASE(7, m, __VA_ARGS__)                                                                                       \
+    WITH_BASE(8, m, __VA_ARGS__)                                                                                       \
+    WITH_BASE(9, m, __VA_ARGS__)
+/* clang-format on */
 
 #define PAIR_ALU(m)                                                                                                    \
     m(ADD, 64) m(SUB, 64) m(MUL, 64) m(OR, 64) m(AND, 64) m(XOR, 64) m(MOV, 64) m(ADD, 32) m(SUB, 32) m(MUL, 32)       \
