@@ -1101,8 +1101,16 @@ static void diverge(struct maker *g)
         t.v[0] &= 15, t.v[1] &= 15;
     }
     g->m.r[t.reg] = number(t.v[0] > t.v[1] ? t.v[0] : t.v[1]);
-    if (below(g, 4) == 0) { /* a decision */
-        put(g, below(g, 2) ? ISA_JEQ64_K : ISA_JEQ32_K, t.reg, 0, 1, (int32_t)t.v[below(g, 2)]);
+    if (below(g, 3) == 0) { /* a decision */
+        unsigned k = free_reg(g);
+
+        if (below(g, 2) || k == t.reg) {
+            put(g, below(g, 2) ? ISA_JEQ64_K : ISA_JEQ32_K, t.reg, 0, 1, (int32_t)t.v[below(g, 2)]);
+        } else {
+            put(g, ISA_MOV64_K, k, 0, 0, (int32_t)t.v[below(g, 2)]);
+            g->m.r[k] = number(40);
+            put(g, below(g, 2) ? ISA_JEQ64_X : ISA_JGT64_X, below(g, 2) ? k : t.reg, t.reg, 1, 0);
+        }
         put(g, ISA_MOV64_K, t.reg, 0, 0, 3);
     }
     p = find(g, 1 << STACK | 1 << VALUE);

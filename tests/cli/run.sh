@@ -166,7 +166,7 @@ t "an endless program meets its limit" 1 run --raw "$tmp/loop.bin" --max-insns 1
 says "insn_limit"
 t "also unchecked" 1 run --raw "$tmp/loop.bin" --max-insns 100000 --unchecked
 says "insn_limit"
-for opt in "--checked" "--unchecked" "--unchecked --no-opt all" "--engine interp" "--no-opt fuse --opt fuse"; do
+for opt in "--checked" "--check-invariants" "--unchecked" "--unchecked --no-opt all" "--engine interp" "--no-opt fuse --opt fuse"; do
     # shellcheck disable=SC2086
     t "raw $opt" 0 run --raw "$tmp/wide.bin" $opt
     is 0x1122334455667788
