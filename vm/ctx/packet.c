@@ -9,8 +9,8 @@ bool packet_make(struct skep_env *env, uint32_t head, uint32_t len, uint32_t tai
     struct env_packet *p = &env->packet;
     uint32_t size = head + len + tail;
 
-    if (size > p->cap) {
-        unsigned char *bigger = realloc(p->buf, size);
+    if (size > p->cap || !p->buf) {
+        unsigned char *bigger = realloc(p->buf, size ? size : 1); /* an empty packet has an address too */
 
         if (!bigger)
             return false;
