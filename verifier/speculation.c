@@ -53,16 +53,14 @@ static enum reason by_register(struct verifier *v, uint32_t insn, const struct m
         return refuse(v, REASON_unprivileged, "unprivileged programs may not add registers to a %s",
                       reg_kind_name(m->from));
     if (!scalar_is_const(m->by) && back != (m->by->r.smax < 0))
-        return refuse(v, REASON_unprivileged,
-                      "unprivileged programs may not move r%u by what may have either sign", m->reg);
+        return refuse(v, REASON_unprivileged, "unprivileged programs may not move r%u by what may have either sign",
+                      m->reg);
     from = reach(m->from, left, &max);
     if (from < 0 || from >= max)
-        return refuse(v, REASON_unprivileged, "unprivileged programs may not move r%u from outside its object",
-                      m->reg);
+        return refuse(v, REASON_unprivileged, "unprivileged programs may not move r%u from outside its object", m->reg);
     to = reach(m->to, left, &max);
     if (to < 0 || to >= max)
-        return refuse(v, REASON_unprivileged, "unprivileged programs may not move r%u outside its object",
-                      m->reg);
+        return refuse(v, REASON_unprivileged, "unprivileged programs may not move r%u outside its object", m->reg);
     return same_on_every_path(v, insn, how, (uint32_t)llabs(from - to), m->reg);
 }
 
@@ -76,8 +74,7 @@ static enum reason stays_inside(struct verifier *v, const struct move *m)
         return refuse(v, REASON_unprivileged, "unprivileged programs may not move r%u out of the stack", m->reg);
     if (to->kind == REG_MAP_VALUE &&
         (low < 0 || to->s.r.umax >= to->map->value_size || to->off + (int64_t)to->s.r.umax >= to->map->value_size))
-        return refuse(v, REASON_unprivileged, "unprivileged programs may not move r%u out of the map's value",
-                      m->reg);
+        return refuse(v, REASON_unprivileged, "unprivileged programs may not move r%u out of the map's value", m->reg);
     return REASON_ok;
 }
 

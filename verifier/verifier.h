@@ -40,7 +40,7 @@ struct insn_info {
     uint16_t ctx_off;
     uint8_t move;        /* speculation.c: how it moves pointers, 0: not seen yet */
     uint32_t move_limit; /* and how far */
-    uint32_t steps; /* how often it was processed */
+    uint32_t steps;      /* how often it was processed */
     uint16_t live_regs;  /* before it */
     uint64_t live_slots; /* of its own frame, before it */
 };
