@@ -114,9 +114,10 @@ static int lock_btf(struct kernel *k, const struct map_def *d)
               8u * (uint32_t)d->spin_lock_off},
     };
     struct buf all = {0};
-    union bpf_attr attr = {0};
+    union bpf_attr attr;
     int fd;
 
+    memset(&attr, 0, sizeof(attr));
     buf_add(&all, &types, sizeof(types));
     buf_add(&all, strings, sizeof(strings));
     attr.btf = ptr(all.data);

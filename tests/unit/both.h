@@ -177,9 +177,10 @@ static inline int both_kernel_load(const struct both_in *in, const int *maps, st
 
 static inline void both_run_kernel(const struct both_in *in, struct both_out *out)
 {
-    union bpf_attr attr = {0};
+    union bpf_attr attr;
     int maps[BOTH_MAPS], fd;
 
+    memset(&attr, 0, sizeof(attr));
     memset(out, 0, sizeof(*out));
     for (int i = 0; i < BOTH_MAPS; i++)
         maps[i] = in->maps[i] ? both_kernel_map(in->maps[i], in->read_only[i]) : -1;

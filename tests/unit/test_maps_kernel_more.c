@@ -92,15 +92,18 @@ static void maps_of_maps(void **state)
 static int k_batch(int cmd, int fd, uint32_t *in, uint32_t *out, void *keys, void *values, uint32_t *count,
                    uint64_t elem_flags)
 {
-    union bpf_attr a = {.batch = {.map_fd = (uint32_t)fd,
-                                  .in_batch = (uintptr_t)in,
-                                  .out_batch = (uintptr_t)out,
-                                  .keys = (uintptr_t)keys,
-                                  .values = (uintptr_t)values,
-                                  .count = *count,
-                                  .elem_flags = elem_flags}};
-    int err = sys(cmd, &a);
+    union bpf_attr a;
+    int err;
 
+    memset(&a, 0, sizeof(a)); /* an initializer leaves open what the rest of a union holds, and the kernel looks */
+    a.batch.map_fd = (uint32_t)fd;
+    a.batch.in_batch = (uintptr_t)in;
+    a.batch.out_batch = (uintptr_t)out;
+    a.batch.keys = (uintptr_t)keys;
+    a.batch.values = (uintptr_t)values;
+    a.batch.count = *count;
+    a.batch.elem_flags = elem_flags;
+    err = sys(cmd, &a);
     *count = a.batch.count;
     return err;
 }
