@@ -181,8 +181,9 @@ static bool in_value(const struct look *l, const struct reg *r, uint64_t v)
         return true;
     if ((uint64_t)r->s.r.smax - (uint64_t)r->s.r.smin > FAR)
         return true;
-    for (uint64_t a = (lo + ALIGN - 1) & ~(uint64_t)(ALIGN - 1); a <= hi; a += ALIGN)
-        if (value_of(l, r->map, a, &start) && start == a && at(r, v, a))
+    /* By distance from lo: addresses may wrap. */
+    for (uint64_t d = (0 - lo) & (ALIGN - 1); d <= hi - lo; d += ALIGN)
+        if (value_of(l, r->map, lo + d, &start) && start == lo + d && at(r, v, lo + d))
             return true;
     return false;
 }
