@@ -67,7 +67,7 @@ if [ -z "$san" ]; then
     works "make install" make --no-print-directory B="$B" DESTDIR="$tmp/root" PREFIX=/opt/skep install
     printf '%s\n' '#include <skep/skep.h>' '#include <stdio.h>' \
         'int main(void) { puts(skep_version_string()); return skep_object__open("/nonexistent") != NULL; }' >"$tmp/use.c"
-    root=$tmp/root/opt/skep
+    root=$tmp/stage/opt/skep
     works "a program builds with the installed tree" "$CC" "$tmp/use.c" -I"$root/include" -L"$root/lib" -lskep -o "$tmp/use"
     works "it runs with the installed library" env LD_LIBRARY_PATH="$root/lib" "$tmp/use"
     works "the installed command runs" "$root/bin/skep" --version
