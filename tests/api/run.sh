@@ -64,7 +64,7 @@ fi
 
 # An installed tree.
 if [ -z "$san" ]; then
-    works "make install" make --no-print-directory B="$B" DESTDIR="$tmp/root" PREFIX=/opt/skep install
+    works "make install" make --no-print-directory B="$B" DESTDIR="$tmp/stage" PREFIX=/opt/skep install
     printf '%s\n' '#include <skep/skep.h>' '#include <stdio.h>' \
         'int main(void) { puts(skep_version_string()); return skep_object__open("/nonexistent") != NULL; }' >"$tmp/use.c"
     root=$tmp/stage/opt/skep
@@ -72,7 +72,7 @@ if [ -z "$san" ]; then
     works "it runs with the installed library" env LD_LIBRARY_PATH="$root/lib" "$tmp/use"
     works "the installed command runs" "$root/bin/skep" --version
     if command -v pkg-config >/dev/null; then
-        flags() { PKG_CONFIG_PATH=$root/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$tmp/root pkg-config "$@" skep; }
+        flags() { PKG_CONFIG_PATH=$root/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$tmp/stage pkg-config "$@" skep; }
         expect "skep.pc names the prefix" "$(flags --variable=prefix | grep -v '/opt/skep$')"
         works "a program builds with what skep.pc says" "$CC" "$tmp/use.c" $(flags --cflags --libs) -o "$tmp/use-pc"
         works "a static program does" "$CC" "$tmp/use.c" $(flags --cflags) "$root/lib/libskep.a" \
