@@ -1,0 +1,185 @@
+/*
+ * The intermediate form between level-0 code and machine code: a program's functions as basic blocks of operations over
+ * any number of virtual registers. It knows no target; passes ask `struct ir_target` what one operation can hold.
+ *
+ * Invariants, checked by ir_check() after every pass in debug builds and tests:
+ * - A virtual register holds 64 bits. It may be written in several places (it stands for a web of the program's
+ *   registers or stack slots); every use is reached by writes on all paths. What a program reads before it writes it is
+ *   written as 0 in the entry block.
+ * - Registers are numbered from 1; IR_NONE (0) is no register. The first ones are the function's parameters.
+ * - Block 0 is the entry, has no predecessors, and the parameters are written when it begins. The last operation of a
+ *   block, and no other, is an END. Critical edges are allowed.
+ * - What leaves (LEAVES, TRAP) goes to the caller with any result; the caller sees env->trap.
+ * - Operands are read before the result is written.
+ * - An operation's slot is the instruction that traps, calls and lines are told for.
+ */
+#ifndef VM_IR_IR_H
+#define VM_IR_IR_H
+
+#include "base/arena.h"
+#include "vm/code.h"
+
+enum ir_kind {
+#define IR(name, text, what) IR_##name,
+#include "vm/ir/ir.def"
+    IR_KIND_COUNT
+};
+
+enum ir_what {
+    IR_W_PURE = 1,
+    IR_W_READ = 2,
+    IR_W_WRITE = 4,
+    IR_W_CALL = 8,
+    IR_W_END = 16,
+    IR_W_LEAVES = 32,
+    IR_W_COMM = 64,
+};
+
+struct ir_kind_row {
+    const char *text;
+    uint8_t what; /* IR_W_* */
+};
+extern const struct ir_kind_row ir_kinds[IR_KIND_COUNT];
+
+/* Conditions; a condition and its negation differ in the lowest bit. TZ, TNZ: a & B is, is not zero. */
+enum ir_cc { IR_EQ, IR_NE, IR_ULT, IR_UGE, IR_ULE, IR_UGT, IR_SLT, IR_SGE, IR_SLE, IR_SGT, IR_TZ, IR_TNZ };
+
+enum ir_flag {
+    IR_IMM = 1,       /* B (or what a store writes) is imm; at width 4 its low half counts, kept sign-extended */
+    IR_MEM = 2,       /* B is M */
+    IR_SIGNED = 4,    /* LOAD */
+    IR_SWAP = 8,      /* LOAD, STORE */
+    IR_LIKELY = 16,   /* BR: succ[0] is the usual one */
+    IR_UNLIKELY = 32, /* BR: succ[1] is the usual one */
+    IR_SECRET = 64,   /* imm comes from the program's author: to be blinded when that is asked for */
+};
+
+#define IR_NONE 0u
+
+struct ir_op {
+    uint8_t kind;  /* enum ir_kind */
+    uint8_t width; /* 4 or 8: of arithmetic and comparison */
+    uint8_t size;  /* 1, 2, 4, 8: of memory and extensions */
+    uint8_t cc;    /* enum ir_cc */
+    uint8_t flags; /* enum ir_flag */
+    uint8_t shift; /* of the index, 0..3 */
+    uint8_t aux;   /* RMW, ATOMIC, FETCH: enum ir_kind of the operation */
+    uint8_t n_args;
+    uint32_t slot;
+    uint32_t dst, a, b;
+    union {
+        struct {
+            uint32_t base, index; /* of M and LEA; either may be IR_NONE */
+        };
+        struct {
+            uint32_t yes, no; /* SELECT; it has no memory operand */
+        };
+        uint32_t args; /* CALL, CALL_LOCAL, TAIL_CALL: the first in func->args */
+    };
+    int32_t disp;
+    int64_t imm;
+};
+
+struct ir_block {
+    struct ir_op *ops; /* in the arena; a pass that needs more room takes a new array */
+    uint32_t n, cap;
+    uint32_t succ[2]; /* of JMP and BR; IR_NO_BLOCK otherwise. Both may be the same block */
+    uint32_t *preds;  /* by ir_preds(); one entry an edge */
+    uint32_t n_preds;
+    uint32_t depth; /* loops around it, by ir_loops() */
+    bool cold;      /* ends in TRAP, or comes only before such */
+    bool loop_head; /* by ir_loops() */
+    bool poll;      /* it ends with a jump back that was counted in bytecode (set by build) */
+};
+#define IR_NO_BLOCK UINT32_MAX
+
+/* How the parameters are numbered: vreg 1 is the environment, 2 the frame (the address just above the 512 bytes of the
+ * program's frame: r10), 3..7 are r1..r5. */
+enum { IR_ENV = 1, IR_FP = 2, IR_R1 = 3, IR_PARAMS = 7 };
+
+struct ir_func {
+    struct ir *ir;
+    uint32_t index; /* in prog->funcs */
+    struct ir_block *blocks;
+    uint32_t n_blocks, block_cap;
+    uint32_t n_vregs; /* one more than the highest number */
+    uint32_t *args;
+    uint32_t n_args, arg_cap;
+    uint32_t frame_clear; /* bytes below fp that have to be zero when it begins (by build: as stores or as this) */
+    bool uses_frame;      /* it reads fp, or calls (also deep down) what does: callers must pass it */
+    bool calls, calls_local, tail_calls;
+};
+
+struct ir {
+    struct arena arena;
+    const struct code *code;
+    struct ir_func *funcs; /* in prog->funcs order */
+    uint32_t n_funcs;
+};
+
+/* What passes may ask about who runs it. All pointers are set. */
+struct ir_target {
+    /* May this operation's imm stand in it (IR_IMM)? Asked with the op as it would be. */
+    bool (*imm_ok)(const struct ir_op *op);
+    /* May M be base + (index << shift) + disp for this LOAD, STORE, RMW, LEA or operation with IR_MEM? */
+    bool (*mem_ok)(const struct ir_op *op);
+    /* May B of this kind be memory, of this size and width (IR_MEM)? */
+    bool (*mem_operand)(enum ir_kind kind, unsigned width, unsigned size);
+    bool rmw;      /* RMW */
+    bool swap_mem; /* IR_SWAP in loads and stores */
+    bool andn;
+    bool mulhi;
+    bool fast_unaligned; /* wide loads at any address */
+};
+
+/* Optimisations that switch off one by one; what a pass is for stands at its function. */
+enum ir_opt {
+    IR_OPT_PROMOTE = 1 << 0,  /* stack slots to registers */
+    IR_OPT_WEBS = 1 << 1,     /* a register a web, not one for each of the eleven */
+    IR_OPT_SIMPLIFY = 1 << 2, /* copies, constants, extensions, what nobody reads */
+    IR_OPT_ROTATE = 1 << 3,
+    IR_OPT_ADDRESS = 1 << 4, /* base + index << shift + disp */
+    IR_OPT_WIDE = 1 << 5,    /* bytes gathered by shifts to one load */
+    IR_OPT_MEMORY = 1 << 6,  /* operands in memory, RMW */
+    IR_OPT_SELECT = 1 << 7,  /* branches that pick a value */
+    IR_OPT_DIVIDE = 1 << 8,  /* division by constants, widening multiplication */
+    IR_OPT_ALL = (1 << 9) - 1,
+};
+
+/**
+ * Builds the form of level-0 code (before fusing), with its facts where there are any.
+ * @return 0 and *out (ir_free()); -ENOMEM; -E2BIG.
+ */
+int ir_build(const struct code *code, const struct facts *facts, uint32_t opts, struct ir **out);
+void ir_free(struct ir *ir);
+
+/** Runs the passes of vm/ir/opt*.c over every function, and at last makes every operation one that the target has
+ *  (constants that do not fit get a register). @return 0 or -ENOMEM. */
+int ir_optimize(struct ir *ir, const struct ir_target *target, uint32_t opts);
+
+/* For passes. */
+/** A new virtual register. */
+static inline uint32_t ir_vreg(struct ir_func *f)
+{
+    return f->n_vregs++;
+}
+/** Calls fn for each register that the operation reads: M's, yes and no, arguments. fn may change them. */
+void ir_each_use(struct ir_func *f, struct ir_op *op, void (*fn)(void *ctx, uint32_t *vreg), void *ctx);
+/** Fills uses[] (room for IR_MAX_USES) with pointers to the operands that are registers. @return how many. */
+unsigned ir_uses(struct ir_func *f, struct ir_op *op, uint32_t **uses);
+enum { IR_MAX_USES = 8 };
+/** Fills in preds of all blocks. @return 0 or -ENOMEM. */
+int ir_preds(struct ir_func *f);
+/** Fills in depth, loop_head and cold (irreducible loops count once). Linear. @return 0 or -ENOMEM. */
+int ir_loops(struct ir_func *f);
+/** Blocks in reverse postorder from the entry, unreachable ones left out. @return malloc'd; NULL: out of memory. */
+uint32_t *ir_order(const struct ir_func *f, uint32_t *n);
+/** Drops blocks that cannot be reached, and joins a block with its only successor when that has no other predecessor.
+ *  @return 0 or -ENOMEM. */
+int ir_clean(struct ir_func *f);
+/** A text for people and tests: one line an operation. */
+void ir_print(const struct ir *ir, struct buf *out);
+/** Do the invariants hold? @return NULL, or what is wrong (in the arena). */
+const char *ir_check(struct ir *ir);
+
+#endif
