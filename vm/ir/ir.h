@@ -17,6 +17,7 @@
 #define VM_IR_IR_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "vm/code.h"
 
 enum ir_kind {
