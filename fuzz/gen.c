@@ -459,3 +459,15 @@ void gen_make(uint64_t seed, struct gen_prog *out)
         finish(&g);
     }
 }
+
+bool gen_names_map(const struct gen_prog *p, unsigned map)
+{
+    for (uint32_t i = 0; i < p->n; i++) {
+        enum isa_op op = isa_decode(&p->insns[i]);
+
+        if ((op == ISA_LD_MAP_IDX || op == ISA_LD_MAP_IDX_VALUE) && p->insns[i].imm == (int32_t)map)
+            return true;
+        i += isa_is_wide(op);
+    }
+    return false;
+}

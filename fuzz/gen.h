@@ -29,6 +29,8 @@ struct gen_prog {
 };
 
 void gen_make(uint64_t seed, struct gen_prog *out);
+/* Does the program name this map? */
+bool gen_names_map(const struct gen_prog *p, unsigned map);
 
 /* A generator of numbers, of which many lie at the borders of the widths. */
 uint64_t gen_draw(uint64_t *state);

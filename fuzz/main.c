@@ -9,6 +9,7 @@
 #include "vm/isa/disasm.h"
 #include "vm/isa/isa.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -273,6 +274,8 @@ int main(int argc, char **argv)
         printf("skip: bpf(2): %s\n0 passed, 0 failed, %llu skipped\n", why, (unsigned long long)count);
         return 0;
     }
+    mallopt(M_MMAP_THRESHOLD, 1 << 28); /* memory that was used once is kept: the next program wants as much */
+    mallopt(M_TRIM_THRESHOLD, 1 << 28);
     signal(SIGSEGV, crashed);
     signal(SIGABRT, crashed);
     signal(SIGBUS, crashed);

@@ -22,14 +22,22 @@ struct ours {
 
 static const struct way {
     const char *name;
-    bool checked, facts;
+    bool checked, facts, watched;
     uint32_t opts;
-    enum verify_keep keep;
 } ways[] = {
-    {"watched", true, false, 0, VERIFY_KEEP_EXACT},
-    {"watched for pointers", true, false, 0, VERIFY_KEEP_POINTERS},
-    {"checked", true, true, CODE_OPT_ALL, VERIFY_KEEP_NONE},
-    {"trusted", false, true, CODE_OPT_ALL, VERIFY_KEEP_NONE},
+    {"watched", true, false, true, 0},
+    {"checked", true, true, false, CODE_OPT_ALL},
+    {"trusted", false, true, false, CODE_OPT_ALL},
+};
+
+/* A program that is being tried. */
+struct trial {
+    struct prog *prog;
+    const struct gen_prog *p;
+    const struct input *inputs;
+    const struct facts *facts;
+    const struct explored *explored, *exact; /* exact: NULL when that did not come to an end */
+    struct verdict_of_us *v;
 };
 
 struct ours *ours_new(void)
@@ -69,8 +77,15 @@ static bool reset(struct ours *o, const struct input *in)
         map_host_delete(o->maps[GEN_HASH], &k);
     for (uint32_t k = 0; k < 3; k++)
         err |= map_host_update(o->maps[GEN_HASH], &k, in->hash[k], MAP_ANY);
+    return !err;
+}
+
+/* What one run leaves in the ring another must not find. */
+static bool fresh_ring(struct ours *o)
+{
     map_put(o->maps[GEN_RING]);
-    return !err && !map_create(&gen_maps[GEN_RING], 1, NULL, &o->maps[GEN_RING]);
+    o->maps[GEN_RING] = NULL;
+    return !map_create(&gen_maps[GEN_RING], 1, NULL, &o->maps[GEN_RING]);
 }
 
 static void collect(struct ours *o, struct result *out)
@@ -102,46 +117,73 @@ static int run(struct ours *o, const struct code *code, const struct gen_prog *p
     return err;
 }
 
-/* Runs one way on one input. @return false when something is wrong, which `v` then says. */
-static bool try_way(struct ours *o, const struct way *way, struct prog *prog, const struct verify_result *verified,
-                    const struct gen_prog *p, const struct input *in, unsigned n, bool first, struct verdict_of_us *v)
+static bool fails(struct verdict_of_us *v, enum fate fate)
 {
-    const struct code_opts opts = {
-        .checked = way->checked, .opts = way->opts, .count_insns = true, .traced = way->keep};
+    v->fate = fate;
+    return false;
+}
+
+static bool trapped(struct ours *o, const struct trial *t, const struct way *way, unsigned n, int err)
+{
+    const struct trap *trap = &o->env->trap;
+
+    if (err == -EFAULT && trap->kind == TRAP_insn_limit && t->p->unsteady)
+        return true;
+    t->v->insn = trap->insn;
+    snprintf(t->v->text, sizeof(t->v->text), "%s, input %u: at %u: trap %d: %s", way->name, n, trap->insn, trap->kind,
+             err == -EFAULT ? trap->text : strerror(-err));
+    return fails(t->v, err != -EFAULT ? FATE_BROKEN : trap->kind == TRAP_invariant ? FATE_VIOLATED : FATE_TRAPPED);
+}
+
+/* Runs once, watched by whatever was explored. @return false when something is wrong, which the verdict then says. */
+static bool try_input(struct ours *o, const struct trial *t, const struct way *way, const struct code *code, unsigned n)
+{
     struct invariants inv = {0};
     struct result result;
-    struct code *code;
     int err;
 
-    if (!reset(o, in) ||
-        code_lower(prog, way->facts ? &verified->facts : NULL, o->maps, &opts, &interp_engine, NULL, &code)) {
-        v->fate = FATE_BROKEN;
-        return false;
-    }
     o->env->on_insn = NULL;
-    if (way->keep && !explored_unfit(verified->explored))
-        invariants_watch(&inv, verified->explored, prog, o->env);
-    err = run(o, code, p, in, &result);
-    v->insns_watched += inv.checked;
-    code_put(code);
-    if (err) {
-        if (err == -EFAULT && o->env->trap.kind == TRAP_insn_limit && p->unsteady)
-            return true;
-        v->fate = err != -EFAULT ? FATE_BROKEN : o->env->trap.kind == TRAP_invariant ? FATE_VIOLATED : FATE_TRAPPED;
-        v->insn = o->env->trap.insn;
-        snprintf(v->text, sizeof(v->text), "%s, input %u: at %u: trap %d: %s", way->name, n, o->env->trap.insn,
-                 o->env->trap.kind, err == -EFAULT ? o->env->trap.text : strerror(-err));
-        return false;
+    if (way->watched && !explored_unfit(t->explored)) {
+        invariants_watch(&inv, t->explored, t->prog, o->env);
+        if (!explored_unfit(t->exact))
+            invariants_watch_also(&inv, t->exact);
     }
-    if (first) {
-        v->results[n] = result;
-    } else if (!p->unsteady && memcmp(&v->results[n], &result, sizeof(result))) {
-        v->fate = FATE_DIFFERS;
-        snprintf(v->text, sizeof(v->text), "%s, input %u: returned %#x, before %#x", way->name, n, result.retval,
-                 v->results[n].retval);
-        return false;
+    err = run(o, code, t->p, &t->inputs[n], &result);
+    t->v->insns_watched += inv.checked;
+    if (err)
+        return trapped(o, t, way, n, err);
+    if (way == ways) {
+        t->v->results[n] = result;
+    } else if (!t->p->unsteady && memcmp(&t->v->results[n], &result, sizeof(result))) {
+        snprintf(t->v->text, sizeof(t->v->text), "%s, input %u: returned %#x, before %#x", way->name, n, result.retval,
+                 t->v->results[n].retval);
+        return fails(t->v, FATE_DIFFERS);
     }
     return true;
+}
+
+static bool try_way(struct ours *o, const struct trial *t, const struct way *way, bool ring)
+{
+    const struct code_opts opts = {
+        .checked = way->checked, .opts = way->opts, .count_insns = true, .traced = way->watched};
+    struct code *code = NULL;
+    bool ok = true;
+
+    for (unsigned n = 0; n < 2 && ok; n++) {
+        ok = reset(o, &t->inputs[n]) && (!ring || fresh_ring(o));
+        if (ring) { /* code names its maps */
+            code_put(code);
+            code = NULL;
+        }
+        if (!ok ||
+            (!code && code_lower(t->prog, way->facts ? t->facts : NULL, o->maps, &opts, &interp_engine, NULL, &code))) {
+            code_put(code);
+            return fails(t->v, FATE_BROKEN);
+        }
+        ok = try_input(o, t, way, code, n);
+    }
+    code_put(code);
+    return ok;
 }
 
 static struct prog *make(const struct gen_prog *p)
@@ -175,7 +217,9 @@ static void test(struct ours *o, struct prog *prog, struct verify_result *verifi
 {
     const struct verify_opts exact_opts = {.keep_states = VERIFY_KEEP_EXACT, .max_insns = EXACT_LIMIT};
     struct verify_result exact = {0};
-    bool first = true;
+    struct trial t = {
+        .prog = prog, .p = p, .inputs = inputs, .facts = &verified->facts, .explored = verified->explored, .v = v};
+    bool ring = gen_names_map(p, GEN_RING);
 
     if (verify_prog(prog, &exact_opts, NULL, &exact)) {
         v->fate = FATE_BROKEN;
@@ -191,18 +235,9 @@ static void test(struct ours *o, struct prog *prog, struct verify_result *verifi
         return;
     }
     v->fate = FATE_RAN;
-    for (unsigned w = 0; w < sizeof(ways) / sizeof(ways[0]); w++) {
-        bool ok = true;
-
-        if (ways[w].keep == VERIFY_KEEP_EXACT && !v->exact)
-            continue;
-        for (unsigned n = 0; n < 2 && ok; n++)
-            ok = try_way(o, &ways[w], prog, ways[w].keep == VERIFY_KEEP_EXACT ? &exact : verified, p, &inputs[n], n,
-                         first, v);
-        first = false;
-        if (!ok)
-            break;
-    }
+    t.exact = exact.explored;
+    for (unsigned w = 0; w < sizeof(ways) / sizeof(ways[0]) && try_way(o, &t, &ways[w], ring); w++)
+        ;
     verify_result_free(&exact);
 }
 

@@ -1,6 +1,7 @@
 /*
- * The kept states own their frames by the frames' reference counts; the pool that those came from is gone by then, and
- * a fresh one takes them in when they are given back. Nothing changes a kept state.
+ * The kept states own their frames by the frames' reference counts, and the pool that they lie in when the verification
+ * is over. Nothing changes a kept state. Of a kept state, `next` and `kept` are no list: they name the states that were
+ * kept of its successors, which a run is likely to go through next, and serve as hints only.
  *
  * contains: for each frame, each live register and each live stack byte of a state, what the machine holds there is
  * among what the state stands for. Whatever cannot be told from outside (which value of a map a pointer was made from,
@@ -28,6 +29,7 @@ struct explored {
     uint32_t n_insns, n_states;
     bool exact; /* scalars mean what they say */
     bool full;  /* some are missing */
+    struct pool pool;
 };
 
 static void drop_states(struct explored *x, struct pool *pool)
@@ -40,14 +42,21 @@ static void drop_states(struct explored *x, struct pool *pool)
     }
 }
 
+void explored_take(struct explored *x, struct pool *pool)
+{
+    if (x->full) /* nothing of it is needed */
+        return;
+    x->pool = *pool;
+    *pool = (struct pool){0};
+}
+
 void explored_free(struct explored *x)
 {
-    struct pool pool = {0};
-
     if (!x)
         return;
-    drop_states(x, &pool);
-    pool_free(&pool);
+    for (uint32_t i = 0; x->at && i < x->n_insns; i++)
+        free(x->at[i].states);
+    pool_free(&x->pool);
     free(x->at);
     free(x->live_regs);
     free(x->live_slots);
@@ -77,7 +86,15 @@ struct explored *explored_new(const struct verifier *v)
     return x;
 }
 
-bool explored_keep(struct explored *x, struct pool *pool, const struct state *s)
+static void hint(struct state *before, struct state *after)
+{
+    if (!before->next)
+        before->next = after;
+    else
+        before->kept = after;
+}
+
+bool explored_keep(struct explored *x, struct pool *pool, struct state *s)
 {
     struct kept *k = &x->at[s->insn];
     struct state *copy;
@@ -103,6 +120,10 @@ bool explored_keep(struct explored *x, struct pool *pool, const struct state *s)
         return false;
     state_share(copy, s);
     copy->parent = NULL;
+    copy->kept = NULL;
+    if (s->kept)
+        hint(s->kept, copy);
+    s->kept = copy;
     k->states[k->n++] = copy;
     x->n_states++;
     return true;
@@ -118,6 +139,7 @@ const char *explored_unfit(const struct explored *x)
 /* One look at the machine. */
 struct look {
     const struct invariants *inv;
+    const struct explored *explored;
     struct skep_env *env;
     const struct state *s;
     uint32_t slot;
@@ -219,7 +241,7 @@ static bool in_link(struct look *l, const struct reg *r, uint64_t v)
 {
     uint64_t base = r->flags & REG_LINK_OFF ? v - (uint64_t)(int64_t)r->off : v;
 
-    if (!r->id || !l->inv->explored->exact)
+    if (!r->id || !l->explored->exact)
         return true;
     for (uint32_t i = 0; i < l->n_links; i++)
         if (l->links[i].id == r->id)
@@ -237,7 +259,7 @@ static bool holds(struct look *l, const struct reg *r, uint64_t v)
     if (r->flags & REG_MAYBE_NULL && reg_is_pointer(r) && !v)
         return true;
     switch (r->kind) {
-    case REG_SCALAR: return !l->inv->explored->exact || (scalar_has(&r->s, v) && in_link(l, r, v));
+    case REG_SCALAR: return !l->explored->exact || (scalar_has(&r->s, v) && in_link(l, r, v));
     case REG_CTX: return at(r, v, (uintptr_t)l->env->ctx);
     case REG_STACK: return at(r, v, frame_pointer(l->env, r->frame));
     case REG_MAP:
@@ -270,6 +292,16 @@ static bool differs(struct look *l, const struct reg *r, uint64_t v, const char 
     return false;
 }
 
+/* Does a slot say anything of what is in it? */
+static bool slot_says(const struct slot *slot)
+{
+    static const uint8_t unknown[SLOT] = {SLOT_MISC, SLOT_MISC, SLOT_MISC, SLOT_MISC,
+                                          SLOT_MISC, SLOT_MISC, SLOT_MISC, SLOT_MISC};
+    static const uint8_t unwritten[SLOT];
+
+    return memcmp(slot->type, unknown, SLOT) && memcmp(slot->type, unwritten, SLOT);
+}
+
 static bool slot_holds(struct look *l, uint32_t f, unsigned i)
 {
     const struct slot *slot = frame_slot(l->s->frames[f], i);
@@ -289,7 +321,7 @@ static bool slot_holds(struct look *l, uint32_t f, unsigned i)
 
 static bool frame_holds(struct look *l, uint32_t f)
 {
-    const struct explored *x = l->inv->explored;
+    const struct explored *x = l->explored;
     const struct frame *frame = l->s->frames[f];
     bool top = f + 1 == l->s->n_frames;
     uint32_t call = top ? l->slot : l->inv->frames[f].slot;
@@ -302,12 +334,20 @@ static bool frame_holds(struct look *l, uint32_t f)
                        l->inv->frames[f - 1].slot, frame->callsite);
         return false;
     }
-    for (unsigned r = 0; r < REGS; r++)
-        if ((r == 10 || regs >> r & 1) && !holds(l, &frame->regs[r], l->inv->frames[f].regs[r]))
+    for (unsigned left = regs | 1u << 10; left; left &= left - 1) {
+        unsigned r = (unsigned)__builtin_ctz(left);
+
+        if (!holds(l, &frame->regs[r], l->inv->frames[f].regs[r]))
             return differs(l, &frame->regs[r], l->inv->frames[f].regs[r], "r%u of frame %u", r, f);
-    for (unsigned i = 0; i < frame->n_slots; i++)
-        if (slots >> i & 1 && !slot_holds(l, f, i))
+    }
+    if (frame->n_slots < MAX_SLOTS)
+        slots &= ((uint64_t)1 << frame->n_slots) - 1;
+    for (; slots; slots &= slots - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(slots);
+
+        if (slot_says(frame_slot(frame, i)) && !slot_holds(l, f, i))
             return false;
+    }
     return true;
 }
 
@@ -332,9 +372,12 @@ static bool same_refs(const struct skep_env *env, const struct state *s)
     return env->n_refs <= s->n_refs && env->n_refs + open >= s->n_refs;
 }
 
-static bool contains(const struct invariants *inv, struct skep_env *env, const struct state *s, struct buf *why)
+static bool contains(const struct invariants *inv, const struct explored *x, struct skep_env *env,
+                     const struct state *s, struct buf *why)
 {
-    struct look l = {.inv = inv, .env = env, .s = s, .slot = s->insn, .why = why};
+    struct look l;
+
+    l.inv = inv, l.explored = x, l.env = env, l.s = s, l.slot = s->insn, l.why = why, l.n_links = 0;
 
     if (s->n_frames != env->frame + 1 || !same_refs(env, s) || !s->lock_id != !env->spin_lock) {
         if (why)
@@ -348,8 +391,9 @@ static bool contains(const struct invariants *inv, struct skep_env *env, const s
     return true;
 }
 
-static void violated(const struct invariants *inv, struct skep_env *env, const struct kept *k, uint32_t slot)
+static void violated(const struct invariants *inv, const struct explored *x, struct skep_env *env, uint32_t slot)
 {
+    const struct kept *k = &x->at[slot];
     struct buf why = {0};
 
     if (!k->n)
@@ -357,33 +401,54 @@ static void violated(const struct invariants *inv, struct skep_env *env, const s
     else
         for (uint32_t i = 0; i < k->n && why.len < 1000; i++) {
             buf_puts(&why, i ? "; or " : "");
-            contains(inv, env, k->states[i], &why);
+            contains(inv, x, env, k->states[i], &why);
         }
     if (k->n)
-        env_trap(env, TRAP_invariant, 0, 0, "outside all %u states explored here: %s", k->n, buf_text(&why));
+        env_trap(env, TRAP_invariant, 0, 0, "outside all %u states explored here%s: %s", k->n,
+                 x->exact ? "" : ", numbers left out", buf_text(&why));
     env->trap.insn = slot;
     buf_free(&why);
+}
+
+static bool hint_holds(const struct invariants *inv, const struct explored *x, struct skep_env *env, uint32_t slot,
+                       const struct state *s)
+{
+    return s && s->insn == slot && contains(inv, x, env, s, NULL);
+}
+
+/* Looks for a state that holds: first those that followed on the one which held at the last instruction, then the
+ * others, from the one that did here last time on. *at: the last one that held, anywhere. */
+static bool explored_has(const struct invariants *inv, const struct explored *x, struct skep_env *env, uint32_t slot,
+                         const struct state **at)
+{
+    struct kept *k = &x->at[slot];
+    const struct state *was = *at;
+
+    if (was && (hint_holds(inv, x, env, slot, *at = was->next) || hint_holds(inv, x, env, slot, *at = was->kept)))
+        return true;
+    for (uint32_t n = 0, i = k->last; n < k->n; n++, i = i + 1 < k->n ? i + 1 : 0)
+        if (contains(inv, x, env, k->states[i], NULL)) {
+            k->last = i;
+            *at = k->states[i];
+            return true;
+        }
+    *at = NULL;
+    return false;
 }
 
 static void before_insn(struct skep_env *env, void *ctx, uint32_t slot, const uint64_t *regs)
 {
     struct invariants *inv = ctx;
-    struct kept *k;
 
     if (env->code->prog != inv->prog || env->frame >= PROG_MAX_FRAMES) /* after a tail call */
         return;
     memcpy(inv->frames[env->frame].regs, regs, sizeof(inv->frames[0].regs));
     inv->frames[env->frame].slot = slot;
-    k = &inv->explored->at[slot];
     inv->checked++;
-    if (k->last < k->n && contains(inv, env, k->states[k->last], NULL))
-        return;
-    for (uint32_t i = 0; i < k->n; i++)
-        if (contains(inv, env, k->states[i], NULL)) {
-            k->last = i;
-            return;
-        }
-    violated(inv, env, k, slot);
+    if (!explored_has(inv, inv->explored, env, slot, &inv->at))
+        violated(inv, inv->explored, env, slot);
+    else if (inv->also && !explored_has(inv, inv->also, env, slot, &inv->also_at))
+        violated(inv, inv->also, env, slot);
 }
 
 void invariants_watch(struct invariants *inv, const struct explored *explored, const struct prog *prog,
@@ -392,4 +457,9 @@ void invariants_watch(struct invariants *inv, const struct explored *explored, c
     *inv = (struct invariants){.explored = explored, .prog = prog};
     env->on_insn = before_insn;
     env->on_insn_ctx = inv;
+}
+
+void invariants_watch_also(struct invariants *inv, const struct explored *explored)
+{
+    inv->also = explored;
 }

@@ -16,11 +16,14 @@
 #include "verifier/verify.h"
 #include "vm/env.h"
 
+struct state;
+
 /* One run, watched. Frames below the current one are remembered as they were when they called. */
 struct invariants {
-    const struct explored *explored;
+    const struct explored *explored, *also; /* also: NULL, or a second exploration of the same program */
+    const struct state *at, *also_at;       /* the states of either that held last */
     const struct prog *prog;
-    uint64_t checked; /* instructions looked at */
+    uint64_t checked; /* instructions looked at, in each exploration */
     struct {
         uint64_t regs[11];
         uint32_t slot;
@@ -31,6 +34,9 @@ struct invariants {
  *  TRAP_invariant, whose text says what lies outside. Both must outlive the runs. */
 void invariants_watch(struct invariants *inv, const struct explored *explored, const struct prog *prog,
                       struct skep_env *env);
+
+/** The same run is watched against another exploration of the program too. */
+void invariants_watch_also(struct invariants *inv, const struct explored *explored);
 
 /** Would a run be watched? NULL or why not: the states were too many to keep. */
 const char *explored_unfit(const struct explored *explored);

@@ -3,16 +3,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FIRST_SLAB = 1 << 14, LAST_SLAB = 1 << 20, ALIGN = 16 };
+
+/* What the pool's things lie in, in the order in which they were first taken. */
+struct slab {
+    struct slab *next;
+    size_t size;
+    _Alignas(ALIGN) unsigned char bytes[];
+};
+
+static bool more(struct pool *pool)
+{
+    size_t size = pool->slabs && pool->slabs->size < LAST_SLAB ? pool->slabs->size * 2 : FIRST_SLAB;
+    struct slab *slab;
+
+    if (pool->slabs && pool->slabs->size == LAST_SLAB)
+        size = LAST_SLAB;
+    slab = malloc(size);
+    if (!slab)
+        return false;
+    slab->next = pool->slabs;
+    slab->size = size;
+    pool->slabs = slab;
+    pool->at = slab->bytes;
+    pool->end = (unsigned char *)slab + size;
+    return true;
+}
+
 static void *take(struct pool *pool, size_t size)
 {
-    void *p = NULL;
+    void *p;
 
-    if (!pool->limit || pool->bytes + size <= pool->limit)
-        p = malloc(size);
-    if (!p) {
+    size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    if ((pool->limit && pool->bytes + size > pool->limit) || ((size_t)(pool->end - pool->at) < size && !more(pool))) {
         pool->failed = true;
         return NULL;
     }
+    p = pool->at;
+    pool->at += size;
     pool->bytes += size;
     if (pool->bytes > pool->peak)
         pool->peak = pool->bytes;
@@ -83,24 +111,13 @@ struct state *state_new(struct pool *pool)
 
 void pool_free(struct pool *pool)
 {
-    while (pool->free_frames) {
-        struct frame *f = pool->free_frames;
+    while (pool->slabs) {
+        struct slab *slab = pool->slabs;
 
-        memcpy(&pool->free_frames, f->chunks, sizeof(f));
-        free(f);
+        pool->slabs = slab->next;
+        free(slab);
     }
-    while (pool->free_chunks) {
-        struct chunk *c = pool->free_chunks;
-
-        memcpy(&pool->free_chunks, c->slots, sizeof(c));
-        free(c);
-    }
-    while (pool->free_states) {
-        struct state *s = pool->free_states;
-
-        pool->free_states = s->next;
-        free(s);
-    }
+    *pool = (struct pool){0};
 }
 
 void state_share(struct state *to, const struct state *from)

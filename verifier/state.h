@@ -134,19 +134,22 @@ struct state {
     uint32_t jumps;            /* jumps, calls and exits since parent */
     size_t trace_at;           /* how much of the log was there when the path forked off (trace.c) */
     struct state *next;        /* worklist and free list */
+    struct state *kept;        /* the copy of the last step's state that was kept for watching (contains.c) */
 };
 
-/* Frames and states of one verification. Allocation fails by returning NULL and setting `failed`. */
+/* Frames and states of one verification, which go together. Allocation fails by returning NULL and setting `failed`. */
 struct pool {
     struct state *free_states;
     struct frame *free_frames; /* linked through chunks[0] */
     struct chunk *free_chunks; /* linked through their first slot */
+    struct slab *slabs;        /* where all of them lie */
+    unsigned char *at, *end;   /* what the newest has left */
     size_t bytes, peak, limit;
     bool failed;
 };
 
 struct state *state_new(struct pool *pool);
-/** Gives back everything that was freed into the pool; nothing of it may be in use. */
+/** Gives back all that was ever taken from the pool, in use or not; histories are apart, and their owners'. */
 void pool_free(struct pool *pool);
 /** A copy that shares all frames; the history since the parent is copied, the parent's is shared. */
 struct state *state_copy(struct pool *pool, const struct state *from);

@@ -186,7 +186,9 @@ bool states_equal(struct verifier *v, const struct checkpoint *old, const struct
 /* contains.c: the states that were explored, kept for watching runs (contains.h). */
 struct explored *explored_new(const struct verifier *v);
 /** Keeps a copy of the state, as long as there are not too many. @return false: out of memory. */
-bool explored_keep(struct explored *x, struct pool *pool, const struct state *s);
+bool explored_keep(struct explored *x, struct pool *pool, struct state *s);
+/** The kept states lie in the pool: it becomes theirs, and is empty then. */
+void explored_take(struct explored *x, struct pool *pool);
 
 /* explore.c: the only loop. */
 enum reason explore(struct verifier *v, uint32_t *insn);

@@ -163,31 +163,31 @@ static bool make_facts(const struct verifier *v, struct facts *facts)
     return true;
 }
 
+/* States go with the pool; what they came by does not lie in it. */
 static void free_all(struct verifier *v)
 {
-    struct state *s, *next_state;
+    struct state *s;
 
-    for (s = v->work; s; s = next_state) {
+    for (s = v->work; s; s = s->next) {
         struct checkpoint *c = s->parent;
 
-        next_state = s->next;
         while (c) {
             struct checkpoint *up = c->state->parent;
 
             if (--c->branches)
                 break;
             if (c->retired) {
-                state_free(&v->pool, c->state);
+                history_free(&c->state->past);
                 free(c);
             }
             c = up;
         }
-        state_free(&v->pool, s);
+        history_free(&s->past);
     }
     for (uint32_t i = 0; v->at && i < v->prog->n_insns; i++)
         for (struct checkpoint *c = v->at[i], *next; c; c = next) {
             next = c->next;
-            state_free(&v->pool, c->state);
+            history_free(&c->state->past);
             free(c);
         }
     uses_free(v);
@@ -234,6 +234,8 @@ int verify_prog(const struct prog *prog, const struct verify_opts *opts, const s
     }
     if (reason)
         verify_result_free(out);
+    else if (out->explored)
+        explored_take(out->explored, &v.pool);
     out->reason = reason;
     out->insn = insn;
     out->verdict = !reason ? VERDICT_ACCEPT : reason == REASON_unsupported ? VERDICT_UNSUPPORTED : VERDICT_REJECT;
