@@ -120,7 +120,7 @@ int linux_load(struct linux_side *k, const struct gen_prog *p, char *log, size_t
             i += two_slots - 1;
     }
     fd = try_load(k, p, insns, false);
-    if (fd < 0 && log) {
+    if (fd < 0 && fd != -E2BIG && log) {
         int again = try_load(k, p, insns, true);
 
         if (again >= 0)

@@ -9,6 +9,7 @@
 #include "vm/isa/disasm.h"
 #include "vm/isa/isa.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ static const char *const fate_names[FATE_COUNT] = {
     [FATE_PRUNED] = "pruned wrongly",
     [FATE_DIFFERS] = "two results",
     [FATE_LAXER] = "laxer than Linux",
+    [FATE_LARGE] = "too large for Linux",
     [FATE_STRICTER] = "stricter than Linux",
     [FATE_FINER] = "known better than Linux knows",
     [FATE_RESULT] = "another result than Linux",
@@ -68,7 +70,7 @@ void input_make(uint64_t seed, struct input *in)
 
 static bool is_failure(enum fate f)
 {
-    return f > FATE_RAN && f != FATE_STRICTER && f != FATE_FINER;
+    return f > FATE_RAN && f != FATE_STRICTER && f != FATE_FINER && f != FATE_LARGE;
 }
 
 /* Does its result depend on addresses? */
@@ -111,7 +113,7 @@ static void judge(struct fuzz *f, const struct gen_prog *p, uint64_t seed, struc
     fd = linux_load(f->kernel, p, v->fate == FATE_RAN ? v->text : NULL, sizeof(v->text));
     if (fd < 0) {
         if (v->fate == FATE_RAN)
-            v->fate = may_be_finer(p) ? FATE_FINER : FATE_LAXER;
+            v->fate = fd == -E2BIG ? FATE_LARGE : may_be_finer(p) ? FATE_FINER : FATE_LAXER;
         return;
     }
     if (v->fate == FATE_REFUSED)

@@ -36,6 +36,7 @@ enum fate {
     FATE_DIFFERS,  /* two ways of running, two results */
     FATE_LAXER,    /* Linux refuses it */
     FATE_FINER,    /* Linux refuses it, which knows nothing of remainders and of numbers compared with themselves */
+    FATE_LARGE,    /* Linux gives up after a million instructions */
     FATE_STRICTER, /* Linux accepts it */
     FATE_RESULT,   /* Linux has another result */
     FATE_BROKEN,   /* could not be judged */
