@@ -175,11 +175,13 @@ int ir_preds(struct ir_func *f);
 int ir_loops(struct ir_func *f);
 /** Blocks in reverse postorder from the entry, unreachable ones left out. @return malloc'd; NULL: out of memory. */
 uint32_t *ir_order(const struct ir_func *f, uint32_t *n);
-/** Drops blocks that cannot be reached, and joins a block with its only successor when that has no other predecessor.
- *  @return 0 or -ENOMEM. */
+/** Drops blocks that cannot be reached or only jump, and joins a block with its only successor when that has no other
+ *  predecessor. Blocks keep their order; preds are right afterwards. @return 0 or -ENOMEM. */
 int ir_clean(struct ir_func *f);
 /** A text for people and tests: one line an operation. */
 void ir_print(const struct ir *ir, struct buf *out);
+/** One operation, without what it jumps to. */
+void ir_print_op(const struct ir_func *f, const struct ir_op *op, struct buf *out);
 /** Do the invariants hold? @return NULL, or what is wrong (in the arena). */
 const char *ir_check(struct ir *ir);
 

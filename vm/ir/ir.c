@@ -1,0 +1,458 @@
+/*
+ * What every pass over the intermediate form needs: which operands an operation has, who comes before a block, in which
+ * order to walk, where loops are. Nothing here changes what a program means. All of it is linear in operations and
+ * edges, and none of it recurses: functions may have hundreds of thousands of blocks.
+ */
+#include "vm/ir/ir.h"
+#include "vm/ir/shape.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PURE   IR_W_PURE
+#define READ   IR_W_READ
+#define WRITE  IR_W_WRITE
+#define CALL   IR_W_CALL
+#define END    IR_W_END
+#define LEAVES IR_W_LEAVES
+#define COMM   IR_W_COMM
+const struct ir_kind_row ir_kinds[IR_KIND_COUNT] = {
+#define IR(name, text, what) [IR_##name] = {text, what},
+#include "vm/ir/ir.def"
+};
+#undef PURE
+#undef READ
+#undef WRITE
+#undef CALL
+#undef END
+#undef LEAVES
+#undef COMM
+
+unsigned ir_shape(enum ir_kind kind)
+{
+    switch (kind) {
+    case IR_CONST:
+    case IR_RELOAD: return IR_S_DST;
+    case IR_COPY:
+    case IR_NEG:
+    case IR_NOT: return IR_S_DST | IR_S_A;
+    case IR_ZEXT:
+    case IR_SEXT:
+    case IR_BSWAP: return IR_S_DST | IR_S_A | IR_S_SIZE;
+    case IR_ADD:
+    case IR_SUB:
+    case IR_MUL:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+    case IR_ANDN:
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
+    case IR_ROL:
+    case IR_UDIV:
+    case IR_UMOD:
+    case IR_SDIV:
+    case IR_SMOD:
+    case IR_MULHI: return IR_S_DST | IR_S_A | IR_S_B;
+    case IR_LEA: return IR_S_DST | IR_S_MEM;
+    case IR_SET: return IR_S_DST | IR_S_A | IR_S_B | IR_S_CC;
+    case IR_SELECT: return IR_S_DST | IR_S_A | IR_S_B | IR_S_CC | IR_S_PICK;
+    case IR_LOAD:
+    case IR_LOAD_ACQ: return IR_S_DST | IR_S_MEM | IR_S_SIZE;
+    case IR_STORE:
+    case IR_RMW: return IR_S_A_OR_IMM | IR_S_MEM | IR_S_SIZE;
+    case IR_STORE_REL:
+    case IR_ATOMIC: return IR_S_A | IR_S_MEM | IR_S_SIZE;
+    case IR_FETCH:
+    case IR_XCHG: return IR_S_DST | IR_S_A | IR_S_MEM | IR_S_SIZE;
+    case IR_CMPXCHG: return IR_S_DST | IR_S_A | IR_S_B_REG | IR_S_MEM | IR_S_SIZE;
+    case IR_CALL: return IR_S_DST_OR_NONE | IR_S_ARGS;
+    case IR_CALL_LOCAL: return IR_S_DST_OR_NONE | IR_S_ARGS;
+    case IR_TAIL_CALL: return IR_S_ARGS;
+    case IR_CHECK:
+    case IR_EXIT:
+    case IR_TRAP:
+    case IR_SPILL: return IR_S_A;
+    case IR_POLL: return IR_S_DST | IR_S_A | IR_S_B_REG;
+    case IR_BR: return IR_S_A | IR_S_B | IR_S_CC;
+    case IR_NOP:
+    case IR_JMP:
+    case IR_KIND_COUNT: break;
+    }
+    return 0;
+}
+
+unsigned ir_uses(struct ir_func *f, struct ir_op *op, uint32_t **uses)
+{
+    unsigned shape = ir_shape(op->kind), n = 0;
+    bool imm = op->flags & IR_IMM, mem = shape & IR_S_MEM || (shape & IR_S_B && op->flags & IR_MEM);
+
+    if (shape & IR_S_A || (shape & IR_S_A_OR_IMM && !imm))
+        uses[n++] = &op->a;
+    if (shape & IR_S_B_REG || (shape & IR_S_B && !imm && !mem))
+        uses[n++] = &op->b;
+    if (mem && op->base)
+        uses[n++] = &op->base;
+    if (mem && op->index)
+        uses[n++] = &op->index;
+    if (shape & IR_S_PICK) {
+        uses[n++] = &op->yes;
+        uses[n++] = &op->no;
+    }
+    if (shape & IR_S_ARGS)
+        for (unsigned i = 0; i < op->n_args; i++)
+            uses[n++] = &f->args[op->args + i];
+    return n;
+}
+
+void ir_each_use(struct ir_func *f, struct ir_op *op, void (*fn)(void *ctx, uint32_t *vreg), void *ctx)
+{
+    uint32_t *uses[IR_MAX_USES];
+    unsigned n = ir_uses(f, op, uses);
+
+    for (unsigned i = 0; i < n; i++)
+        fn(ctx, uses[i]);
+}
+
+void ir_free(struct ir *ir)
+{
+    if (!ir)
+        return;
+    arena_free(&ir->arena);
+    free(ir);
+}
+
+int ir_preds(struct ir_func *f)
+{
+    uint32_t *room = ARENA_ARRAY(&f->ir->arena, uint32_t, (size_t)2 * f->n_blocks);
+
+    if (!room)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < f->n_blocks; i++)
+        f->blocks[i].n_preds = 0;
+    for (uint32_t i = 0; i < f->n_blocks; i++)
+        for (unsigned k = 0; k < 2; k++)
+            if (f->blocks[i].succ[k] != IR_NO_BLOCK)
+                f->blocks[f->blocks[i].succ[k]].n_preds++;
+    for (uint32_t i = 0; i < f->n_blocks; i++) {
+        f->blocks[i].preds = room;
+        room += f->blocks[i].n_preds;
+        f->blocks[i].n_preds = 0;
+    }
+    for (uint32_t i = 0; i < f->n_blocks; i++)
+        for (unsigned k = 0; k < 2; k++)
+            if (f->blocks[i].succ[k] != IR_NO_BLOCK) {
+                struct ir_block *to = &f->blocks[f->blocks[i].succ[k]];
+                to->preds[to->n_preds++] = i;
+            }
+    return 0;
+}
+
+/* ---- Depth-first search ---- */
+
+/* What one search from the entry finds out; numbers are IR_NO_BLOCK for blocks that it does not reach. */
+struct search {
+    uint32_t *pre, *last; /* preorder number of each block, and the highest one below it */
+    uint32_t *at_pre;     /* the block with this number */
+    uint32_t *order;      /* reverse postorder */
+    uint32_t n;
+};
+
+struct visit {
+    uint32_t block;
+    unsigned next; /* successor to look at */
+};
+
+/* The first successor is gone down first, so that the second, where control falls through to, comes next in order. */
+static int search(const struct ir_func *f, struct search *s)
+{
+    uint32_t n = f->n_blocks, depth = 0, post = n, pre = 0;
+    struct visit *stack = malloc(n * sizeof(*stack));
+    uint32_t *room = malloc((size_t)n * 4 * sizeof(*room));
+
+    if (!stack || !room) {
+        free(stack);
+        free(room);
+        return -ENOMEM;
+    }
+    *s = (struct search){.pre = room, .last = room + n, .at_pre = room + (size_t)2 * n, .order = room + (size_t)3 * n};
+    memset(s->pre, 0xff, n * sizeof(*s->pre));
+    stack[depth++] = (struct visit){0, 0};
+    s->pre[0] = pre++;
+    s->at_pre[0] = 0;
+    while (depth) {
+        struct visit *top = &stack[depth - 1];
+        uint32_t to = top->next < 2 ? f->blocks[top->block].succ[top->next] : IR_NO_BLOCK;
+        if (top->next >= 2) {
+            s->last[top->block] = pre - 1;
+            s->order[--post] = top->block;
+            depth--;
+            continue;
+        }
+        top->next++;
+        if (to == IR_NO_BLOCK || s->pre[to] != IR_NO_BLOCK)
+            continue;
+        s->at_pre[pre] = to;
+        s->pre[to] = pre++;
+        stack[depth++] = (struct visit){to, 0};
+    }
+    s->n = pre;
+    memmove(s->order, s->order + post, pre * sizeof(*s->order));
+    free(stack);
+    return 0;
+}
+
+static void search_free(struct search *s)
+{
+    free(s->pre);
+}
+
+uint32_t *ir_order(const struct ir_func *f, uint32_t *n)
+{
+    struct search s;
+    uint32_t *order;
+
+    if (search(f, &s))
+        return NULL;
+    order = malloc((s.n ? s.n : 1) * sizeof(*order));
+    if (order)
+        memcpy(order, s.order, s.n * sizeof(*order));
+    *n = s.n;
+    search_free(&s);
+    return order;
+}
+
+/* ---- Loops ---- */
+
+/* Loops as Havlak and Tarjan find them, innermost first: blocks by preorder number, each united with the head of the
+ * loop that it was found in. */
+struct loops {
+    const struct search *s;
+    uint32_t *up;     /* union-find */
+    uint32_t *header; /* of the innermost loop around a block that does not begin it */
+    uint32_t *work;
+};
+
+static uint32_t find(struct loops *l, uint32_t x)
+{
+    while (l->up[x] != x)
+        x = l->up[x] = l->up[l->up[x]];
+    return x;
+}
+
+static bool below(const struct search *s, uint32_t top, uint32_t x)
+{
+    return x >= top && x <= s->last[s->at_pre[top]];
+}
+
+/* Adds x to the loop that head begins. */
+static uint32_t gather(struct loops *l, uint32_t head, uint32_t x, uint32_t n)
+{
+    x = find(l, x);
+    if (x == head || !below(l->s, head, x)) /* the latter: a second way into the loop */
+        return n;
+    l->header[x] = head;
+    l->up[x] = head;
+    l->work[n] = x;
+    return n + 1;
+}
+
+static void find_loop(struct ir_func *f, struct loops *l, uint32_t head)
+{
+    const struct search *s = l->s;
+    struct ir_block *b = &f->blocks[s->at_pre[head]];
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < b->n_preds; i++) {
+        uint32_t from = s->pre[b->preds[i]];
+        if (from == IR_NO_BLOCK || !below(s, head, from))
+            continue;
+        b->loop_head = true;
+        n = gather(l, head, from, n);
+    }
+    while (n) {
+        const struct ir_block *in = &f->blocks[s->at_pre[l->work[--n]]];
+        for (uint32_t i = 0; i < in->n_preds; i++)
+            if (s->pre[in->preds[i]] != IR_NO_BLOCK)
+                n = gather(l, head, s->pre[in->preds[i]], n);
+    }
+}
+
+static void find_loops(struct ir_func *f, struct loops *l)
+{
+    const struct search *s = l->s;
+
+    for (uint32_t i = 0; i < s->n; i++) {
+        l->up[i] = i;
+        l->header[i] = IR_NO_BLOCK;
+    }
+    for (uint32_t i = 0; i < f->n_blocks; i++) {
+        f->blocks[i].loop_head = f->blocks[i].cold = false;
+        f->blocks[i].depth = 0;
+    }
+    for (uint32_t head = s->n; head-- > 0;)
+        find_loop(f, l, head);
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct ir_block *b = &f->blocks[s->at_pre[i]];
+        if (l->header[i] != IR_NO_BLOCK)
+            b->depth = f->blocks[s->at_pre[l->header[i]]].depth;
+        b->depth += b->loop_head;
+    }
+}
+
+static void find_cold(struct ir_func *f, const struct search *s)
+{
+    for (uint32_t i = s->n; i-- > 0;) {
+        struct ir_block *b = &f->blocks[s->order[i]];
+        b->cold = b->ops[b->n - 1].kind == IR_TRAP;
+        if (b->succ[0] != IR_NO_BLOCK)
+            b->cold = f->blocks[b->succ[0]].cold && (b->succ[1] == IR_NO_BLOCK || f->blocks[b->succ[1]].cold);
+    }
+}
+
+int ir_loops(struct ir_func *f)
+{
+    struct search s;
+    struct loops l = {.s = &s};
+    int err = ir_preds(f);
+
+    if (err || (err = search(f, &s)))
+        return err;
+    l.up = malloc((size_t)3 * f->n_blocks * sizeof(*l.up));
+    if (l.up) {
+        l.header = l.up + f->n_blocks;
+        l.work = l.header + f->n_blocks;
+        find_loops(f, &l);
+        find_cold(f, &s);
+    }
+    err = l.up ? 0 : -ENOMEM;
+    free(l.up);
+    search_free(&s);
+    return err;
+}
+
+/* ---- Tidying ---- */
+
+/* Where a jump to this block ends up; blocks that only jump are passed by, those that a budget counts are not. */
+static uint32_t end_of(const struct ir_func *f, uint32_t block)
+{
+    for (unsigned hops = 0; hops < 8; hops++) {
+        const struct ir_block *b = &f->blocks[block];
+        if (b->n != 1 || b->ops[0].kind != IR_JMP || b->poll || b->succ[0] == block)
+            break;
+        block = b->succ[0];
+    }
+    return block;
+}
+
+static bool joins(const struct ir_func *f, uint32_t block)
+{
+    const struct ir_block *b = &f->blocks[block];
+    uint32_t to = b->succ[0];
+
+    return b->ops[b->n - 1].kind == IR_JMP && to != block && to && f->blocks[to].n_preds == 1;
+}
+
+/* Makes one block of `head` and those that follow it alone. */
+static int join(struct ir_func *f, uint32_t head)
+{
+    struct ir_block *h = &f->blocks[head];
+    struct ir_op *ops;
+    uint32_t n = h->n, last = head;
+
+    while (joins(f, last)) {
+        last = f->blocks[last].succ[0];
+        n += f->blocks[last].n - 1;
+    }
+    if (last == head)
+        return 0;
+    ops = ARENA_ARRAY(&f->ir->arena, struct ir_op, n);
+    if (!ops)
+        return -ENOMEM;
+    n = 0;
+    for (uint32_t i = head;; i = f->blocks[i].succ[0]) {
+        const struct ir_block *b = &f->blocks[i];
+        uint32_t take = i == last ? b->n : b->n - 1;
+        memcpy(ops + n, b->ops, take * sizeof(*ops));
+        n += take;
+        if (i == last)
+            break;
+    }
+    h->ops = ops;
+    h->n = h->cap = n;
+    h->poll = f->blocks[last].poll;
+    memcpy(h->succ, f->blocks[last].succ, sizeof(h->succ));
+    return 0;
+}
+
+/* Moves the blocks that stay together, in the order in which they stood. */
+static void compact(struct ir_func *f, const uint8_t *stays, uint32_t *moved)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < f->n_blocks; i++)
+        if (stays[i]) {
+            moved[i] = n;
+            if (n != i)
+                f->blocks[n] = f->blocks[i];
+            n++;
+        }
+    f->n_blocks = n;
+    for (uint32_t i = 0; i < n; i++)
+        for (unsigned k = 0; k < 2; k++)
+            if (f->blocks[i].succ[k] != IR_NO_BLOCK)
+                f->blocks[i].succ[k] = moved[f->blocks[i].succ[k]];
+}
+
+/* Edges from what is not reached count for nothing. */
+static void count_preds(struct ir_func *f, const uint32_t *order, uint32_t n)
+{
+    for (uint32_t i = 0; i < f->n_blocks; i++)
+        f->blocks[i].n_preds = 0;
+    for (uint32_t i = 0; i < n; i++)
+        for (unsigned k = 0; k < 2; k++)
+            if (f->blocks[order[i]].succ[k] != IR_NO_BLOCK)
+                f->blocks[f->blocks[order[i]].succ[k]].n_preds++;
+}
+
+static int join_all(struct ir_func *f, const uint32_t *order, uint32_t n, uint8_t *stays)
+{
+    int err = 0;
+
+    count_preds(f, order, n);
+    for (uint32_t i = 0; i < n; i++)
+        stays[order[i]] = 1;
+    for (uint32_t i = 0; i < n; i++)
+        if (joins(f, order[i]))
+            stays[f->blocks[order[i]].succ[0]] = 0;
+    for (uint32_t i = 0; i < n && !err; i++)
+        if (stays[order[i]])
+            err = join(f, order[i]);
+    return err;
+}
+
+int ir_clean(struct ir_func *f)
+{
+    uint32_t n, *order, *moved;
+    uint8_t *stays;
+    int err = -ENOMEM;
+
+    for (uint32_t i = 0; i < f->n_blocks; i++)
+        for (unsigned k = 0; k < 2; k++)
+            if (f->blocks[i].succ[k] != IR_NO_BLOCK)
+                f->blocks[i].succ[k] = end_of(f, f->blocks[i].succ[k]);
+    order = ir_order(f, &n);
+    moved = malloc(f->n_blocks * sizeof(*moved));
+    stays = calloc(f->n_blocks, 1);
+    if (order && moved && stays)
+        err = join_all(f, order, n, stays);
+    if (!err) {
+        compact(f, stays, moved);
+        err = ir_preds(f);
+    }
+    free(order);
+    free(moved);
+    free(stays);
+    return err;
+}
