@@ -23,7 +23,8 @@ struct jit_needs {
     uint8_t late;             /* operands (bits in that order) that are read after something was written: they share no
                                  register with dst or the clobbers */
     uint8_t in_slot;          /* operands (bits in that order) any ONE of which may stay in its spill slot */
-    bool dst_in_slot;         /* dst may be a spill slot, when no operand of it is one */
+    uint8_t any_slot;         /* operands that may stay in their slots whatever the others do: arguments of calls */
+    bool dst_in_slot;         /* dst may be a spill slot, when no operand is one by in_slot */
     bool dst_is_a;            /* cheaper when dst lies where a does */
 };
 
@@ -42,6 +43,8 @@ struct jit_save {
 
 struct jit_alloc {
     struct jit_place *place; /* one a virtual register */
+    uint32_t *origin;        /* the virtual register that allocation made each one from; others stand for themselves */
+    uint32_t n_vregs;
     uint32_t n_slots;
     uint32_t used; /* registers that are written */
     const struct jit_save *saves;
@@ -117,7 +120,9 @@ struct jit_target {
 extern const struct jit_target *const jit_host_target;
 
 /** Chooses a place for every register of a function, writing RELOAD and SPILL into it where operands must not stay in
- *  slots, and the order of blocks. Linear in the operations. @return 0 (jit_alloc_free()) or -ENOMEM. */
+ *  slots, and the order of blocks. Linear in the operations. What a CALL kind of operation destroys (all that is not
+ *  callee_saved) need not be among its clobbers. @return 0 (jit_alloc_free()); -ENOMEM; -E2BIG: a frame would be too
+ *  large; -EINVAL: an operation asks for more registers than there are. */
 int jit_allocate(struct ir_func *f, const struct jit_target *target, const struct jit_opts *opts,
                  struct jit_alloc *out);
 void jit_alloc_free(struct jit_alloc *alloc);

@@ -1,0 +1,101 @@
+/*
+ * What the files of register allocation share: live.c finds where each virtual register is live, color.c gives those
+ * that fit a machine register, spill.c rewrites operations whose operands have none, alloc.c calls them in rounds until
+ * nothing is left to rewrite, check.c proves the result.
+ *
+ * Time is counted in points, three an operation in the order of layout: at POINT_READ it reads, at POINT_CLOBBER it
+ * destroys, at POINT_WRITE it writes. Operation 0 is the function's entry, which writes the parameters. A virtual
+ * register is live in segments of points, both ends included; two that share no point may share a machine register.
+ * What an operation destroys is taken at its middle point, so that neither its operands (unless they are read late) nor
+ * its result mind.
+ */
+#ifndef JIT_ALLOC_H
+#define JIT_ALLOC_H
+
+#include "jit/target.h"
+
+enum { POINT_READ, POINT_CLOBBER, POINT_WRITE, POINTS };
+
+/* How a virtual register is treated. Only ANY and PIECE may get no register in a round. */
+enum alloc_kind {
+    ALLOC_ANY,
+    ALLOC_PIECE, /* holds the value of a SLOT within a block, where that is worth it */
+    ALLOC_TINY,  /* the same for a single operation: always gets a register */
+    ALLOC_SLOT,  /* lives in its spill slot */
+    ALLOC_CONST, /* a constant that is made anew before each use: written nowhere */
+    ALLOC_GONE,  /* a PIECE that was given up: its uses read the slot */
+};
+
+struct alloc_segment {
+    uint32_t from, to;
+    uint32_t next; /* the next later one of this register; 0: none */
+};
+
+/* What operands and results say about where a virtual register would be best. */
+struct alloc_wish {
+    uint32_t with; /* a virtual register, or ALLOC_WISH_REG | machine register */
+    float gain;
+};
+#define ALLOC_WISH_REG 0x80000000u
+
+struct alloc {
+    struct ir_func *f;
+    const struct jit_target *target;
+    uint32_t caller_saved; /* those of the allocatable that calls destroy */
+    uint32_t *order;       /* of blocks */
+    uint32_t n_order;
+    float *freq; /* how often each block runs for each call of the function; by guess */
+    /* One each for every virtual register, over all rounds. */
+    uint8_t *kind;
+    uint32_t *origin; /* the register of the program whose value it holds */
+    uint32_t room;
+    /* Of this round: */
+    struct arena arena;
+    uint32_t *first; /* of each block: the number of its first operation; 0: cannot be reached */
+    uint32_t n_ops;  /* one more than the highest number */
+    uint32_t *head;  /* of each virtual register: its first segment; 0: it is never live */
+    struct alloc_segment *segments;
+    uint32_t n_segments;
+    uint8_t *across;             /* lives over a block's border */
+    const struct ir_op **makes;  /* the constant that is its only write, or NULL */
+    struct jit_place *place;     /* JIT_NO_REG: got none */
+    uint32_t used;               /* machine registers written */
+    uint32_t *calls;             /* numbers of the operations that destroy what is caller_saved */
+    uint32_t *call_block;        /* where they stand */
+    uint32_t n_calls;
+    uint32_t *calls_before;      /* of each operation number: how many calls have smaller ones */
+};
+
+/** Numbers the operations and finds where everything is live. @return 0, -ENOMEM, or -E2BIG: live at too many blocks'
+ *  borders (`across` is filled in even so). */
+int alloc_live(struct alloc *a);
+
+/** Gives machine registers. @return 0 or -ENOMEM, -EINVAL: something that must have a register found none. */
+int alloc_color(struct alloc *a);
+
+/** Makes every operation legal for what has no register (kind SLOT, CONST or GONE): in the slot itself where the target
+ *  allows that, otherwise over new registers. pieces: these may serve several operations. *changed: it did anything.
+ *  @return 0 or -ENOMEM. */
+int alloc_rewrite(struct alloc *a, bool pieces, bool *changed);
+/** Gives slots to what needs one, and writes the saves around calls. @return 0, -ENOMEM, -E2BIG. */
+int alloc_slots(struct alloc *a, struct jit_alloc *out);
+
+/** A new virtual register that holds what `origin` does. @return IR_NONE: out of memory. */
+uint32_t alloc_vreg(struct alloc *a, enum alloc_kind kind, uint32_t origin);
+
+/** What the target says of an operation; the laws of calls added. */
+void alloc_needs(const struct alloc *a, const struct ir_op *op, struct jit_needs *needs);
+
+/** How often each block runs for each call of the function, by guess. One a block. */
+void jit_frequencies(const struct ir_func *f, float *freq);
+/** The order in which blocks are laid out; ir_preds() and ir_loops() have run. @return malloc'd, NULL: out of memory. */
+uint32_t *jit_layout(const struct ir_func *f, bool plain, uint32_t *n);
+
+/** Sorts by the upper 32 bits, rising; stable. tmp: room for n. */
+void alloc_sort(uint64_t *v, uint64_t *tmp, size_t n);
+
+/** Does the allocation keep every value? Runs all paths with names instead of values. @return NULL, or what is wrong, in
+ *  f->ir's arena. */
+const char *jit_alloc_check(struct ir_func *f, const struct jit_target *target, const struct jit_alloc *alloc);
+
+#endif
