@@ -56,14 +56,14 @@ struct alloc {
     uint32_t *head;  /* of each virtual register: its first segment; 0: it is never live */
     struct alloc_segment *segments;
     uint32_t n_segments;
-    uint8_t *across;             /* lives over a block's border */
-    const struct ir_op **makes;  /* the constant that is its only write, or NULL */
-    struct jit_place *place;     /* JIT_NO_REG: got none */
-    uint32_t used;               /* machine registers written */
-    uint32_t *calls;             /* numbers of the operations that destroy what is caller_saved */
-    uint32_t *call_block;        /* where they stand */
+    uint8_t *across;            /* lives over a block's border */
+    const struct ir_op **makes; /* the constant that is its only write, or NULL */
+    struct jit_place *place;    /* JIT_NO_REG: got none */
+    uint32_t used;              /* machine registers written */
+    uint32_t *calls;            /* numbers of the operations that destroy what is caller_saved */
+    uint32_t *call_block;       /* where they stand */
     uint32_t n_calls;
-    uint32_t *calls_before;      /* of each operation number: how many calls have smaller ones */
+    uint32_t *calls_before; /* of each operation number: how many calls have smaller ones */
 };
 
 /** Numbers the operations and finds where everything is live. @return 0, -ENOMEM, or -E2BIG: live at too many blocks'
@@ -88,14 +88,15 @@ void alloc_needs(const struct alloc *a, const struct ir_op *op, struct jit_needs
 
 /** How often each block runs for each call of the function, by guess. One a block. */
 void jit_frequencies(const struct ir_func *f, float *freq);
-/** The order in which blocks are laid out; ir_preds() and ir_loops() have run. @return malloc'd, NULL: out of memory. */
+/** The order in which blocks are laid out; ir_preds() and ir_loops() have run. @return malloc'd, NULL: out of memory.
+ */
 uint32_t *jit_layout(const struct ir_func *f, bool plain, uint32_t *n);
 
 /** Sorts by the upper 32 bits, rising; stable. tmp: room for n. */
 void alloc_sort(uint64_t *v, uint64_t *tmp, size_t n);
 
-/** Does the allocation keep every value? Runs all paths with names instead of values. @return NULL, or what is wrong, in
- *  f->ir's arena. */
+/** Does the allocation keep every value? Runs all paths with names instead of values. @return NULL, or what is wrong,
+ * in f->ir's arena. */
 const char *jit_alloc_check(struct ir_func *f, const struct jit_target *target, const struct jit_alloc *alloc);
 
 #endif

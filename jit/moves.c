@@ -1,19 +1,19 @@
 /*
  * Parallel moves. A move can be done alone once no move that is still to do reads its destination. When none is left
- * that can, what is left are cycles: the value that the first would destroy goes to the scratch register, and who wanted
- * it reads it there. What does not come from registers is done last, since it reads none.
+ * that can, what is left are cycles: the value that the first would destroy goes to the scratch register, and who
+ * wanted it reads it there. What does not come from registers is done last, since it reads none.
  */
 #include "jit/target.h"
 
 static unsigned emit(struct jit_move *out, unsigned n, uint8_t dst, uint8_t src, uint32_t tag)
 {
-    out[n] = (struct jit_move){ .dst = dst, .src = src, .tag = tag };
+    out[n] = (struct jit_move){.dst = dst, .src = src, .tag = tag};
     return n + 1;
 }
 
 unsigned jit_moves(const struct jit_move *moves, unsigned n, uint8_t scratch, struct jit_move *out)
 {
-    uint8_t readers[JIT_MAX_REGS] = { 0 }, src[16];
+    uint8_t readers[JIT_MAX_REGS] = {0}, src[16];
     uint32_t todo = 0;
     unsigned done = 0;
 
