@@ -13,9 +13,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* bpf(2), as far as it is used here; the system's header may be older than arenas. */
+/* bpf(2), as far as it is used here; the types of maps and programs are those of vm/abi. */
 enum { MAP_CREATE = 0, PROG_LOAD = 5, PROG_TEST_RUN = 10 };
-enum { MAP_TYPE_ARENA = 33, PROG_TYPE_SYSCALL = 31, F_SLEEPABLE = 16, F_MMAPABLE = 1024 };
+enum { F_SLEEPABLE = 16, F_MMAPABLE = 1024 };
 
 union attr {
     struct {

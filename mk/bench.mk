@@ -1,38 +1,58 @@
-# Speed: `make bench` prints one table of ratios over native code; `make bench-start` what a start of skep costs. Each
-# program of bench/progs is compiled three times from one source: native, BPF, and BPF for the kernel's verifier.
-# BENCHFLAGS: options of the bench program, e.g. '-r 30 -o'; BENCH_PROGS: names, to keep to some.
+# Speed: `make bench` prints ratios over native code, `make bench-opts` what each optimisation of the JIT gains,
+# `make bench-interp` the same of the interpreter; `make bench-start` what a start of skep costs. Each program of
+# bench/progs and bench/progs2 is compiled four times from one source: native without and with vectors, BPF, and BPF for
+# the kernel's verifier. SET: 1, 2 or both. BENCHFLAGS: options of the bench program, e.g. '-r 30'; BENCH_PROGS: names,
+# to keep to some.
 BENCH_CC      ?= $(firstword $(foreach c,clang-19 clang-22 clang-16 clang,$(if $(shell command -v $(c)),$(c))) clang-19)
 BENCH_OBJCOPY ?= $(firstword $(foreach c,$(patsubst clang%,llvm-objcopy%,$(BENCH_CC)) llvm-objcopy llvm-objcopy-19,$(if $(shell command -v $(c)),$(c))) llvm-objcopy)
-BENCH_NAMES   := $(filter-out prog,$(basename $(notdir $(wildcard bench/progs/*.c))))
+BENCH_NAMES   := $(filter-out prog,$(basename $(notdir $(wildcard bench/progs/*.c bench/progs2/*.c))))
 BENCH_BIN     := $(BENCH_NAMES:%=$(B)/bench/%.bin) $(BENCH_NAMES:%=$(B)/bench/%.kernel.bin)
-BENCH_OBJ     := $(patsubst %,$(B)/obj/bench/%.o,main kernel profile)
+BENCH_OBJ     := $(patsubst %,$(B)/obj/bench/%.o,main measure programs kernel profile)
 BENCH_WARN    := -Wall -Wextra -Werror
 BENCH_INCLUDE := $(addprefix -I,$(wildcard /usr/include/$(shell uname -m)-linux-gnu))
 BENCH_BPF     := $(BENCH_WARN) -O2 -g -ffreestanding -target bpf -mcpu=v3
+SET           ?= both
 
-.PHONY: bench bench-start bench-build bench-start-build
+.PHONY: bench bench-opts bench-interp bench-start bench-build bench-start-build bench-set2
 bench-build:
 	@tools/deps.sh build demo
 	+@$(MAKE) --no-print-directory -j$$(nproc) $(B)/bench/bench $(BENCH_BIN)
 
-bench: bench-build
-	@$(B)/bench/bench $(BENCHFLAGS) $(B)/bench $(BENCH_PROGS)
+bench: bench-build bench-set2
+	@$(B)/bench/bench -s $(SET) $(BENCHFLAGS) $(B)/bench $(BENCH_PROGS)
+bench-opts bench-interp: bench-%: bench-build bench-set2
+	@$(B)/bench/bench -s $(SET) -t $* $(BENCHFLAGS) $(B)/bench $(BENCH_PROGS)
 
-# No vectors in native code: bytecode has none, and what they gain says nothing of an engine.
-$(B)/bench/%.native.o: bench/progs/%.c bench/progs/prog.h mk/bench.mk
-	@mkdir -p $(@D)
-	$(Q)$(BENCH_CC) $(BENCH_WARN) -O2 -g -fno-vectorize -fno-slp-vectorize -DBENCH_NAME=$* -c $< -o $@
-$(B)/bench/%.kernel.o: bench/progs/%.c bench/progs/prog.h mk/bench.mk
-	@mkdir -p $(@D)
-	$(Q)$(BENCH_CC) $(BENCH_BPF) -DBENCH_NAME=$* -DBENCH_KERNEL -c $< -o $@
-$(B)/bench/%.o: bench/progs/%.c bench/progs/prog.h mk/bench.mk
-	@mkdir -p $(@D)
-	$(Q)$(BENCH_CC) $(BENCH_BPF) -DBENCH_NAME=$* -c $< -o $@
+# The second set is as it was when it was chosen: names, sizes and sources. `make bench-hash` writes what it is now.
+BENCH_HASH = for f in bench/progs2.def bench/progs2/*.c; do printf '%s %s\n' "$$(sha256sum < $$f | cut -d' ' -f1)" "$$f"; done
+bench-set2:
+	@$(BENCH_HASH) | cmp -s - bench/progs2/HASH || { echo "bench: the second set is not what bench/progs2/HASH says" >&2; exit 1; }
+.PHONY: bench-hash
+bench-hash:
+	@$(BENCH_HASH) > bench/progs2/HASH
+
+# No vectors in native code: bytecode has none, and what they gain says nothing of an engine. One column shows it.
+define bench_compile
+$$(B)/bench/%.native.o: $(1)/%.c bench/progs/prog.h mk/bench.mk
+	@mkdir -p $$(@D)
+	$$(Q)$$(BENCH_CC) $$(BENCH_WARN) -O2 -g -fno-vectorize -fno-slp-vectorize -DBENCH_NAME=$$* -c $$< -o $$@
+$$(B)/bench/%.vector.o: $(1)/%.c bench/progs/prog.h mk/bench.mk
+	@mkdir -p $$(@D)
+	$$(Q)$$(BENCH_CC) $$(BENCH_WARN) -O2 -g -DBENCH_NAME=vec_$$* -c $$< -o $$@
+$$(B)/bench/%.kernel.o: $(1)/%.c bench/progs/prog.h mk/bench.mk
+	@mkdir -p $$(@D)
+	$$(Q)$$(BENCH_CC) $$(BENCH_BPF) -DBENCH_NAME=$$* -DBENCH_KERNEL -c $$< -o $$@
+$$(B)/bench/%.o: $(1)/%.c bench/progs/prog.h mk/bench.mk
+	@mkdir -p $$(@D)
+	$$(Q)$$(BENCH_CC) $$(BENCH_BPF) -DBENCH_NAME=$$* -c $$< -o $$@
+endef
+$(eval $(call bench_compile,bench/progs))
+$(eval $(call bench_compile,bench/progs2))
 $(B)/bench/%.bin: $(B)/bench/%.o
 	$(Q)$(BENCH_OBJCOPY) -O binary --only-section=.text $< $@
 .PRECIOUS: $(B)/bench/%.o $(B)/bench/%.kernel.o
 
-$(B)/bench/bench: $(BENCH_OBJ) $(BENCH_NAMES:%=$(B)/bench/%.native.o) $(CORE_OBJ)
+$(B)/bench/bench: $(BENCH_OBJ) $(BENCH_NAMES:%=$(B)/bench/%.native.o) $(BENCH_NAMES:%=$(B)/bench/%.vector.o) $(CORE_OBJ)
 	$(Q)$(CC) -o $@ $^ $(LDF) -lm
 
 -include $(BENCH_OBJ:.o=.d)
