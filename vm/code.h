@@ -13,6 +13,7 @@
 
 struct skep_env;
 struct code;
+struct jit;
 
 enum code_opt {
     CODE_OPT_FUSE = 1 << 0,    /* several instructions into one operation */
@@ -27,14 +28,19 @@ struct code_opts {
     uint32_t opts;      /* CODE_OPT_* */
     bool count_insns;   /* engines that do not always count: honour env's instruction budget also when unchecked */
     bool traced;        /* env->on_insn sees every instruction; implies checked, and opts 0 */
-    const char *engine; /* "interp" or NULL for the default */
+    const char *engine; /* its name */
+    /* For engines that compile. */
+    uint32_t no_ir;  /* optimisations that are off: IR_OPT_* and JIT_NO_* */
+    struct jit *jit; /* where machine code goes; NULL: to a place of its own */
 };
 
 /* An engine makes code runnable and runs it. */
 struct engine {
     const char *name;
-    /* Prepares code->engine_data; called once at the end of lowering. 0 or a negative errno. */
-    int (*prepare)(struct code *code, const struct log *log);
+    uint32_t passes; /* CODE_OPT_*: what lowering may do for it; the rest is left out */
+    /* Prepares code->engine_data; called once at the end of lowering. facts are NULL when there are none, or they are
+     * not to be used. 0 or a negative errno. */
+    int (*prepare)(struct code *code, const struct facts *facts, const struct log *log);
     void (*release)(struct code *code);
     /* Runs from function func (0: the entry) with arguments in r1..r5. @return r0; env->trap says whether it is one. */
     uint64_t (*run)(const struct code *code, uint32_t func, struct skep_env *env, const uint64_t args[5]);

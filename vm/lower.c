@@ -185,11 +185,16 @@ static void find_depths(struct code *code)
     }
 }
 
+/* What engines and lowering may use of the facts: all or nothing. */
+static const struct facts *usable(const struct code *code, const struct facts *facts)
+{
+    return facts && facts->n_insns >= code->prog->n_insns && code->opts.opts & CODE_OPT_FACTS ? facts : NULL;
+}
+
 static int lower_all(struct code *code, const struct facts *facts)
 {
     const struct prog *prog = code->prog;
     struct arena *a = &code->arena;
-    bool use = facts && facts->n_insns >= prog->n_insns && code->opts.opts & CODE_OPT_FACTS;
     uint32_t calls = 0;
     int err = 0;
 
@@ -206,7 +211,7 @@ static int lower_all(struct code *code, const struct facts *facts)
     find_depths(code);
     for (uint32_t i = 0; i < prog->n_insns && !err; i++) {
         code->slot[i] = i;
-        err = lower_one(code, i, use ? &facts->insns[i] : NULL);
+        err = lower_one(code, i, facts ? &facts->insns[i] : NULL);
     }
     code->slot[prog->n_insns] = prog->n_insns - 1;
     if (!err)
@@ -233,15 +238,16 @@ int code_lower(struct prog *prog, const struct facts *facts, struct map *const *
         code->opts.checked = true;
         code->opts.opts = 0;
     }
+    code->opts.opts &= engine->passes;
     code->maps = ARENA_ARRAY(&code->arena, struct map *, prog->n_maps);
     if (code->maps) {
         for (uint32_t i = 0; i < prog->n_maps; i++)
             code->maps[i] = maps[i] ? map_get(maps[i]) : NULL;
-        err = lower_all(code, facts);
+        err = lower_all(code, facts = usable(code, facts));
     }
     if (!err) {
         code->engine = engine;
-        err = engine->prepare(code, log);
+        err = engine->prepare(code, facts, log);
     }
     if (err) {
         code_destroy(code);

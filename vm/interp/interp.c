@@ -146,12 +146,12 @@ static void fill(struct cell *cell, const struct loop *loop, const struct code *
     }
 }
 
-static int prepare(struct code *code, const struct log *log)
+static int prepare(struct code *code, const struct facts *facts, const struct log *log)
 {
     struct stream *s = malloc(sizeof(*s) + (size_t)code->n_ops * sizeof(s->cells[0]));
     uint32_t used[12] = {0};
 
-    (void)log;
+    (void)facts, (void)log;
     if (!s)
         return -ENOMEM;
     s->loop = choose(&code->opts);
@@ -209,7 +209,8 @@ static uint64_t run(const struct code *code, uint32_t func, struct skep_env *env
     return m.r[0];
 }
 
-const struct engine interp_engine = {.name = "interp", .prepare = prepare, .release = release, .run = run};
+const struct engine interp_engine = {
+    .name = "interp", .passes = CODE_OPT_ALL, .prepare = prepare, .release = release, .run = run};
 
 const struct cell *interp_trapped(const struct cell *pc, struct machine *m, struct skep_env *env)
 {
