@@ -5,7 +5,8 @@
  *
  * How functions call one another. Each function of a program, the entry included, takes (env, fp, r1 .. r5) in
  * target->params, returns r0 in target->result, and preserves target->callee_saved; C code enters through a trampoline
- * that the target makes. So a tail call releases its frame and jumps, and a callback enters any function.
+ * that the target makes. So a tail call releases its frame and jumps, and a callback enters any function. The C
+ * functions that code calls besides helpers stand in jit/runtime.h.
  */
 #ifndef JIT_TARGET_H
 #define JIT_TARGET_H
@@ -95,9 +96,11 @@ struct jit_target {
     struct ir_target ir;
     uint32_t allocatable; /* all others are the target's own */
     uint32_t callee_saved;
-    uint8_t params[IR_PARAMS]; /* where a function finds env, fp, r1 .. r5 */
-    uint8_t result;
-    uint8_t dwarf[JIT_MAX_REGS]; /* numbers of registers in DWARF, and of the return address last */
+    uint8_t params[IR_PARAMS];   /* where a function finds env, fp, r1 .. r5; the first three as in C functions */
+    uint8_t result;              /* as in C functions */
+    uint8_t dwarf[JIT_MAX_REGS]; /* numbers of registers in DWARF */
+    uint8_t dwarf_sp, dwarf_ra;  /* of the stack pointer, and of the return address */
+    uint16_t elf_machine;        /* EM_* */
     uint8_t trap[4];             /* jitmem_opts */
     /** Is this CPU one that the target can serve? Looks at its features once. NULL, or what it lacks. */
     const char *(*usable)(void);
