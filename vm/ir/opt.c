@@ -1,0 +1,415 @@
+/*
+ * The driver of the passes, and what they share (vm/ir/opt.h): counts of reads and writes, the walk, insertions, and
+ * the sweep that removes what nobody reads.
+ */
+#include "vm/ir/opt.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int make_room(struct opt *o)
+{
+    uint32_t cap = o->f->n_vregs + o->f->n_vregs / 4 + 16;
+    struct opt_vreg *v;
+
+    if (o->f->n_vregs <= o->cap)
+        return 0;
+    v = realloc(o->v, cap * sizeof(*v));
+    if (!v)
+        return -ENOMEM;
+    for (uint32_t i = o->cap; i < cap; i++)
+        v[i] = (struct opt_vreg){.bits = 64};
+    o->v = v;
+    o->cap = cap;
+    return 0;
+}
+
+static void count(struct opt *o, struct ir_op *op)
+{
+    uint32_t *uses[IR_MAX_USES];
+    unsigned n = ir_uses(o->f, op, uses);
+
+    for (unsigned i = 0; i < n; i++)
+        o->v[*uses[i]].uses++;
+    if (op->dst)
+        o->v[op->dst].writes++;
+}
+
+int opt_renew(struct opt *o)
+{
+    free(o->order);
+    o->order = ir_order(o->f, &o->n_order);
+    if (!o->order || make_room(o))
+        return -ENOMEM;
+    for (uint32_t v = 0; v < o->f->n_vregs; v++)
+        o->v[v] = (struct opt_vreg){.writes = v && v <= IR_PARAMS, .bits = o->v[v].bits};
+    for (uint32_t i = 0; i < o->n_order; i++) {
+        struct ir_block *b = &o->f->blocks[o->order[i]];
+
+        for (uint32_t j = 0; j < b->n; j++)
+            count(o, &b->ops[j]);
+    }
+    return 0;
+}
+
+int opt_begin(struct opt *o, struct ir_func *f, const struct ir_target *target, uint32_t opts)
+{
+    *o = (struct opt){.f = f, .target = target, .opts = opts};
+    return opt_renew(o);
+}
+
+void opt_end(struct opt *o)
+{
+    free(o->v);
+    free(o->order);
+    free(o->inserts);
+}
+
+/* May what it does be left out when its result is not read? */
+static bool droppable(const struct ir_op *op)
+{
+    return op->dst && !(ir_kinds[op->kind].what & ~(IR_W_PURE | IR_W_READ | IR_W_COMM));
+}
+
+/* One read of v is gone. What nobody reads goes too, and what that read, as far as a few steps reach. */
+static void release(struct opt *o, uint32_t v)
+{
+    uint32_t pending[16], n = 0;
+
+    pending[n++] = v;
+    while (n) {
+        struct opt_vreg *r = &o->v[pending[--n]];
+        uint32_t *uses[IR_MAX_USES];
+        unsigned n_uses;
+
+        if (--r->uses || r->writes != 1 || !r->def || !droppable(r->def))
+            continue;
+        n_uses = ir_uses(o->f, r->def, uses);
+        if (n + n_uses > sizeof(pending) / sizeof(*pending))
+            continue;
+        for (unsigned i = 0; i < n_uses; i++)
+            pending[n++] = *uses[i];
+        *r->def = (struct ir_op){.kind = IR_NOP, .width = 8, .slot = r->def->slot};
+        r->def = NULL;
+        r->writes = 0;
+    }
+}
+
+void opt_set(struct opt *o, uint32_t *operand, uint32_t v)
+{
+    uint32_t old = *operand;
+
+    o->v[v].uses++;
+    *operand = v;
+    if (old)
+        release(o, old);
+}
+
+void opt_drop(struct opt *o, uint32_t *operand)
+{
+    uint32_t old = *operand;
+
+    *operand = IR_NONE;
+    if (old)
+        release(o, old);
+}
+
+void opt_reset(struct opt *o, struct ir_op *op, enum ir_kind kind)
+{
+    struct ir_op old = *op;
+    uint32_t *uses[IR_MAX_USES];
+    unsigned n = ir_uses(o->f, &old, uses);
+
+    *op = (struct ir_op){.kind = (uint8_t)kind, .width = 8, .slot = old.slot, .dst = old.dst};
+    for (unsigned i = 0; i < n; i++)
+        release(o, *uses[i]);
+    o->changed = true;
+}
+
+void opt_to_const(struct opt *o, struct ir_op *op, uint64_t value, bool secret)
+{
+    opt_reset(o, op, IR_CONST);
+    op->imm = (int64_t)value;
+    op->flags = secret ? IR_SECRET : 0;
+}
+
+void opt_to_copy(struct opt *o, struct ir_op *op, uint32_t v)
+{
+    bool cut = op->width == 4 && o->v[v].bits > 32;
+
+    o->v[v].uses++; /* lest it go meanwhile */
+    opt_reset(o, op, cut ? IR_ZEXT : IR_COPY);
+    op->a = v;
+    if (cut)
+        op->size = 4;
+}
+
+uint32_t opt_insert(struct opt *o, struct ir_op op)
+{
+    struct opt_insert *in = o->inserts;
+    uint32_t v, *uses[IR_MAX_USES], cap = o->insert_cap * 2 + 16;
+    unsigned n;
+
+    if (o->n_inserts == o->insert_cap) {
+        in = realloc(in, cap * sizeof(*in));
+        if (!in) {
+            o->failed = true;
+            return IR_NONE;
+        }
+        o->inserts = in;
+        o->insert_cap = cap;
+    }
+    v = ir_vreg(o->f);
+    if (make_room(o)) {
+        o->failed = true;
+        return IR_NONE;
+    }
+    op.dst = v;
+    n = ir_uses(o->f, &op, uses);
+    for (unsigned i = 0; i < n; i++)
+        o->v[*uses[i]].uses++;
+    o->v[v] = (struct opt_vreg){.writes = 1, .pos = o->pos, .bits = (uint8_t)opt_bits(o, &op)};
+    in[o->n_inserts++] = (struct opt_insert){.block = o->block, .at = o->at, .op = op};
+    o->changed = true;
+    return v;
+}
+
+/* Insertions of one block, which stand one after the other in the order of places. */
+static int put_into(struct opt *o, struct ir_block *b, const struct opt_insert *in, uint32_t n)
+{
+    struct ir_op *ops;
+    uint32_t from = b->n;
+
+    if (b->n + n > b->cap) {
+        uint32_t cap = b->n + n + n / 2;
+
+        ops = ARENA_ARRAY(&o->f->ir->arena, struct ir_op, cap);
+        if (!ops)
+            return -ENOMEM;
+        memcpy(ops, b->ops, b->n * sizeof(*ops));
+        b->ops = ops;
+        b->cap = cap;
+    }
+    b->n += n;
+    while (n) {
+        const struct opt_insert *last = &in[--n];
+
+        memmove(&b->ops[last->at + n + 1], &b->ops[last->at], (from - last->at) * sizeof(*b->ops));
+        b->ops[last->at + n] = last->op;
+        from = last->at;
+    }
+    return 0;
+}
+
+int opt_put_in(struct opt *o)
+{
+    uint32_t i = 0, end;
+
+    while (i < o->n_inserts) {
+        for (end = i; end < o->n_inserts && o->inserts[end].block == o->inserts[i].block; end++)
+            ;
+        if (put_into(o, &o->f->blocks[o->inserts[i].block], &o->inserts[i], end - i))
+            return -ENOMEM;
+        i = end;
+    }
+    o->n_inserts = 0;
+    return o->failed ? -ENOMEM : 0;
+}
+
+static void begin_block(struct opt *o, uint32_t index, uint32_t before)
+{
+    const struct ir_block *b = &o->f->blocks[index];
+
+    o->block = index;
+    if (b->n_preds != 1 || b->preds[0] != before)
+        o->region = o->pos + 1;
+}
+
+static void refine(struct opt_vreg *r, unsigned bits)
+{
+    if (bits < r->bits)
+        r->bits = (uint8_t)bits;
+}
+
+int opt_walk(struct opt *o, void (*visit)(struct opt *o, struct ir_op *op))
+{
+    uint32_t before = IR_NO_BLOCK;
+
+    if (ir_preds(o->f))
+        return -ENOMEM;
+    for (uint32_t v = 0; v < o->f->n_vregs; v++) {
+        o->v[v].def = NULL;
+        o->v[v].pos = 0;
+    }
+    o->pos = o->stored = 0;
+    for (uint32_t i = 0; i < o->n_order; i++) {
+        struct ir_block *b = &o->f->blocks[o->order[i]];
+
+        begin_block(o, o->order[i], before);
+        before = o->order[i];
+        for (o->at = 0; o->at < b->n; o->at++) {
+            struct ir_op *op = &b->ops[o->at];
+            struct opt_vreg *r;
+
+            if (op->kind == IR_NOP)
+                continue;
+            o->pos++;
+            visit(o, op);
+            if (ir_kinds[op->kind].what & IR_W_WRITE)
+                o->stored = o->pos;
+            if (!op->dst)
+                continue;
+            r = &o->v[op->dst];
+            r->def = op;
+            r->pos = o->pos;
+            if (r->writes == 1)
+                refine(r, opt_bits(o, op));
+        }
+    }
+    return opt_put_in(o);
+}
+
+/* The writes of each register as lists, for marking. */
+struct marks {
+    struct ir_op **ops; /* from 1 on */
+    uint32_t *next;
+    uint32_t *first; /* a register */
+    uint32_t *pending, n_pending;
+    unsigned char *live; /* a register */
+};
+
+static void mark_uses(struct opt *o, struct marks *m, struct ir_op *op)
+{
+    uint32_t *uses[IR_MAX_USES];
+    unsigned n = ir_uses(o->f, op, uses);
+
+    for (unsigned i = 0; i < n; i++) {
+        if (m->live[*uses[i]])
+            continue;
+        m->live[*uses[i]] = 1;
+        m->pending[m->n_pending++] = *uses[i];
+    }
+}
+
+static void mark(struct opt *o, struct marks *m)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < o->n_order; i++) {
+        struct ir_block *b = &o->f->blocks[o->order[i]];
+
+        for (uint32_t j = 0; j < b->n; j++) {
+            struct ir_op *op = &b->ops[j];
+
+            if (op->kind == IR_NOP)
+                continue;
+            if (!droppable(op)) {
+                mark_uses(o, m, op);
+                continue;
+            }
+            m->ops[++n] = op;
+            m->next[n] = m->first[op->dst];
+            m->first[op->dst] = n;
+        }
+    }
+    while (m->n_pending) {
+        uint32_t v = m->pending[--m->n_pending];
+
+        for (uint32_t k = m->first[v]; k; k = m->next[k])
+            mark_uses(o, m, m->ops[k]);
+    }
+}
+
+static void remove_dead(struct opt *o, const struct marks *m)
+{
+    for (uint32_t i = 0; i < o->n_order; i++) {
+        struct ir_block *b = &o->f->blocks[o->order[i]];
+        uint32_t n = 0;
+
+        for (uint32_t j = 0; j < b->n; j++) {
+            struct ir_op *op = &b->ops[j];
+
+            if (op->kind == IR_NOP || (droppable(op) && !m->live[op->dst]))
+                continue;
+            if (op->kind == IR_COPY && op->a == op->dst)
+                continue;
+            if (op->dst && !m->live[op->dst] && (op->kind == IR_CALL || op->kind == IR_CALL_LOCAL))
+                op->dst = IR_NONE;
+            b->ops[n++] = *op;
+        }
+        b->n = n;
+    }
+}
+
+int opt_sweep(struct opt *o)
+{
+    struct marks m = {0};
+    uint32_t n = 1, n_vregs = o->f->n_vregs;
+    char *memory;
+
+    for (uint32_t i = 0; i < o->n_order; i++)
+        n += o->f->blocks[o->order[i]].n;
+    memory = calloc(1, n * (sizeof(*m.ops) + sizeof(*m.next)) + n_vregs * (2 * sizeof(*m.first) + 1));
+    if (!memory)
+        return -ENOMEM;
+    m.ops = (struct ir_op **)memory;
+    m.next = (uint32_t *)(m.ops + n);
+    m.first = m.next + n;
+    m.pending = m.first + n_vregs;
+    m.live = (unsigned char *)(m.pending + n_vregs);
+    mark(o, &m);
+    remove_dead(o, &m);
+    free(memory);
+    return opt_renew(o);
+}
+
+static int clean(struct opt *o)
+{
+    o->blocks_changed = false;
+    return ir_clean(o->f) ? -ENOMEM : opt_renew(o);
+}
+
+static void visit_simplify(struct opt *o, struct ir_op *op)
+{
+    opt_simplify(o, op);
+}
+
+static int simplify(struct opt *o)
+{
+    if (!(o->opts & IR_OPT_SIMPLIFY))
+        return 0;
+    if (opt_walk(o, visit_simplify) || opt_sweep(o))
+        return -ENOMEM;
+    return o->blocks_changed ? clean(o) : 0;
+}
+
+static int optimize(struct opt *o)
+{
+    opt_find_bits(o);
+    for (int round = 0; round < 2; round++) {
+        o->changed = false;
+        if (simplify(o))
+            return -ENOMEM;
+        if (!o->changed)
+            break;
+    }
+    return opt_legalise(o);
+}
+
+int ir_optimize(struct ir *ir, const struct ir_target *target, uint32_t opts)
+{
+    for (uint32_t i = 0; i < ir->n_funcs; i++) {
+        struct opt o;
+        int err = ir_clean(&ir->funcs[i]);
+
+        if (err)
+            return err;
+        err = opt_begin(&o, &ir->funcs[i], target, opts);
+        if (!err)
+            err = optimize(&o);
+        opt_end(&o);
+        if (err)
+            return err;
+    }
+    return 0;
+}

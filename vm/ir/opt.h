@@ -1,0 +1,147 @@
+/*
+ * What the passes of ir_optimize share: what is known of each virtual register, and a walk over a function's operations
+ * during which it is known which write a read sees.
+ *
+ * A register with a single write is as good as a value: its write dominates its reads, so what wrote it may be looked
+ * at from anywhere (opt_def), and whatever single-write registers that operation read still hold the same. Others are
+ * told apart by position: the walk numbers operations, and remembers for each register the latest write that it came
+ * over. A region is a run of blocks, each the only predecessor of the next; inside one the latest write is the one
+ * that a read sees, and a register is the same as at an earlier position of the region when it was not written since
+ * (opt_same).
+ *
+ * Counts of reads are right at all times: operands are changed by opt_set and its like only. An operation that nobody
+ * reads any more and that does nothing else becomes a NOP at once when its register has that single write; opt_sweep
+ * removes the rest.
+ */
+#ifndef VM_IR_OPT_H
+#define VM_IR_OPT_H
+
+#include "vm/ir/ir.h"
+
+struct opt_vreg {
+    struct ir_op *def; /* the latest write that the walk came over; NULL: a parameter, or none yet */
+    uint32_t pos;      /* its position */
+    uint32_t uses;     /* operands that read it */
+    uint32_t writes;   /* a parameter's arrival is one */
+    uint8_t bits;      /* all of its values are below 2^bits */
+};
+
+/* An operation to be put before another once the walk is over. */
+struct opt_insert {
+    uint32_t block, at;
+    struct ir_op op;
+};
+
+struct opt {
+    struct ir_func *f;
+    const struct ir_target *target;
+    uint32_t opts;
+    struct opt_vreg *v;
+    uint32_t cap;             /* of v */
+    uint32_t *order, n_order; /* blocks in reverse postorder */
+    /* The walk. */
+    uint32_t pos;    /* of the operation that is looked at, from 1 */
+    uint32_t region; /* first position of the region */
+    uint32_t stored; /* position of the latest operation that may write memory */
+    uint32_t block;  /* index of the block */
+    uint32_t at;     /* index of the operation in it */
+    struct opt_insert *inserts;
+    uint32_t n_inserts, insert_cap;
+    bool blocks_changed; /* edges went: ir_clean, and the order anew */
+    bool changed;        /* something became simpler: another round may find more */
+    bool failed;         /* out of memory */
+};
+
+/** The write that a read of v sees here, when that is known. */
+static inline struct ir_op *opt_def(const struct opt *o, uint32_t v)
+{
+    const struct opt_vreg *r = &o->v[v];
+
+    return r->def && (r->writes == 1 || r->pos >= o->region) ? r->def : NULL;
+}
+
+/** Does x hold here what the operation that wrote `by` read in it? */
+static inline bool opt_same(const struct opt *o, uint32_t x, uint32_t by)
+{
+    const struct opt_vreg *r = &o->v[x];
+
+    return x == IR_NONE || r->writes == 1 || (o->v[by].pos >= o->region && r->pos < o->v[by].pos);
+}
+
+/** Does memory hold here what it held when `by` was written? */
+static inline bool opt_same_memory(const struct opt *o, uint32_t by)
+{
+    return o->v[by].pos >= o->region && o->stored < o->v[by].pos;
+}
+
+static inline uint64_t opt_ones(unsigned bits)
+{
+    return bits >= 64 ? UINT64_MAX : (1ull << bits) - 1;
+}
+
+static inline unsigned opt_length(uint64_t value)
+{
+    return value ? 64 - (unsigned)__builtin_clzll(value) : 0;
+}
+
+/** Is it CONST? *value is what it is then. */
+static inline bool opt_const(const struct opt *o, uint32_t v, uint64_t *value)
+{
+    const struct ir_op *def = v == IR_NONE ? NULL : opt_def(o, v);
+
+    if (!def || def->kind != IR_CONST)
+        return false;
+    *value = (uint64_t)def->imm;
+    return true;
+}
+
+/** Does this kind have M as operand, in base and index? */
+static inline bool opt_has_mem(const struct ir_op *op)
+{
+    return (op->kind >= IR_LOAD && op->kind <= IR_CMPXCHG) || op->kind == IR_LEA || (op->flags & IR_MEM);
+}
+
+/* opt.c */
+int opt_begin(struct opt *o, struct ir_func *f, const struct ir_target *target, uint32_t opts);
+void opt_end(struct opt *o);
+/** Numbers reads and writes anew, after blocks changed. @return 0 or -ENOMEM. */
+int opt_renew(struct opt *o);
+/** Shows each operation to visit, with positions as said above, then puts in what opt_insert took. @return 0 or
+ *  -ENOMEM. */
+int opt_walk(struct opt *o, void (*visit)(struct opt *o, struct ir_op *op));
+/** Makes an operand another register. */
+void opt_set(struct opt *o, uint32_t *operand, uint32_t v);
+/** Makes an operand IR_NONE. */
+void opt_drop(struct opt *o, uint32_t *operand);
+/** Drops all operands: the operation is then filled anew, keeping dst and slot. */
+void opt_reset(struct opt *o, struct ir_op *op, enum ir_kind kind);
+void opt_to_const(struct opt *o, struct ir_op *op, uint64_t value, bool secret);
+/** dst = the low half (width 4) or all of v. */
+void opt_to_copy(struct opt *o, struct ir_op *op, uint32_t v);
+/** A new register, written by `op` (whose dst it becomes) before the operation that is looked at. IR_NONE: no memory.
+ */
+uint32_t opt_insert(struct opt *o, struct ir_op op);
+/** Puts in what opt_insert took. @return 0 or -ENOMEM. */
+int opt_put_in(struct opt *o);
+/** Removes what nobody reads, and NOPs. @return 0 or -ENOMEM. */
+int opt_sweep(struct opt *o);
+
+/* opt_bits.c */
+/** How many bits the result needs at most, from what is known of the operands. */
+unsigned opt_bits(const struct opt *o, const struct ir_op *op);
+/** Fills in v[].bits for all registers. */
+void opt_find_bits(struct opt *o);
+
+/* opt_fold.c */
+/** Evaluates arithmetic on two operands (of one: on a). */
+uint64_t opt_eval(const struct ir_op *op, uint64_t a, uint64_t b);
+bool opt_eval_cc(enum ir_cc cc, unsigned width, uint64_t a, uint64_t b);
+/** The condition with its sides exchanged. */
+enum ir_cc opt_swap_cc(enum ir_cc cc);
+
+/* Passes, each in the file of its name. */
+void opt_simplify(struct opt *o, struct ir_op *op);
+void opt_condition(struct opt *o, struct ir_op *op);
+int opt_legalise(struct opt *o);
+
+#endif
