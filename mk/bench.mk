@@ -8,7 +8,7 @@ BENCH_OBJCOPY ?= $(firstword $(foreach c,$(patsubst clang%,llvm-objcopy%,$(BENCH
 BENCH_NAMES   := $(filter-out prog,$(basename $(notdir $(wildcard bench/progs/*.c bench/progs2/*.c))))
 BENCH_BIN     := $(BENCH_NAMES:%=$(B)/bench/%.bin) $(BENCH_NAMES:%=$(B)/bench/%.kernel.bin)
 BENCH_OBJ     := $(patsubst %,$(B)/obj/bench/%.o,main measure programs kernel profile)
-BENCH_WARN    := -Wall -Wextra -Werror
+BENCH_WARN    := -Wall -Wextra -Werror -Ibench/progs
 BENCH_INCLUDE := $(addprefix -I,$(wildcard /usr/include/$(shell uname -m)-linux-gnu))
 BENCH_BPF     := $(BENCH_WARN) -O2 -g -ffreestanding -target bpf -mcpu=v3
 SET           ?= both

@@ -1,6 +1,6 @@
 /* AES-128 encryption in ECB mode by one table of 256 words, which stands in the memory with the S-box and round keys.
  */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { ROUNDS = 10 };
 

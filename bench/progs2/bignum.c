@@ -1,5 +1,5 @@
 /* Long multiplication of numbers of 32-bit limbs, with carries, then the product modulo a small number. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { LIMBS = 64, GROUP = 4 * LIMBS };
 

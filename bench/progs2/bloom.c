@@ -1,5 +1,5 @@
 /* A Bloom filter with four hashes of a key, first filled, then asked. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { BITS = 65536, ROUNDS = 2 };
 

@@ -1,5 +1,5 @@
 /* A Feistel cipher with four S-boxes of 256 words, as Blowfish is; the boxes and subkeys stand in the memory. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 struct tables {
     u32 box[4][256];

@@ -1,5 +1,5 @@
 /* Token buckets of flows: a table with chains and a free list, time in the packets, flows that are idle taken out. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { HEADS = 256, FLOWS = 1024, IDLE = 1 << 14, RATE = 3, BURST = 4000 };
 

@@ -1,5 +1,5 @@
 /* The longest walk of 3n + 1 among the memory's numbers, and how high they go. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 PROG(mem, len)
 {

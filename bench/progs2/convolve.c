@@ -1,5 +1,5 @@
 /* A 3 by 3 filter with saturation over a grey image, into a second one. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { WIDTH = 192 };
 

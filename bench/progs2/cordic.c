@@ -1,5 +1,5 @@
 /* Rotations by CORDIC in fixed point: sine, cosine and angle from additions and shifts, angles in the memory. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { STEPS = 16 };
 

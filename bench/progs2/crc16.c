@@ -1,5 +1,5 @@
 /* CRC-16 bit by bit, most significant bit first, and the same from the other side. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 PROG(mem, len)
 {

@@ -1,5 +1,5 @@
 /* CRC-64 by a table of 256 words, which stands at the beginning of the memory, one byte at a time. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 PROG(mem, len)
 {

@@ -1,6 +1,6 @@
 /* Comma-separated values with quoted fields: a state machine that sums numbers by column and counts what is malformed.
  */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { COLUMNS = 8 };
 

@@ -1,5 +1,5 @@
 /* The integer transform of blocks of 8 by 8 as image codecs do it: butterflies along rows, then columns, in place. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 INLINE void transform(s32 *p, u32 step)
 {

@@ -1,5 +1,5 @@
 /* Shortest paths from several nodes with a binary heap of (distance, node) in one word. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { NODES = 512, EDGES = 8, HEAP = 8192, STARTS = 6 };
 

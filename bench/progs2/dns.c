@@ -1,5 +1,5 @@
 /* Names of DNS messages: labels and compression pointers, hashed without regard to case and with a limit of jumps. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { MESSAGE = 512, NAMES = 16, JUMPS = 8 };
 

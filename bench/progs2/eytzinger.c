@@ -1,5 +1,5 @@
 /* Searches in a complete binary tree that stands in the order of its levels; a step is a comparison and an addition. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { HEIGHT = 12, NODES = 1 << HEIGHT, ROUNDS = 4 };
 

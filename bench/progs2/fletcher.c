@@ -1,5 +1,5 @@
 /* Fletcher's checksum of 64 bits over 32-bit words, modulo 2^32 - 1, and the sum that TCP takes, with carries. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { BLOCK = 128, PASSES = 8 };
 

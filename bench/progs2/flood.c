@@ -1,5 +1,5 @@
 /* Breadth-first search through a maze from several beginnings: a queue, and distances side by side with the walls. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { SIDE = 64, CELLS = SIDE * SIDE, STARTS = 8 };
 

@@ -1,5 +1,5 @@
 /* Shortest paths between all pairs of a graph. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { N = 64 };
 

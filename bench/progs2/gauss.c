@@ -1,5 +1,5 @@
 /* Elimination in a square matrix modulo a prime: pivots, inverses by powers, the determinant. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { N = 60, P = 65521 };
 

@@ -1,5 +1,5 @@
 /* Greatest common divisors, by remainders and by shifts, and inverses by the extended algorithm. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 INLINE u32 by_remainders(u32 a, u32 b)
 {

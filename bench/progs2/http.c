@@ -1,5 +1,5 @@
 /* Requests of HTTP: method, path, headers by name whatever the case, numbers and white space at their ends. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { SLOT = 256, PASSES = 3 };
 

@@ -1,5 +1,5 @@
 /* Decodes a canonical Huffman code bit by bit: how many codes each length has, and the symbols in their order. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { LENGTHS = 16, SYMBOLS = 256 };
 

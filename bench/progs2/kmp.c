@@ -1,5 +1,5 @@
 /* Knuth, Morris and Pratt: the failure function of a pattern, then every place where it stands in the text. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { PATTERN = 64 };
 

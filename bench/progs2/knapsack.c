@@ -1,5 +1,5 @@
 /* The knapsack's table, one row, and the bit set of all sums that can be reached. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { ROOM = 1024, THINGS = 240, WORDS = ROOM / 64 };
 

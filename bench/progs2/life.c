@@ -1,5 +1,5 @@
 /* The game of life on a torus 64 wide, a word a row: neighbours are added bit by bit in three words. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { ROWS = 128, TURNS = 400 };
 

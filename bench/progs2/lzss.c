@@ -1,5 +1,5 @@
 /* Compresses the memory's half by matches that a table of hashes finds, into the rest. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { TABLE = 1024, LONGEST = 18 };
 

@@ -1,5 +1,5 @@
 /* An interpreter of a small register machine whose code, registers and data stand in the memory. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { REGS = 16, CODE = 1024, DATA = 1024, STEPS = 60000 };
 

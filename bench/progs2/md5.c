@@ -1,5 +1,5 @@
 /* MD5's four rounds over each block of the memory, with other additive constants (any will do). */
-#include "../progs/prog.h"
+#include "prog.h"
 
 #define K(i) ((u32)(((i) + 1) * 0x9e3779b97f4a7c15u >> 32))
 

@@ -1,5 +1,5 @@
 /* Merge sort from the bottom up: signed 32-bit numbers in the memory's first half, the second half is room. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 PROG(mem, len)
 {

@@ -1,5 +1,5 @@
 /* Bits of two coordinates interleaved and parted again, Gray codes, and the reverse of a word. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 INLINE u64 spread(u64 x)
 {

@@ -1,5 +1,5 @@
 /* All orders of eight things by Heap's algorithm, each weighed. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { N = 8 };
 

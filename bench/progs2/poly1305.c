@@ -1,5 +1,5 @@
 /* Poly1305 with five limbs of 26 bits over the memory; the key stands at its beginning. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { MASK = (1 << 26) - 1, PASSES = 2 };
 

@@ -1,5 +1,5 @@
 /* Miller and Rabin's test of 32-bit numbers to three bases; the multiplication modulo n is a function of its own. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 NOINLINE u64 multiply(u64 a, u64 b, u64 n)
 {

@@ -1,5 +1,5 @@
 /* Ways to place ten queens, by bits of columns and diagonals with an explicit stack of what is still to be tried. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { N = 10, ALL = (1 << N) - 1, DEPTH = 16 };
 

@@ -1,5 +1,5 @@
 /* Radix sort by bytes: 32-bit keys with 32-bit values, counts at the beginning of the memory, room behind the pairs. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { RADIX = 256, ROUNDS = 3 };
 

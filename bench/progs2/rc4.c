@@ -1,5 +1,5 @@
 /* RC4: the state's 256 bytes stand at the beginning of the memory, the key after them; encrypts the rest in place. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { STATE = 256, KEY = 16 };
 

@@ -1,5 +1,5 @@
 /* Run-length compression of the first third into the rest, and back again over the first. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 PROG(mem, len)
 {

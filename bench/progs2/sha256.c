@@ -1,5 +1,5 @@
 /* SHA-256's compression of each block of the memory; the round constants stand at its beginning (any will do). */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { K_BYTES = 256 };
 

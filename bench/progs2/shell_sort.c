@@ -1,5 +1,5 @@
 /* Shell sort of 64-bit numbers with Knuth's gaps. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 PROG(mem, len)
 {

@@ -1,5 +1,5 @@
 /* Integer square roots bit by bit, cube roots likewise, and Newton's steps with division. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 INLINE u32 by_bits(u64 x)
 {

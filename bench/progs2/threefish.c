@@ -1,5 +1,5 @@
 /* Threefish-256 in counter mode: additions, rotations and permutations of four words, a key injected every 4 rounds. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { KEY_WORDS = 8 };
 

@@ -1,5 +1,5 @@
 /* Nested records of type, length and value, as ASN.1 has them: an explicit stack of ends, numbers of any length. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { DEPTH = 8, PASSES = 6 };
 

@@ -1,5 +1,5 @@
 /* Longest prefix match in a binary trie of addresses, one bit a step. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { NODES = 4096, PREFIXES = 600 };
 

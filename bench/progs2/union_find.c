@@ -1,5 +1,5 @@
 /* Disjoint sets with union by size and path halving. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { N = 4096 };
 

@@ -1,5 +1,5 @@
 /* Numbers of variable length, seven bits a byte, with zigzag signs: decodes, adds up, and encodes the differences. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 PROG(mem, len)
 {

@@ -1,5 +1,5 @@
 /* A wavelet transform by lifting, level by level, and back again after small coefficients were dropped. */
-#include "../progs/prog.h"
+#include "prog.h"
 
 PROG(mem, len)
 {

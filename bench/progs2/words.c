@@ -1,6 +1,6 @@
 /* Counts words of a text in a table of hashes with chains of the latest: letters by ranges, the longest, the commonest.
  */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { TABLE = 512 };
 

@@ -1,6 +1,6 @@
 /* XXH64: four lanes of 64-bit multiplications and rotations over the memory, and over its halves, quarters and so on.
  */
-#include "../progs/prog.h"
+#include "prog.h"
 
 enum { SMALLEST = 64, PASSES = 3 };
 
