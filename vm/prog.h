@@ -18,6 +18,7 @@
 struct btf;
 
 enum { PROG_MAX_FRAMES = 8, PROG_STACK_FRAME = 512, PROG_MAX_TAIL_CALLS = 33, PROG_MAX_INSNS = 1000000 };
+enum { PROG_MAX_MAY_GOTO = 8 * 1024 * 1024 /* BPF_MAX_LOOPS, for each frame of each program */ };
 /* Frames at once: a program that a local function calls as its tail takes that function's frame, and has as many below
  * it as any program. */
 enum { PROG_MAX_DEPTH = PROG_MAX_FRAMES + PROG_MAX_TAIL_CALLS * (PROG_MAX_FRAMES - 1) };

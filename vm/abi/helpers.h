@@ -62,6 +62,7 @@ enum helper_effect {
     EFFECT_LOCKS = 256,        /* takes the spin lock that argument 1 names */
     EFFECT_UNLOCKS = 512,      /* gives it back */
     EFFECT_WRITES_MAP = 1024,  /* changes the elements of its map */
+    EFFECT_VARIADIC = 2048,    /* reads all five arguments, whatever the row names */
 };
 
 struct helper {

@@ -8,6 +8,7 @@
 #include "vm/interp/special.h"
 #include "vm/interp/stream.h"
 #include "vm/maps/map.h"
+#include "vm/runtime.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -193,7 +194,7 @@ static uint64_t run(const struct code *code, uint32_t func, struct skep_env *env
     m.r[10] = m.low + PROG_STACK_FRAME;
     m.code = code;
     m.loop = ((const struct stream *)code->engine_data)->loop;
-    m.may_goto = MAY_GOTO_MAX;
+    m.may_goto = PROG_MAX_MAY_GOTO;
     m.depth = 0;
     clear_frame(&m, &code->funcs[func]);
     if (env->frame) /* a callback, which may be called without end: what it costs at most without loops of its own */
@@ -260,7 +261,7 @@ const struct cell *interp_call(const struct cell *pc, struct machine *m, struct 
     f->ret = pc + 1;
     memcpy(f->saved, &m->r[6], sizeof(f->saved));
     f->may_goto = m->may_goto;
-    m->may_goto = MAY_GOTO_MAX;
+    m->may_goto = PROG_MAX_MAY_GOTO;
     env->frame++;
     m->low -= PROG_STACK_FRAME;
     m->span += PROG_STACK_FRAME;
@@ -370,29 +371,9 @@ const struct cell *interp_tail_call(const struct cell *pc, struct machine *m, st
     m->code = to;
     m->r[0] = 0;
     memset(&m->r[2], 0, 8 * sizeof(m->r[0]));
-    m->may_goto = MAY_GOTO_MAX;
+    m->may_goto = PROG_MAX_MAY_GOTO;
     clear_frame(m, &to->funcs[0]);
     return stream_of(to) + to->funcs[0].op;
-}
-
-/* Negative offsets are Linux's SKF_NET_OFF and SKF_LL_OFF. */
-static bool load_packet(const struct skep_env *env, int32_t off, unsigned size, uint64_t *value)
-{
-    const struct env_packet *p = &env->packet;
-    const unsigned char *base = p->data;
-    int64_t at = off;
-
-    if (off < 0) {
-        bool net = off >= -0x100000;
-        base = net ? p->net : p->mac;
-        at = (int64_t)off + (net ? 0x100000 : 0x200000);
-    }
-    if (!base || at < 0 || base < p->buf || base > p->data_end || at + size > p->data_end - base + p->paged)
-        return false;
-    *value = 0;
-    for (unsigned i = 0; i < size; i++)
-        *value = *value << 8 | base[at + i];
-    return true;
 }
 
 const struct cell *interp_load_packet(const struct cell *pc, struct machine *m, struct skep_env *env, int32_t off,
@@ -403,10 +384,10 @@ const struct cell *interp_load_packet(const struct cell *pc, struct machine *m, 
                  (unsigned long long)m->r[6]);
         return interp_trapped(pc, m, env);
     }
-    if (load_packet(env, off, size, &m->r[0]))
-        return pc + 1;
-    m->r[0] = 0;
-    return interp_exit(pc, m, env);
+    int64_t value = run_load_packet(env, (uint64_t)(int64_t)off, size);
+
+    m->r[0] = value < 0 ? 0 : (uint64_t)value;
+    return value < 0 ? interp_exit(pc, m, env) : pc + 1;
 }
 
 const struct cell *interp_load_ctx(const struct cell *pc, struct machine *m, struct skep_env *env, bool checked)

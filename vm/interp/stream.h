@@ -40,8 +40,6 @@ struct machine {
     struct frame frames[PROG_MAX_FRAMES];
 };
 
-enum { MAY_GOTO_MAX = 8 * 1024 * 1024 /* BPF_MAX_LOOPS, for each frame of each program */ };
-
 /* Handlers made for one way of running. */
 struct loop {
     const handler_fn *run;             /* by kind of operation */

@@ -1,0 +1,18 @@
+/* What engines do in C because it is rare or long: compiled code calls these as it calls helpers, on the run's thread.
+ * None of them looks at what checked execution checks. */
+#ifndef VM_RUNTIME_H
+#define VM_RUNTIME_H
+
+#include "vm/env.h"
+
+/** LD_ABS and LD_IND: size bytes of the packet in network order. off: its low half counts; negative ones are Linux's
+ *  SKF_NET_OFF and SKF_LL_OFF. @return below 0: out of bounds, which ends the function with 0 as in Linux. */
+int64_t run_load_packet(struct skep_env *env, uint64_t off, uint64_t size);
+
+/** The 32 bits at addr, or the packet pointer that is read there when it is such a field of the context. */
+uint64_t run_load_ctx(struct skep_env *env, uint64_t addr);
+
+/** Room for the frame of a local call of a program that may go too deep. Counts it in env->frame, or notes the trap. */
+void run_push_frame(struct skep_env *env, uint64_t func);
+
+#endif
