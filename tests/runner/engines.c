@@ -75,33 +75,18 @@ static int make_maps(struct bench *b)
 
 static int make_code(struct bench *b, const struct test *test, struct code **out)
 {
-    const struct map_def *defs[TEST_MAX_MAPS];
     const struct code_opts opts = {.checked = b->way->checked,
                                    .opts = b->way->opts,
                                    .count_insns = b->way->checked,
                                    .traced = b->way->keep,
                                    .engine = b->engine->name};
-    struct prog_spec spec = {.name = *test->name ? test->name : "test",
-                             .section = "",
-                             .file = test->file,
-                             .license = test->license ? test->license : "GPL",
-                             .attach_target = "",
-                             .attach_type = test->attach_type,
-                             .sleepable = test->sleepable,
-                             .type = test->type,
-                             .insns = test->insns,
-                             .n_insns = test->n_insns,
-                             .maps = defs,
-                             .n_maps = b->test->n_maps};
     struct verify_opts verify = test_verify_opts(test);
     struct verify_result result = {0};
     struct prog *prog;
     int err;
 
     verify.keep_states = b->way->keep;
-    for (uint32_t i = 0; i < b->test->n_maps; i++)
-        defs[i] = &b->test->maps[i];
-    err = prog_new(&spec, test->trap != TRAP_none, &b->log, &prog);
+    err = test_make_prog(test, b->test, test->trap != TRAP_none, &b->log, &prog);
     if (err)
         return err;
     if (b->way->verified)

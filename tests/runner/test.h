@@ -91,6 +91,9 @@ struct test_file {
 
 /** How the test wants to be verified; `test` is borrowed. */
 struct verify_opts test_verify_opts(const struct test *test);
+/** The program of a test, over the maps of one (its own, or those of the test that calls it as its tail). */
+int test_make_prog(const struct test *test, const struct test *maps, bool lenient, const struct log *log,
+                   struct prog **out);
 
 /** Reads a file. @return 0, or a negative errno with a message that begins with "line N". */
 int test_file_read(struct test_file *file, const char *path, const struct log *log);

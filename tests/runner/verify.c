@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-static int make(const struct test *test, const struct log *log, struct prog **out)
+int test_make_prog(const struct test *test, const struct test *maps, bool lenient, const struct log *log,
+                   struct prog **out)
 {
     const struct map_def *defs[TEST_MAX_MAPS];
     struct prog_spec spec = {.name = *test->name ? test->name : "test",
@@ -21,11 +22,11 @@ static int make(const struct test *test, const struct log *log, struct prog **ou
                              .insns = test->insns,
                              .n_insns = test->n_insns,
                              .maps = defs,
-                             .n_maps = test->n_maps};
+                             .n_maps = maps->n_maps};
 
-    for (uint32_t i = 0; i < test->n_maps; i++)
-        defs[i] = &test->maps[i];
-    return prog_new(&spec, test->error != NULL, log, out);
+    for (uint32_t i = 0; i < maps->n_maps; i++)
+        defs[i] = &maps->maps[i];
+    return prog_new(&spec, lenient, log, out);
 }
 
 static void compare(const struct test *test, const struct verify_result *r, struct outcome *o, struct arena *arena)
@@ -55,7 +56,7 @@ void verifier_run(const struct test *test, struct arena *arena, struct outcome *
     struct log log = {.fn = keep, .ctx = &keeper, .max = SKEP_LOG_ERROR};
     struct verify_result result = {0};
     struct prog *prog = NULL;
-    int err = make(test, &log, &prog);
+    int err = test_make_prog(test, test, test->error != NULL, &log, &prog);
 
     if (!err)
         err = verify_prog(prog, &opts, &log, &result);

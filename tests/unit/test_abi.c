@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka needs the four above */
+#include "tests/unit/kernel_btf.h"
 #include "vm/abi/ctx.h"
 #include "vm/abi/helpers.h"
 #include "vm/abi/map_types.h"
-#include "vm/btf/btf.h"
 #include <cmocka.h>
 #include <ctype.h>
 #include <stdio.h>
@@ -15,34 +15,6 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-static struct btf *kernel_btf;
-
-static int load_btf(void **state)
-{
-    struct buf b = {0};
-    char chunk[65536];
-    size_t n;
-    FILE *f = fopen("/sys/kernel/btf/vmlinux", "rb");
-
-    (void)state;
-    if (!f)
-        return 0;
-    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-        buf_add(&b, chunk, n);
-    fclose(f);
-    if (!b.failed && b.len && btf_parse(b.data, b.len, NULL, false, NULL, &kernel_btf))
-        kernel_btf = NULL;
-    buf_free(&b);
-    return 0;
-}
-
-static int drop_btf(void **state)
-{
-    (void)state;
-    if (kernel_btf)
-        btf_free(kernel_btf);
-    return 0;
-}
 
 /* The name, without prefix, of an enum's value in the kernel; `ours` where the kernel is too old to have it. */
 static const char *kernel_enum(const char *type, const char *prefix, int value, const char *ours)

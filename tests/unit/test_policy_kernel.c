@@ -8,11 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka needs the four above */
+#include "tests/unit/kernel_btf.h"
 #include "base/buf.h"
 #include "tests/unit/kernel_maps.h"
 #include "vm/abi/map_types.h"
 #include "vm/abi/policy.h"
-#include "vm/btf/btf.h"
 #include <cmocka.h>
 #include <errno.h>
 #include <linux/bpf.h>
@@ -91,35 +91,7 @@ static const struct row {
     {.type = PROG_TYPE_NETFILTER, .attach_type = ATTACH_NETFILTER},
 };
 
-static struct btf *kernel_btf;
 static char kernel_log[1 << 16];
-
-static int load_btf(void **state)
-{
-    struct buf b = {0};
-    char chunk[65536];
-    size_t n;
-    FILE *f = fopen("/sys/kernel/btf/vmlinux", "rb");
-
-    (void)state;
-    if (!f)
-        return 0;
-    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-        buf_add(&b, chunk, n);
-    fclose(f);
-    if (!b.failed && b.len && btf_parse(b.data, b.len, NULL, false, NULL, &kernel_btf))
-        kernel_btf = NULL;
-    buf_free(&b);
-    return 0;
-}
-
-static int drop_btf(void **state)
-{
-    (void)state;
-    if (kernel_btf)
-        btf_free(kernel_btf);
-    return 0;
-}
 
 /* @return 0 or the errno of a refusal; the words are in kernel_log. */
 static int load(const struct row *row, const struct bpf_insn *insns, uint32_t n)
