@@ -327,11 +327,11 @@ int skep_object__load_opts(struct skep_object *o, const struct skep_exec_opts *u
     struct skep_exec_opts exec;
     if (!opts_read(&exec, sizeof(exec), user))
         return -EINVAL;
-    const struct engine *engine = engine_find(exec.engine);
+    const struct engine *engine = exec.engine ? engine_find(exec.engine) : NULL;
     struct log log = LOG_AT(&o->vm->log, o->obj->path);
-    if (!engine)
+    if (exec.engine && !engine)
         return log_fail(&log, -EINVAL, "there is no engine '%s'", exec.engine);
-    exec.engine = engine->name;
+    exec.engine = engine ? engine->name : NULL;
     o->exec = exec;
     int err = load(o, &log);
     o->state = err ? OBJECT_BROKEN : OBJECT_LOADED;

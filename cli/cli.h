@@ -75,6 +75,12 @@ bool args_global(struct args *a);
 /** A number in C's notation. @return false: it is none, or above max (which was said). */
 bool args_number(struct args *a, const char *what, const char *text, uint64_t max, uint64_t *out);
 
+/** The optimisations that a name stands for (SKEP_OPT_*; "all": all of them). @return false: there is none. */
+bool opts_find(const char *name, uint32_t *bits);
+#define OPTS_NAMES                                                                                                     \
+    "fuse, facts, inline, special, promote, webs, simplify, rotate, address, wide, memory, select, divide, alloc, "    \
+    "layout, all"
+
 /* ---- Files ---- */
 
 /** Reads a file, "-" for standard input, or "hex:00ff..." itself; at most max bytes. @return 0 or STATUS_USAGE, said.

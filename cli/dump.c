@@ -3,13 +3,16 @@
  * instructions, as `bpftool prog dump xlated linum` prints them.
  */
 #include "api/object.h"
-#include "cli/cli.h"
+#include "cli/jited.h"
 #include "vm/listing.h"
+#include <errno.h>
 #include <string.h>
 
 struct dump {
     struct cli *c;
-    bool opcodes, no_lines;
+    bool opcodes, no_lines, jited, harden;
+    const char *name, *btf;
+    struct skep_exec_opts exec; /* of what becomes machine code */
 };
 
 static void print_bytes(const struct skep_insn *insn, unsigned n)
@@ -129,63 +132,77 @@ static int dump_all(const struct dump *d, struct skep_object *o)
 }
 
 /* Programs that are not to be loaded by themselves are shown too, and so is what is asked for by name alone. */
-static int link_wanted(struct dump *d, struct skep_object *o, const char *name, const char *btf)
+static int choose(struct dump *d, struct skep_object *o)
 {
     int status = STATUS_OK;
-    struct skep_program *p, *only = name ? cli_program(d->c, o, name, &status) : NULL;
-    if (name && !only)
+    struct skep_program *p, *only = d->name ? cli_program(d->c, o, d->name, &status) : NULL;
+    if (d->name && !only)
         return status;
     skep_object__for_each_program(p, o) skep_program__set_autoload(p, !only || p == only);
+    return STATUS_OK;
+}
+
+static int link_wanted(struct dump *d, struct skep_object *o)
+{
+    int status = choose(d, o);
+    if (status)
+        return status;
     struct log log = cli_log(d->c);
-    struct object_link_opts link = {.btf_path = btf, .helpers = &o->vm->helpers, .lenient = true};
+    struct object_link_opts link = {.btf_path = d->btf, .helpers = &o->vm->helpers, .lenient = true};
     int err = object_link(o->obj, &link, &log);
     if (!err)
         return STATUS_OK;
     return d->c->failed ? cli_status(err) : cli_fail(d->c, cli_status(err), "linking failed: %s", strerror(-err));
 }
 
-static int run_dump(struct cli *c, int argc, char **argv)
+/* Machine code is made of what was loaded, and so verified. */
+static int load_wanted(struct dump *d, struct skep_object *o)
 {
-    struct args a = {.c = c, .cmd = &cmd_dump, .argc = argc, .argv = argv};
-    struct dump d = {.c = c};
-    const char *path = NULL, *name = NULL, *btf = NULL, *v;
-    while (a.at < argc) {
-        bool bad = false;
-        if (args_global(&a) || args_switch(&a, "linum"))
-            continue;
-        if (args_switch(&a, "opcodes"))
-            d.opcodes = true;
-        else if (args_switch(&a, "nolinum"))
-            d.no_lines = true;
-        else if ((v = args_option(&a, "--btf", &bad)))
-            btf = v;
-        else if (bad)
-            return STATUS_USAGE;
-        else if (argv[a.at][0] == '-' && argv[a.at][1])
-            return cli_usage(c, &cmd_dump, "unknown option '%s'", argv[a.at]);
-        else if (!path)
-            path = argv[a.at++];
-        else if (!name)
-            name = argv[a.at++];
-        else
-            return cli_usage(c, &cmd_dump, "'%s' is one word too many", argv[a.at]);
-    }
-    if (!path)
-        return cli_usage(c, &cmd_dump, "an object is missing");
+    int status = choose(d, o);
+    if (status)
+        return status;
+    int err = skep_object__load_opts(o, &d->exec);
+    int refused = err == -EACCES ? STATUS_REFUSED : cli_status(err);
+    if (err)
+        return d->c->failed ? refused
+                            : cli_fail(d->c, refused, "%s: cannot be loaded: %s", o->obj->path, strerror(-err));
+    return STATUS_OK;
+}
 
-    SKEP_OPTS(skep_vm_opts, vm_opts, .cpus = 1, .log = cli_on_log, .log_ctx = c, .log_level = c->level);
-    SKEP_OPTS(skep_object_open_opts, opts, .vm_opts = &vm_opts);
+static int dump_jited(const struct dump *d, struct skep_object *o)
+{
+    struct jited_opts opts = {.opcodes = d->opcodes, .no_lines = d->no_lines};
+    int status = STATUS_OK;
+    bool first = true;
+    for (uint32_t i = 0; i < o->obj->n_progs && !status; i++) {
+        const struct code *code = o->progs[i].code;
+        if (!code)
+            continue;
+        if (!d->c->json)
+            printf("%s# %s (%s)\n", first ? "" : "\n", code->prog->name, code->prog->section);
+        status = jited_dump(d->c, code, &opts);
+        first = false;
+    }
+    return status;
+}
+
+static int dump_object(struct dump *d, const char *path)
+{
+    struct cli *c = d->c;
+    SKEP_OPTS(skep_vm_opts, vm_opts, .cpus = 1, .log = cli_on_log, .log_ctx = c, .log_level = c->level,
+              .harden = d->harden);
+    SKEP_OPTS(skep_object_open_opts, opts, .vm_opts = &vm_opts, .btf_custom_path = d->btf);
     int status;
     struct skep_object *o = cli_open(c, path, &opts, &status);
     if (!o)
         return status;
-    status = link_wanted(&d, o, name, btf);
+    status = d->jited ? load_wanted(d, o) : link_wanted(d, o);
     if (!status) {
         if (c->json) {
             json_name(&c->w, "programs");
             json_array_begin(&c->w);
         }
-        status = dump_all(&d, o);
+        status = d->jited ? dump_jited(d, o) : dump_all(d, o);
         if (c->json)
             json_array_end(&c->w);
     }
@@ -193,15 +210,74 @@ static int run_dump(struct cli *c, int argc, char **argv)
     return status;
 }
 
+static bool is_option(struct dump *d, struct args *a, bool *bad)
+{
+    const char *v;
+    uint32_t bits = 0;
+    if (args_global(a) || args_switch(a, "linum") || args_switch(a, "xlated"))
+        return true;
+    if (args_switch(a, "opcodes"))
+        return d->opcodes = true;
+    if (args_switch(a, "nolinum"))
+        return d->no_lines = true;
+    if (args_switch(a, "--jited") || args_switch(a, "jited"))
+        return d->jited = true;
+    if (args_switch(a, "--harden"))
+        return d->harden = true;
+    if (args_switch(a, "--count"))
+        return d->exec.count_insns = true;
+    if (args_switch(a, "--jit-unverified"))
+        return d->exec.unchecked = d->exec.jit_unverified = true;
+    if ((v = args_option(a, "--btf", bad)))
+        d->btf = v;
+    else if (!*bad && (v = args_option(a, "--no-opt", bad)) && !(*bad = !opts_find(v, &bits)))
+        d->exec.no_opts |= bits;
+    else if (v && *bad)
+        cli_usage(d->c, &cmd_dump, "--no-opt: there is no optimisation '%s' (" OPTS_NAMES ")", v);
+    return v || *bad;
+}
+
+static int run_dump(struct cli *c, int argc, char **argv)
+{
+    struct args a = {.c = c, .cmd = &cmd_dump, .argc = argc, .argv = argv};
+    struct dump d = {.c = c, .exec = {.sz = sizeof(d.exec), .engine = "jit"}};
+    const char *path = NULL;
+    while (a.at < argc) {
+        bool bad = false;
+        if (is_option(&d, &a, &bad)) {
+            if (bad)
+                return STATUS_USAGE;
+            continue;
+        }
+        if (argv[a.at][0] == '-' && argv[a.at][1])
+            return cli_usage(c, &cmd_dump, "unknown option '%s'", argv[a.at]);
+        if (!path)
+            path = argv[a.at++];
+        else if (!d.name)
+            d.name = argv[a.at++];
+        else
+            return cli_usage(c, &cmd_dump, "'%s' is one word too many", argv[a.at]);
+    }
+    return path ? dump_object(&d, path) : cli_usage(c, &cmd_dump, "an object is missing");
+}
+
 const struct command cmd_dump = {
     .name = "dump",
     .run = run_dump,
-    .usage = "OBJ [PROG] [linum | nolinum] [opcodes] [--btf FILE]",
+    .usage = "OBJ [PROG] [xlated | jited] [linum | nolinum] [opcodes] [OPTION]...",
     .summary = "disassemble programs, C lines between",
     .help = "Prints a program, or all of them, as it is executed: relocated, with its subprograms, and with the names\n"
             "of maps and helpers.\n"
             "\n"
+            "  xlated           instructions (default)\n"
+            "  jited, --jited   the machine code that verified programs become, instructions between\n"
             "  linum, nolinum   C lines between the instructions (default) or not\n"
             "  opcodes          the bytes of each instruction\n"
-            "  --btf FILE       types of the target for CO-RE; default: the running kernel's\n",
+            "  --btf FILE       types of the target for CO-RE; default: the running kernel's\n"
+            "\n"
+            "With machine code:\n"
+            "  --no-opt NAME    an optimisation off, as for `skep run`\n"
+            "  --harden         as it is with constants hidden\n"
+            "  --count          as it is where instructions are counted (`skep run --max-insns`)\n"
+            "  --jit-unverified do not verify\n",
 };

@@ -58,7 +58,8 @@ static int load_and_run(struct run *r, struct skep_vm *vm, const struct buf *byt
                         bytes->len);
     /* Bytes by hand are there to be tried out: they run checked, unless verification is asked for. */
     struct skep_exec_opts exec = o->exec;
-    if (!o->verify_raw)
+    bool machine = exec.engine && !strcmp(exec.engine, "jit");
+    if (!o->verify_raw && (!machine || exec.checked))
         exec.checked = !exec.unchecked;
     if (exec.privilege == SKEP_PRIVILEGE_DEFAULT)
         exec.privilege = SKEP_PRIVILEGED;
@@ -76,8 +77,7 @@ int raw_run(struct cli *c, const struct run_opts *o)
 {
     struct run r = {.c = c, .o = o};
     struct buf bytes = {0}, mem = {0};
-    SKEP_OPTS(skep_vm_opts, vm_opts, .cpus = (uint32_t)o->cpus, .log = cli_on_log, .log_ctx = c, .log_level = c->level);
-    struct skep_vm *vm = skep_vm__new(&vm_opts);
+    struct skep_vm *vm = skep_vm__new(&o->vm);
     if (!vm)
         return cli_fail(c, STATUS_USAGE, "out of memory");
     int status = file_read(c, o->object, MAX_BYTES, &bytes);

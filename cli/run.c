@@ -345,8 +345,7 @@ static int open_and_run(struct cli *c, const struct run_opts *o)
     struct run r = {.c = c, .o = o};
     struct buf kconfig = {0};
     int status = o->kconfig ? file_read(c, o->kconfig, 4 << 20, &kconfig) : 0;
-    SKEP_OPTS(skep_vm_opts, vm_opts, .cpus = (uint32_t)o->cpus, .log = cli_on_log, .log_ctx = c, .log_level = c->level);
-    SKEP_OPTS(skep_object_open_opts, opts, .vm_opts = &vm_opts, .btf_custom_path = o->btf,
+    SKEP_OPTS(skep_object_open_opts, opts, .vm_opts = &o->vm, .btf_custom_path = o->btf,
               .kconfig = kconfig.len ? kconfig.data : NULL);
     if (!status)
         r.obj = cli_open(c, o->object, &opts, &status);
@@ -402,15 +401,20 @@ const struct command cmd_run = {
         "  --cookie N, --func-ip N       what bpf_get_attach_cookie() and bpf_get_func_ip() say\n"
         "  --packets N                   stop after so many packets or contexts\n"
         "\n"
-        "  --max-insns N                 instructions a run may execute (default 1000000000; 0: no limit)\n"
+        "  --max-insns N                 instructions a run may execute (default 1000000000, which machine code does\n"
+        "                                not count; 0: no limit)\n"
         "  --checked, --unchecked        do not verify: check every access, or trust the program. Default: verify;\n"
         "                                what is accepted runs unchecked, what cannot be judged yet runs checked\n"
         "  --unprivileged                verify by the rules for programs of users without capabilities\n"
         "  --check-invariants            what is accepted runs watched: outside what the verifier explored it traps\n"
         "  --lenient                     malformed instructions trap when executed instead of refusing the program\n"
-        "  --engine NAME                 interp\n"
-        "  --no-opt NAME, --opt NAME     optimisations off or on: fuse, facts, inline, special, all\n"
+        "  --engine interp|jit           default: machine code for what is verified, where there can be some\n"
+        "  --jit-unverified              machine code, and neither verification nor checks\n"
+        "  --harden                      constants of programs hidden, code at random places\n"
+        "  --perf-map, --jitdump DIR     names in /tmp/perf-PID.map; code and lines in DIR/jit-PID.dump\n"
+        "  --no-opt NAME, --opt NAME     optimisations off or on: fuse, facts, inline, special, promote, webs,\n"
+        "                                simplify, rotate, address, wide, memory, select, divide, alloc, layout, all\n"
         "\n"
         "  --raw FILE [--mem FILE]       8-byte instructions; r1 = copy of the memory, r2 = its length; prints r0.\n"
-        "                                Checked, unless --verify asks for the verifier\n",
+        "                                Checked, unless --verify or --engine jit asks for the verifier\n",
 };

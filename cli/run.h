@@ -17,6 +17,7 @@ struct run_opts {
     uint64_t repeat, cpus, cpu, max_insns, ifindex, packets, ctx_size;
     struct skep_world world;
     struct skep_exec_opts exec;
+    struct skep_vm_opts vm;
     const char **sets, **maps, **events; /* "VAR=VALUE", "NAME=FILE", "[MAP=]TYPE" */
     uint32_t n_sets, n_maps, n_events;
 };

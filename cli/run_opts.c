@@ -1,6 +1,5 @@
 /* The arguments of `skep run`: bpftool's words for data and contexts, options for the world and the execution. */
 #include "cli/run.h"
-#include "vm/code.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -99,24 +98,30 @@ static bool is_world(struct parse *p)
 
 static bool is_opt(struct parse *p, const char *name, bool off)
 {
-    static const struct {
-        const char *name;
-        uint32_t bits;
-    } opts[] = {{"fuse", SKEP_OPT_FUSE},
-                {"facts", SKEP_OPT_FACTS},
-                {"inline", SKEP_OPT_INLINE},
-                {"special", SKEP_OPT_SPECIAL},
-                {"all", CODE_OPT_ALL}};
     const char *v = NULL;
+    uint32_t bits = 0;
     if (!text_option(p, name, &v) || !v)
         return p->bad;
-    for (size_t i = 0; i < sizeof(opts) / sizeof(*opts); i++)
-        if (!strcmp(opts[i].name, v)) {
-            p->o->exec.no_opts = off ? p->o->exec.no_opts | opts[i].bits : p->o->exec.no_opts & ~opts[i].bits;
-            return true;
-        }
-    cli_usage(p->a.c, p->a.cmd, "%s: there is no optimisation '%s' (fuse, facts, inline, special, all)", name, v);
-    return p->bad = true;
+    if (!opts_find(v, &bits)) {
+        cli_usage(p->a.c, p->a.cmd, "%s: there is no optimisation '%s' (" OPTS_NAMES ")", name, v);
+        return p->bad = true;
+    }
+    p->o->exec.no_opts = off ? p->o->exec.no_opts | bits : p->o->exec.no_opts & ~bits;
+    return true;
+}
+
+static bool is_jit(struct parse *p)
+{
+    struct run_opts *o = p->o;
+    if (args_switch(&p->a, "--harden"))
+        o->vm.harden = true;
+    else if (args_switch(&p->a, "--perf-map"))
+        o->vm.perf_map = true;
+    else if (args_switch(&p->a, "--jit-unverified"))
+        o->exec.jit_unverified = o->exec.unchecked = true, o->exec.checked = false;
+    else
+        return text_option(p, "--jitdump", &o->vm.jitdump) || text_option(p, "--engine", &o->exec.engine);
+    return true;
 }
 
 static bool is_exec(struct parse *p)
@@ -137,7 +142,7 @@ static bool is_exec(struct parse *p)
     else if (number_option(p, "--max-insns", UINT64_MAX, &o->max_insns))
         o->has_max = o->exec.count_insns = true;
     else
-        return text_option(p, "--engine", &o->exec.engine) || is_opt(p, "--opt", false) || is_opt(p, "--no-opt", true);
+        return is_opt(p, "--opt", false) || is_opt(p, "--no-opt", true) || is_jit(p);
     return true;
 }
 
@@ -220,6 +225,8 @@ int run_parse(struct cli *c, struct run_opts *o, int argc, char **argv)
     o->cpus = 1;
     o->world.sz = sizeof(o->world);
     o->exec.sz = sizeof(o->exec);
+    o->vm =
+        (struct skep_vm_opts){.sz = sizeof(o->vm), .gdb = true, .log = cli_on_log, .log_ctx = c, .log_level = c->level};
     own_task(&o->world);
     o->sets = calloc(room, sizeof(*o->sets));
     o->maps = calloc(room, sizeof(*o->maps));
@@ -243,6 +250,7 @@ int run_parse(struct cli *c, struct run_opts *o, int argc, char **argv)
         o->max_insns = DEFAULT_MAX_INSNS;
     if (!o->cpus)
         return cli_usage(c, &cmd_run, "--cpus: at least one");
+    o->vm.cpus = (uint32_t)o->cpus;
     return check_opts(c, o);
 }
 

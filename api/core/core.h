@@ -7,6 +7,7 @@
 #define API_CORE_CORE_H
 
 #include "base/log.h"
+#include "jit/jit.h"
 #include "verifier/verify.h"
 #include "vm/code.h"
 #include "vm/env.h"
@@ -37,6 +38,11 @@ struct skep_vm {
     atomic_uint waiters;
     pthread_mutex_t lock;
     pthread_cond_t freed;
+    /* Where machine code goes: made for the first program that wants some, under the lock; what went wrong then stands. */
+    struct jit_config jit_config;
+    struct jit *jit;
+    int jit_err;
+    char jit_why[160];
 };
 
 struct skep_vm *vm_get(struct skep_vm *vm);
@@ -86,12 +92,13 @@ void map_unuse(struct skep_map *map);
  * engine or kind of execution already, as in Linux. */
 int map_claim(struct skep_map *map, const struct code *code);
 
-/** The engine of this name; NULL name: the default. @return NULL: none. */
+/** The engine of this name; NULL: none. */
 const struct engine *engine_find(const char *name);
 
 /* What stands behind the choice of how a program runs. */
 struct judgement {
     bool checked;
+    bool verified;             /* accepted */
     uint32_t ctx_needed;       /* of an accepted program: see struct code */
     struct facts facts;        /* of an accepted program; freed with judgement_free() */
     struct explored *explored; /* to watch runs against, when that was asked for; freed likewise */
@@ -106,6 +113,9 @@ struct judgement {
 int program_judge(const struct prog *prog, const struct skep_exec_opts *exec, const struct verify_opts *opts,
                   const struct log *log, struct judgement *out);
 void judgement_free(struct judgement *j);
+
+/** The vm's place for machine code, a reference of the vm's. @return 0; why there is none, with words in *why. */
+int vm_jit(struct skep_vm *vm, struct jit **out, const char **why);
 
 /** Makes code for a program: exec's choices become code_opts. exec may be NULL. */
 int program_lower(struct skep_vm *vm, struct prog *prog, struct map *const *maps, const struct skep_exec_opts *exec,

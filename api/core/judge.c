@@ -46,7 +46,7 @@ int program_judge(const struct prog *prog, const struct skep_exec_opts *user, co
     *out = (struct judgement){.checked = true};
     if (!opts_read(&exec, sizeof(exec), user))
         return log_fail(log, -EINVAL, "options of execution that this library does not know");
-    if (!engine_find(exec.engine))
+    if (exec.engine && !engine_find(exec.engine))
         return log_fail(log, -EINVAL, "there is no engine '%s'", exec.engine);
     if (exec.privilege > SKEP_UNPRIVILEGED || (exec.checked && exec.unchecked))
         return log_fail(log, -EINVAL, "options of execution that do not go together");
@@ -71,6 +71,7 @@ int program_judge(const struct prog *prog, const struct skep_exec_opts *user, co
         return 0;
     }
     out->checked = exec.check_invariants;
+    out->verified = true;
     out->facts = result.facts;
     out->ctx_needed = prog->type ? result.facts.ctx_size : opts.raw_mem_size;
     out->explored = result.explored;

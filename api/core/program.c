@@ -7,13 +7,126 @@
 #include "verifier/contains.h"
 #include "vm/abi/map_types.h"
 #include "vm/abi/prog_types.h"
+#include "vm/interp/interp.h"
 #include <errno.h>
 #include <skep/program.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 _Static_assert((int)SKEP_OPT_FUSE == (int)CODE_OPT_FUSE && (int)SKEP_OPT_FACTS == (int)CODE_OPT_FACTS &&
                    (int)SKEP_OPT_INLINE == (int)CODE_OPT_INLINE && (int)SKEP_OPT_SPECIAL == (int)CODE_OPT_SPECIAL,
                "public and internal names of optimisations differ");
+
+/* Those of the JIT stand above the others, in the same order as its own. */
+enum { IR_SHIFT = 8, OPTS_KNOWN = CODE_OPT_ALL | IR_OPT_ALL << IR_SHIFT | SKEP_OPT_ALLOC | SKEP_OPT_LAYOUT };
+_Static_assert((int)SKEP_OPT_PROMOTE == (int)IR_OPT_PROMOTE << IR_SHIFT &&
+                   (int)SKEP_OPT_WEBS == (int)IR_OPT_WEBS << IR_SHIFT &&
+                   (int)SKEP_OPT_SIMPLIFY == (int)IR_OPT_SIMPLIFY << IR_SHIFT &&
+                   (int)SKEP_OPT_ROTATE == (int)IR_OPT_ROTATE << IR_SHIFT &&
+                   (int)SKEP_OPT_ADDRESS == (int)IR_OPT_ADDRESS << IR_SHIFT &&
+                   (int)SKEP_OPT_WIDE == (int)IR_OPT_WIDE << IR_SHIFT &&
+                   (int)SKEP_OPT_MEMORY == (int)IR_OPT_MEMORY << IR_SHIFT &&
+                   (int)SKEP_OPT_SELECT == (int)IR_OPT_SELECT << IR_SHIFT &&
+                   (int)SKEP_OPT_DIVIDE == (int)IR_OPT_DIVIDE << IR_SHIFT &&
+                   (int)SKEP_OPT_DIVIDE << 1 == (int)SKEP_OPT_ALLOC,
+               "public and internal names of optimisations differ");
+
+static uint32_t ir_off(uint32_t no_opts)
+{
+    uint32_t off = no_opts >> IR_SHIFT & IR_OPT_ALL;
+
+    if (no_opts & SKEP_OPT_ALLOC)
+        off |= JIT_NO_ALLOC;
+    if (no_opts & SKEP_OPT_LAYOUT)
+        off |= JIT_NO_LAYOUT;
+    return off;
+}
+
+/* ---- Which engine ---- */
+
+/* Why this program is not to become machine code; NULL: nothing speaks against it. */
+static const char *unfit(const struct skep_exec_opts *exec, const struct judgement *how, int *err)
+{
+    *err = -EOPNOTSUPP;
+    if (how->explored)
+        return "it is watched, which machine code is not";
+    if (how->checked)
+        return "it runs checked, and machine code checks nothing";
+    *err = -EPERM;
+    if (!how->verified && !exec->jit_unverified)
+        return "it is neither verified nor checked, and machine code of it was not asked for (jit_unverified)";
+    return NULL;
+}
+
+/* Keeps the first error, of what may yet be done otherwise. */
+struct words {
+    char text[200];
+};
+
+static void keep_words(void *ctx, enum skep_log_level level, const char *text)
+{
+    struct words *w = ctx;
+
+    if (level == SKEP_LOG_ERROR && !*w->text)
+        snprintf(w->text, sizeof(w->text), "%s", text);
+}
+
+int vm_jit(struct skep_vm *vm, struct jit **out, const char **why)
+{
+    pthread_mutex_lock(&vm->lock);
+    if (!vm->jit && !vm->jit_err) {
+        struct words words = {""};
+        struct log log = {.fn = keep_words, .ctx = &words, .max = SKEP_LOG_ERROR};
+        vm->jit_err = jit_new(&vm->jit, &vm->jit_config, &log);
+        snprintf(vm->jit_why, sizeof(vm->jit_why), "%s", *words.text ? words.text : strerror(-vm->jit_err));
+    }
+    pthread_mutex_unlock(&vm->lock);
+    *out = vm->jit;
+    *why = vm->jit_why;
+    return vm->jit_err;
+}
+
+/* What becomes code, and how. */
+struct lowering {
+    struct prog *prog;
+    struct map *const *maps;
+    const struct facts *facts;
+    struct code_opts opts;
+    bool must; /* this engine and no other */
+};
+
+static int interpret(struct lowering *l, const struct log *log, struct code **out)
+{
+    l->opts.engine = interp_engine.name;
+    return code_lower(l->prog, l->facts, l->maps, &l->opts, &interp_engine, log, out);
+}
+
+static int refuse(const struct lowering *l, int err, const char *why, const struct log *log)
+{
+    return log_fail(log, err, "program '%s' cannot run on engine 'jit': %s", l->prog->name, why);
+}
+
+static int compile(struct lowering *l, struct skep_vm *vm, const struct log *log, struct code **out)
+{
+    struct words words = {""};
+    struct log kept = {.fn = keep_words, .ctx = &words, .max = SKEP_LOG_ERROR};
+    const char *why;
+    int err = vm_jit(vm, &l->opts.jit, &why);
+
+    if (err && l->must)
+        return refuse(l, err, why, log);
+    if (err) {
+        log_info(log, "program '%s' is interpreted: %s", l->prog->name, why);
+        return interpret(l, log, out);
+    }
+    l->opts.engine = jit_engine.name;
+    err = code_lower(l->prog, l->facts, l->maps, &l->opts, &jit_engine, l->must ? log : &kept, out);
+    if (!err || l->must)
+        return err;
+    log_info(log, "program '%s' is interpreted: %s", l->prog->name, *words.text ? words.text : strerror(-err));
+    l->opts.jit = NULL;
+    return interpret(l, log, out);
+}
 
 int program_lower(struct skep_vm *vm, struct prog *prog, struct map *const *maps, const struct skep_exec_opts *user,
                   const struct judgement *how, const struct log *log, struct code **out)
@@ -21,17 +134,28 @@ int program_lower(struct skep_vm *vm, struct prog *prog, struct map *const *maps
     struct skep_exec_opts exec;
     if (!opts_read(&exec, sizeof(exec), user))
         return log_fail(log, -EINVAL, "options of execution that this library does not know");
-    if (exec.no_opts & ~CODE_OPT_ALL)
-        return log_fail(log, -EINVAL, "unknown optimisations 0x%x", exec.no_opts & ~CODE_OPT_ALL);
-    const struct engine *engine = engine_find(exec.engine);
-    if (!engine)
+    if (exec.no_opts & ~(uint32_t)OPTS_KNOWN)
+        return log_fail(log, -EINVAL, "unknown optimisations 0x%x", exec.no_opts & ~(uint32_t)OPTS_KNOWN);
+    const struct engine *engine = exec.engine ? engine_find(exec.engine) : NULL;
+    if (exec.engine && !engine)
         return log_fail(log, -EINVAL, "there is no engine '%s'", exec.engine);
-    struct code_opts opts = {.checked = how->checked,
-                             .opts = CODE_OPT_ALL & ~exec.no_opts,
-                             .count_insns = exec.count_insns || how->checked,
-                             .traced = how->explored,
-                             .engine = engine->name};
-    int err = code_lower(prog, how->facts.insns ? &how->facts : NULL, maps, &opts, engine, log, out);
+    struct lowering l = {.prog = prog,
+                         .maps = maps,
+                         .facts = how->facts.insns ? &how->facts : NULL,
+                         .must = engine,
+                         .opts = {.checked = how->checked,
+                                  .opts = CODE_OPT_ALL & ~exec.no_opts,
+                                  .no_ir = ir_off(exec.no_opts),
+                                  .count_insns = exec.count_insns || how->checked,
+                                  .traced = how->explored}};
+    int err;
+    const char *why = unfit(&exec, how, &err);
+    if (why && !engine)
+        log_info(log, "program '%s' is interpreted: %s", prog->name, why);
+    if (engine == &interp_engine || (why && !engine))
+        err = interpret(&l, log, out);
+    else
+        err = why ? refuse(&l, err, why, log) : compile(&l, vm, log, out);
     if (err)
         return err;
     (*out)->id = vm_next_id(vm);
@@ -161,6 +285,11 @@ const char *skep_program__name(const struct skep_program *prog)
 uint32_t skep_program__type(const struct skep_program *prog)
 {
     return prog->type;
+}
+
+const char *skep_program__engine(const struct skep_program *prog)
+{
+    return prog->code ? prog->code->engine->name : NULL;
 }
 
 size_t skep_program__insn_cnt(const struct skep_program *prog)

@@ -126,6 +126,12 @@ static int run(struct skep_env *env, const struct code *code, const struct explo
     if (explored && !explored_unfit(explored))
         invariants_watch(&invariants, explored, code->prog, env);
     for (uint64_t i = 0; i < repeat && !err; i++) {
+        if (i && env->stop && *env->stop) { /* what counts nothing would never look */
+            env_trap(env, TRAP_stopped, 0, 0, "after %llu runs", (unsigned long long)i);
+            env->trap.insn = 0;
+            err = -EFAULT;
+            break;
+        }
         env->insn_budget = o->max_insns ? o->max_insns : UINT64_MAX;
         err = env_run(env, code, arg1, arg2, &o->r0);
         insns += env->insns_run;

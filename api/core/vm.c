@@ -180,6 +180,7 @@ static void destroy(struct skep_vm *vm)
         if (vm->cpus[i].env)
             env_free(vm->cpus[i].env);
     free(vm->cpus);
+    jit_put(vm->jit);
     arena_free(&vm->arena);
     pthread_cond_destroy(&vm->freed);
     pthread_mutex_destroy(&vm->lock);
@@ -200,10 +201,13 @@ struct skep_vm *skep_vm__new(const struct skep_vm_opts *user)
     vm->log = (struct log){.fn = opts.log, .ctx = opts.log_ctx, .max = opts.log_level};
     vm->n_cpus = opts.cpus ? opts.cpus : online_cpus();
     vm->helpers.own_only = opts.helpers_only;
+    vm->jit_config = (struct jit_config){
+        .harden = opts.harden, .limit = opts.code_limit, .perf_map = opts.perf_map, .gdb = opts.gdb};
+    bool named = !opts.jitdump || (vm->jit_config.jitdump = arena_strdup(&vm->arena, opts.jitdump));
 
     size_t size = vm->n_cpus * sizeof(struct vm_cpu);
     vm->cpus = aligned_alloc(_Alignof(struct vm_cpu), size);
-    int err = vm->cpus ? 0 : -ENOMEM;
+    int err = vm->cpus && named ? 0 : -ENOMEM;
     if (!err) {
         memset(vm->cpus, 0, size);
         err = add_helpers(vm, opts.helpers, opts.helper_cnt);

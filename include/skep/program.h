@@ -40,13 +40,30 @@ enum skep_opt {
     SKEP_OPT_FACTS = 2,   /* use what the verifier proved */
     SKEP_OPT_INLINE = 4,  /* frequent helpers as operations */
     SKEP_OPT_SPECIAL = 8, /* interpreter: handlers for each choice of registers */
+    /* JIT. */
+    SKEP_OPT_PROMOTE = 1 << 8,   /* stack slots in registers */
+    SKEP_OPT_WEBS = 1 << 9,      /* a register for each use of one of the eleven */
+    SKEP_OPT_SIMPLIFY = 1 << 10, /* copies, constants, extensions, what nobody reads */
+    SKEP_OPT_ROTATE = 1 << 11,   /* shifts that make a rotation */
+    SKEP_OPT_ADDRESS = 1 << 12,  /* base + index * scale + displacement */
+    SKEP_OPT_WIDE = 1 << 13,     /* bytes gathered by shifts in one load */
+    SKEP_OPT_MEMORY = 1 << 14,   /* operations on memory */
+    SKEP_OPT_SELECT = 1 << 15,   /* branches that pick a value */
+    SKEP_OPT_DIVIDE = 1 << 16,   /* division by constants, widening multiplication */
+    SKEP_OPT_ALLOC = 1 << 17,    /* registers over the whole function, not a block at a time */
+    SKEP_OPT_LAYOUT = 1 << 18,   /* order of blocks */
 };
 
 struct skep_exec_opts {
     size_t sz;
-    const char *engine;    /* "interp"; NULL: the best one there is */
+    /* "interp", "jit"; NULL: machine code where there can be some, else the interpreter (the log's SKEP_LOG_INFO says
+     * why). "jit" fails where there can be none: -EPERM for what was not verified, -EOPNOTSUPP for what is to be
+     * checked or watched, or what the system says. Only the interpreter checks. */
+    const char *engine;
     bool unchecked;        /* neither verify nor check */
-    bool count_insns;      /* honour skep_run_opts.max_insns also when unchecked; checked execution always does */
+    /* Honour skep_run_opts.max_insns and .stop also in machine code, which otherwise looks at neither; the interpreter
+     * always does. While a program holds a spin lock, machine code does not end. */
+    bool count_insns;
     bool lenient;          /* malformed instructions do not refuse the program but trap when they are executed */
     uint32_t no_opts;      /* enum skep_opt, or-ed: optimisations that are off */
     bool checked;          /* do not verify, check at run time */
@@ -55,6 +72,8 @@ struct skep_exec_opts {
     /* What is accepted runs slowly and traps ("invariant") when registers or stack lie outside of what the verifier
      * explored before an instruction, which no accepted program ever should. */
     bool check_invariants;
+    /* Machine code also of what nobody verified (unchecked): a wrong program may then do anything to the process. */
+    bool jit_unverified;
 };
 
 /* Privileged programs may see addresses, read their stack before they wrote it, and loop, as under Linux with CAP_BPF
@@ -166,10 +185,11 @@ struct skep_run_opts {
     uint32_t cpu;          /* with SKEP_RUN_CPU */
     uint64_t r0;           /* out: all of r0 */
     /* About how many instructions a run may execute; 0: no limit. Runs are charged at backward jumps and calls, so that
-     * code without them costs nothing. See skep_exec_opts.count_insns. */
+     * code without them costs nothing. Machine code does so when skep_exec_opts.count_insns was asked for. */
     uint64_t max_insns;
     uint64_t insns_run;      /* out: what was charged, all repetitions; 0 where nothing is counted */
-    volatile uint32_t *stop; /* set non-zero by another thread to end the run with the trap `stopped`; NULL: none */
+    volatile uint32_t *stop; /* set non-zero by another thread to end the run with the trap `stopped`; NULL: none. Looked
+                                at where instructions are counted, and between repetitions */
     const struct skep_world *world; /* NULL: the host's */
     const struct skep_mem *mems;    /* further memory that the program may touch */
     uint32_t mem_cnt;
@@ -195,6 +215,8 @@ SKEP_API int skep_program__run(const struct skep_program *prog, struct skep_run_
 
 SKEP_API const char *skep_program__name(const struct skep_program *prog); /* never NULL */
 SKEP_API uint32_t skep_program__type(const struct skep_program *prog);    /* enum skep_prog_type */
+/** "interp", "jit": what runs it. NULL: it is not loaded. */
+SKEP_API const char *skep_program__engine(const struct skep_program *prog);
 /** Instructions in 8-byte slots, subprograms included. */
 SKEP_API size_t skep_program__insn_cnt(const struct skep_program *prog);
 /** "xdp", as bpftool writes it; "raw" for 0; NULL for a number that Linux does not have. */
