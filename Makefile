@@ -81,7 +81,7 @@ $(B)/unit/%: tests/unit/%.c $(CORE_OBJ) $(FULL_OBJ)
 unit: $(UNIT_BIN)
 
 # The runner of .bpf files.
-$(B)/bpftest: $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/runner/*.c)) $(CORE_OBJ) $(FULL_OBJ)
+$(B)/bpftest: $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/runner/*.c tests/ir/*.c)) $(CORE_OBJ) $(FULL_OBJ)
 	$(Q)$(CC) -o $@ $^ $(LDF) $(LIB_LIBS)
 
 -include $(wildcard mk/*.mk)
@@ -102,4 +102,4 @@ format:
 clean:
 	rm -rf $(B)
 
--include $(CORE_OBJ:.o=.d) $(FULL_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(wildcard $(B)/obj/tests/runner/*.d $(B)/unit/*.d)
+-include $(CORE_OBJ:.o=.d) $(FULL_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(wildcard $(B)/obj/tests/runner/*.d $(B)/obj/tests/ir/*.d $(B)/unit/*.d)

@@ -3,6 +3,7 @@
  * nothing to the next; all of it hangs on a struct bench, which gives it back.
  */
 #include "api/core/core.h"
+#include "tests/ir/eval.h"
 #include "tests/runner/runner.h"
 #include "verifier/contains.h"
 #include "vm/abi/map_types.h"
@@ -16,26 +17,53 @@
 
 enum { MAX_INSNS = 50000000, FEW_INSNS = 20000, MAX_OUT = 4096 };
 
-static const char *const engine_names[] = {"interp"};
+/* All of them; those of the evaluator come last. @return NULL after the last. */
+static const struct engine *engine_at(size_t i)
+{
+    static const char *const names[] = {"interp"};
+    unsigned n;
+    const struct ir_engine *ir = ir_engines(&n);
+
+    if (i < sizeof(names) / sizeof(*names))
+        return engine_find(names[i]);
+    i -= sizeof(names) / sizeof(*names);
+    return i < n ? &ir[i].engine : NULL;
+}
+
+/* Those that check nothing, and have but few ways of running. */
+static bool is_compiler(const struct engine *engine)
+{
+    return engine->passes && !(engine->passes & CODE_OPT_FUSE);
+}
 
 static const struct way {
     const char *name;
     bool checked, verified; /* verified: with the facts of a verifier that accepts it */
     uint32_t opts;
+    bool counted;          /* instructions are counted though nothing else is checked */
     enum verify_keep keep; /* watched: every instruction's state must lie in what the verifier explored */
 } ways[] = {
-    {"checked", true, false, 0, VERIFY_KEEP_NONE},
-    {"checked, optimised", true, false, CODE_OPT_ALL, VERIFY_KEEP_NONE},
-    {"unchecked", false, false, 0, VERIFY_KEEP_NONE},
-    {"optimised", false, false, CODE_OPT_ALL, VERIFY_KEEP_NONE},
-    {"verified", false, true, CODE_OPT_ALL, VERIFY_KEEP_NONE},
-    {"verified, no fusing", false, true, CODE_OPT_ALL & ~CODE_OPT_FUSE, VERIFY_KEEP_NONE},
-    {"verified, no facts", false, true, CODE_OPT_ALL & ~CODE_OPT_FACTS, VERIFY_KEEP_NONE},
-    {"verified, no inlining", false, true, CODE_OPT_ALL & ~CODE_OPT_INLINE, VERIFY_KEEP_NONE},
-    {"no special handlers", false, false, CODE_OPT_ALL & ~CODE_OPT_SPECIAL, VERIFY_KEEP_NONE},
-    {"inside what was explored", true, true, 0, VERIFY_KEEP_EXACT},
-    {"inside what was explored, pointers", true, true, 0, VERIFY_KEEP_POINTERS},
+    {"checked", true, false, 0, false, VERIFY_KEEP_NONE},
+    {"checked, optimised", true, false, CODE_OPT_ALL, false, VERIFY_KEEP_NONE},
+    {"unchecked", false, false, 0, false, VERIFY_KEEP_NONE},
+    {"optimised", false, false, CODE_OPT_ALL, false, VERIFY_KEEP_NONE},
+    {"verified", false, true, CODE_OPT_ALL, false, VERIFY_KEEP_NONE},
+    {"verified, no fusing", false, true, CODE_OPT_ALL & ~CODE_OPT_FUSE, false, VERIFY_KEEP_NONE},
+    {"verified, no facts", false, true, CODE_OPT_ALL & ~CODE_OPT_FACTS, false, VERIFY_KEEP_NONE},
+    {"verified, no inlining", false, true, CODE_OPT_ALL & ~CODE_OPT_INLINE, false, VERIFY_KEEP_NONE},
+    {"verified, counted", false, true, CODE_OPT_ALL, true, VERIFY_KEEP_NONE},
+    {"no special handlers", false, false, CODE_OPT_ALL & ~CODE_OPT_SPECIAL, false, VERIFY_KEEP_NONE},
+    {"inside what was explored", true, true, 0, false, VERIFY_KEEP_EXACT},
+    {"inside what was explored, pointers", true, true, 0, false, VERIFY_KEEP_POINTERS},
 };
+
+/* Is this engine run in this way? */
+static bool has_way(const struct engine *engine, const struct way *way)
+{
+    return !is_compiler(engine) ||
+           (!way->checked && (way->opts == 0 || way->verified) &&
+            (!way->verified || way->opts == CODE_OPT_ALL || way->opts == (CODE_OPT_ALL & ~CODE_OPT_FACTS)));
+}
 
 struct bench {
     const struct test *test;
@@ -77,7 +105,7 @@ static int make_code(struct bench *b, const struct test *test, struct code **out
 {
     const struct code_opts opts = {.checked = b->way->checked,
                                    .opts = b->way->opts,
-                                   .count_insns = b->way->checked,
+                                   .count_insns = b->way->checked || b->way->counted,
                                    .traced = b->way->keep,
                                    .engine = b->engine->name};
     struct verify_opts verify = test_verify_opts(test);
@@ -204,9 +232,9 @@ static void clear(struct bench *b)
     arena_free(&b->arena);
 }
 
-static void set_up(struct bench *b, const struct test *test, const char *engine, const struct way *way)
+static void set_up(struct bench *b, const struct test *test, const struct engine *engine, const struct way *way)
 {
-    *b = (struct bench){.test = test, .engine = engine_find(engine), .way = way, .budget = MAX_INSNS};
+    *b = (struct bench){.test = test, .engine = engine, .way = way, .budget = MAX_INSNS};
     b->keeper.arena = &b->arena;
     b->log = (struct log){.fn = keep, .ctx = &b->keeper, .max = SKEP_LOG_ERROR};
 }
@@ -227,14 +255,14 @@ enum trap_kind engines_survive(const struct test *test)
 {
     enum trap_kind last = TRAP_none;
 
-    for (size_t e = 0; e < sizeof(engine_names) / sizeof(*engine_names); e++)
+    for (size_t e = 0; engine_at(e); e++)
         for (size_t w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
             struct outcome o = {0};
             struct bench b;
 
-            if (!ways[w].checked)
+            if (!ways[w].checked || is_compiler(engine_at(e)))
                 continue;
-            set_up(&b, test, engine_names[e], &ways[w]);
+            set_up(&b, test, engine_at(e), &ways[w]);
             b.budget = FEW_INSNS;
             run_once(&b, &o);
             last = o.trap;
@@ -249,16 +277,18 @@ unsigned engines_run(const struct test *test, const char *only, struct buf *repo
     unsigned failed = 0;
     bool trapped = test->trap != TRAP_none;
 
-    for (size_t e = 0; e < sizeof(engine_names) / sizeof(*engine_names); e++)
+    for (size_t e = 0; engine_at(e); e++)
         for (size_t w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
+            const struct engine *engine = engine_at(e);
             struct bench b;
-            char how[64];
+            char how[128];
 
             /* What traps, expected or not, has no meaning where nothing is checked. */
-            if ((only && strcmp(only, engine_names[e])) || (trapped && !ways[w].checked))
+            if ((only && strncmp(only, engine->name, strlen(only))) || (trapped && !ways[w].checked) ||
+                !has_way(engine, &ways[w]))
                 continue;
-            set_up(&b, test, engine_names[e], &ways[w]);
-            snprintf(how, sizeof(how), "%s, %s", engine_names[e], ways[w].name);
+            set_up(&b, test, engine, &ways[w]);
+            snprintf(how, sizeof(how), "%s, %s", engine->name, ways[w].name);
             failed += !run_way(&b, how, failed ? &repeated : report);
             trapped |= b.trapped;
         }
