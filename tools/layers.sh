@@ -17,7 +17,7 @@ BEGIN {
     may["jit"] = vm " jit"; may["jit/x86_64"] = vm " jit jit/x86_64"; may["jit/arm64"] = vm " jit jit/arm64"
     may["loader"] = vm " loader"
     may["api"] = may["api/core"] = vm " vm/interp verifier jit loader api api/core"
-    all = may["api"] " jit/x86_64 jit/arm64 cli tests fuzz bench tests/runner tests/kernel"
+    all = may["api"] " jit/x86_64 jit/arm64 cli tests fuzz bench tests/runner tests/kernel tests/ir"
 }
 function room(path,   d) { d = path; if (!sub("/[^/]*$", "", d)) d = "."; if (d ~ /^include/) d = "include"; return d }
 {
