@@ -3,6 +3,7 @@
  * stand; everything here is made from them by the preprocessor.
  */
 #include "vm/isa/isa.h"
+#include "vm/isa/bodies.h"
 
 #define ALU64 0x07
 #define ALU32 0x04
@@ -156,41 +157,14 @@ bool isa_fields_ok(const struct skep_insn *insn, enum isa_op op)
     return insn->dst_reg <= 10 && (insn->src_reg <= 10 || isa_rows[op].form == ISA_FORM_LDIMM);
 }
 
-#define SWAP_UNLESS(order, bits, a)                                                                                    \
-    (__BYTE_ORDER__ == (order) ? (uint##bits##_t)(a) : __builtin_bswap##bits((uint##bits##_t)(a)))
-#define HOST_LE(bits, a) SWAP_UNLESS(__ORDER_LITTLE_ENDIAN__, bits, a)
-#define HOST_BE(bits, a) SWAP_UNLESS(__ORDER_BIG_ENDIAN__, bits, a)
-#define HOST_LE16(a)     HOST_LE(16, a)
-#define HOST_LE32(a)     HOST_LE(32, a)
-#define HOST_LE64(a)     HOST_LE(64, a)
-#define HOST_BE16(a)     HOST_BE(16, a)
-#define HOST_BE32(a)     HOST_BE(32, a)
-#define HOST_BE64(a)     HOST_BE(64, a)
-
-/* One function a row and width: the only place where a row's expression meets its types. */
-#define EVAL(name, bits, result, expr)                                                                                 \
-    static inline result eval_##name##bits(uint64_t va, uint64_t vb)                                                   \
-    {                                                                                                                  \
-        typedef uint##bits##_t U;                                                                                      \
-        typedef int##bits##_t S;                                                                                       \
-        enum { W = bits };                                                                                             \
-        U a = (U)va, b = (U)vb;                                                                                        \
-        (void)a, (void)b, (void)sizeof(S), (void)W;                                                                    \
-        return (result)(expr);                                                                                         \
-    }
-
-#define ISA_ALU(name, code, off, text, expr) EVAL(name, 64, uint64_t, expr) EVAL(name, 32, uint32_t, expr)
-#define ISA_JMP(name, code, text, expr)      EVAL(name, 64, bool, expr) EVAL(name, 32, bool, expr)
-#include "vm/isa/isa.def"
-
 /* A row's four operations yield the same at one width, from an immediate or from a register. */
 #define YIELD(op, value)                                                                                               \
     case ISA_##op:                                                                                                     \
         return value;
 #define YIELD_QUAD(name)                                                                                               \
-    YIELD(name##64_K, eval_##name##64(a, b))                                                                           \
-    YIELD(name##64_X, eval_##name##64(a, b))                                                                           \
-    YIELD(name##32_K, eval_##name##32(a, b)) YIELD(name##32_X, eval_##name##32(a, b))
+    YIELD(name##64_K, body_##name##64(a, b))                                                                           \
+    YIELD(name##64_X, body_##name##64(a, b))                                                                           \
+    YIELD(name##32_K, body_##name##32(a, b)) YIELD(name##32_X, body_##name##32(a, b))
 
 uint64_t isa_eval_alu(enum isa_op op, uint64_t a, uint64_t b)
 {
@@ -198,7 +172,7 @@ uint64_t isa_eval_alu(enum isa_op op, uint64_t a, uint64_t b)
 #define ISA_ALU(name, code, off, text, expr)  YIELD_QUAD(name)
 #define ISA_MOVSX(name, width, bits)          YIELD(name, (uint##width##_t)(int##bits##_t)b)
 #define ISA_NEG(name, width)                  YIELD(name, (uint##width##_t)(0 - a))
-#define ISA_END(name, code, bits, text, expr) YIELD(name, expr)
+#define ISA_END(name, code, bits, text, expr) YIELD(name, body_##name(a))
 #include "vm/isa/isa.def"
     default: return 0;
     }
