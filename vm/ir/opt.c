@@ -147,8 +147,14 @@ void opt_to_copy(struct opt *o, struct ir_op *op, uint32_t v)
 uint32_t opt_insert(struct opt *o, struct ir_op op)
 {
     struct opt_insert *in = o->inserts;
+    struct ir_op *stable = arena_memdup(&o->f->ir->arena, &op, sizeof(op));
     uint32_t v, *uses[IR_MAX_USES], cap = o->insert_cap * 2 + 16;
     unsigned n;
+
+    if (!stable) {
+        o->failed = true;
+        return IR_NONE;
+    }
 
     if (o->n_inserts == o->insert_cap) {
         in = realloc(in, cap * sizeof(*in));
@@ -164,12 +170,13 @@ uint32_t opt_insert(struct opt *o, struct ir_op op)
         o->failed = true;
         return IR_NONE;
     }
-    op.dst = v;
-    n = ir_uses(o->f, &op, uses);
+    stable->dst = v;
+    n = ir_uses(o->f, stable, uses);
     for (unsigned i = 0; i < n; i++)
         o->v[*uses[i]].uses++;
-    o->v[v] = (struct opt_vreg){.writes = 1, .pos = o->pos, .bits = (uint8_t)opt_bits(o, &op)};
-    in[o->n_inserts++] = (struct opt_insert){.block = o->block, .at = o->at, .op = op};
+    o->v[v] = (struct opt_vreg){
+        .def = stable, .writes = 1, .pos = o->pos, .depth = o->depth, .bits = (uint8_t)opt_bits(o, stable)};
+    in[o->n_inserts++] = (struct opt_insert){.block = o->block, .at = o->at, .op = stable};
     o->changed = true;
     return v;
 }
@@ -195,7 +202,7 @@ static int put_into(struct opt *o, struct ir_block *b, const struct opt_insert *
         const struct opt_insert *last = &in[--n];
 
         memmove(&b->ops[last->at + n + 1], &b->ops[last->at], (from - last->at) * sizeof(*b->ops));
-        b->ops[last->at + n] = last->op;
+        b->ops[last->at + n] = *last->op;
         from = last->at;
     }
     return 0;
@@ -221,6 +228,7 @@ static void begin_block(struct opt *o, uint32_t index, uint32_t before)
     const struct ir_block *b = &o->f->blocks[index];
 
     o->block = index;
+    o->depth = b->depth;
     if (b->n_preds != 1 || b->preds[0] != before)
         o->region = o->pos + 1;
 }
@@ -262,6 +270,7 @@ int opt_walk(struct opt *o, void (*visit)(struct opt *o, struct ir_op *op))
             r = &o->v[op->dst];
             r->def = op;
             r->pos = o->pos;
+            r->depth = o->depth;
             if (r->writes == 1)
                 refine(r, opt_bits(o, op));
         }
@@ -369,30 +378,57 @@ static int clean(struct opt *o)
     return ir_clean(o->f) ? -ENOMEM : opt_renew(o);
 }
 
-static void visit_simplify(struct opt *o, struct ir_op *op)
+static void look_at_values(struct opt *o, struct ir_op *op)
 {
-    opt_simplify(o, op);
+    if (o->opts & IR_OPT_SIMPLIFY)
+        opt_simplify(o, op);
+    if (o->opts & IR_OPT_ROTATE)
+        opt_rotate(o, op);
 }
 
-static int simplify(struct opt *o)
+static void look_at_addresses(struct opt *o, struct ir_op *op)
 {
-    if (!(o->opts & IR_OPT_SIMPLIFY))
-        return 0;
-    if (opt_walk(o, visit_simplify) || opt_sweep(o))
+    if (o->opts & IR_OPT_SIMPLIFY)
+        opt_simplify(o, op);
+    if (o->opts & IR_OPT_ADDRESS)
+        opt_address(o, op);
+}
+
+/* Twice: what the first walk made of operations may be simpler still. */
+static int values(struct opt *o)
+{
+    for (int round = 0; round < 2; round++) {
+        o->changed = false;
+        if (opt_walk(o, look_at_values) || opt_sweep(o) || (o->blocks_changed && clean(o)))
+            return -ENOMEM;
+        if (!o->changed)
+            break;
+    }
+    return 0;
+}
+
+static int addresses(struct opt *o)
+{
+    if (ir_loops(o->f))
         return -ENOMEM;
-    return o->blocks_changed ? clean(o) : 0;
+    opt_count_addresses(o);
+    return opt_walk(o, look_at_addresses) || opt_sweep(o) || (o->blocks_changed && clean(o)) ? -ENOMEM : 0;
+}
+
+static int operands(struct opt *o)
+{
+    return opt_walk(o, opt_memory) || opt_sweep(o) ? -ENOMEM : 0;
 }
 
 static int optimize(struct opt *o)
 {
     opt_find_bits(o);
-    for (int round = 0; round < 2; round++) {
-        o->changed = false;
-        if (simplify(o))
-            return -ENOMEM;
-        if (!o->changed)
-            break;
-    }
+    if ((o->opts & (IR_OPT_SIMPLIFY | IR_OPT_ROTATE)) && values(o))
+        return -ENOMEM;
+    if ((o->opts & IR_OPT_ADDRESS) && addresses(o))
+        return -ENOMEM;
+    if ((o->opts & IR_OPT_MEMORY) && operands(o))
+        return -ENOMEM;
     return opt_legalise(o);
 }
 

@@ -19,17 +19,19 @@
 #include "vm/ir/ir.h"
 
 struct opt_vreg {
-    struct ir_op *def; /* the latest write that the walk came over; NULL: a parameter, or none yet */
-    uint32_t pos;      /* its position */
-    uint32_t uses;     /* operands that read it */
-    uint32_t writes;   /* a parameter's arrival is one */
-    uint8_t bits;      /* all of its values are below 2^bits */
+    struct ir_op *def;  /* the latest write that the walk came over; NULL: a parameter, or none yet */
+    uint32_t pos;       /* its position */
+    uint32_t uses;      /* operands that read it */
+    uint32_t writes;    /* a parameter's arrival is one */
+    uint32_t depth;     /* loops around the latest write */
+    uint32_t in_memory; /* how many of the uses are in addresses; opt_address counts them */
+    uint8_t bits;       /* all of its values are below 2^bits */
 };
 
 /* An operation to be put before another once the walk is over. */
 struct opt_insert {
     uint32_t block, at;
-    struct ir_op op;
+    struct ir_op *op; /* in the arena: it may be looked at, and go, like others until then */
 };
 
 struct opt {
@@ -44,6 +46,7 @@ struct opt {
     uint32_t region; /* first position of the region */
     uint32_t stored; /* position of the latest operation that may write memory */
     uint32_t block;  /* index of the block */
+    uint32_t depth;  /* loops around it, when ir_loops() was asked */
     uint32_t at;     /* index of the operation in it */
     struct opt_insert *inserts;
     uint32_t n_inserts, insert_cap;
@@ -95,6 +98,18 @@ static inline bool opt_const(const struct opt *o, uint32_t v, uint64_t *value)
     return true;
 }
 
+/** Is it an operation of this kind and width with a constant as B? */
+static inline bool opt_is_imm(const struct ir_op *op, enum ir_kind kind)
+{
+    return op && op->kind == kind && (op->flags & IR_IMM);
+}
+
+/** Is B a register? */
+static inline bool opt_is_reg(const struct ir_op *op)
+{
+    return !(op->flags & (IR_IMM | IR_MEM));
+}
+
 /** Does this kind have M as operand, in base and index? */
 static inline bool opt_has_mem(const struct ir_op *op)
 {
@@ -141,6 +156,13 @@ enum ir_cc opt_swap_cc(enum ir_cc cc);
 
 /* Passes, each in the file of its name. */
 void opt_simplify(struct opt *o, struct ir_op *op);
+void opt_rotate(struct opt *o, struct ir_op *op);
+void opt_wide(struct opt *o, struct ir_op *op);
+void opt_address(struct opt *o, struct ir_op *op);
+void opt_count_addresses(struct opt *o);
+void opt_memory(struct opt *o, struct ir_op *op);
+void opt_divide(struct opt *o, struct ir_op *op);
+/** Comparisons: what opt_simplify does to BR, SET and SELECT. */
 void opt_condition(struct opt *o, struct ir_op *op);
 int opt_legalise(struct opt *o);
 
