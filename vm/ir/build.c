@@ -388,6 +388,8 @@ static int build_all(struct builder *b)
         err = build_func(b, i);
         if (!err)
             err = ir_clean(f);
+        if (!err && b->opts & IR_OPT_WEBS)
+            err = build_webs(f, IR_R1, IR_R9 - IR_R1 + 1);
     }
     if (!err)
         find_frames(b->ir);

@@ -1,0 +1,254 @@
+/*
+ * One virtual register a web. Of a few registers that are written again and again (those of the program, promoted stack
+ * slots) each value, or the values that meet in one use, gets a register of its own, so that it is live where it is
+ * needed and lies where that is best.
+ *
+ * Registers are bits of a mask. Liveness over the blocks comes first; then each block that a register is live into, and
+ * each write, is an element, and elements that one use may see are united along the edges. Linear but for the
+ * unions: a block's mask grows at most 64 times, and as a rule settles in two or three visits.
+ */
+#include "vm/ir/build.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct webs {
+    struct ir_func *f;
+    uint32_t first; /* register of bit 0 */
+    unsigned n;
+    uint64_t *in;     /* a mask a block: live where it begins */
+    uint64_t *writes; /* a mask a block */
+    uint32_t *base;   /* elements of a block's live-in registers begin here, in the order of bits */
+    uint32_t *up;     /* union-find over elements */
+    uint32_t *reg;    /* what stands for each element in the end */
+    uint8_t *used;    /* does anybody read it, or go on with it? */
+    uint32_t n_elems;
+    uint32_t elems; /* operands from this number on are elements */
+    uint32_t cur[64];
+};
+
+static bool is_member(const struct webs *w, uint32_t vreg)
+{
+    return vreg - w->first < w->n;
+}
+
+static uint64_t bit_of(const struct webs *w, uint32_t vreg)
+{
+    return UINT64_C(1) << (vreg - w->first);
+}
+
+/* What a block reads before it writes it goes to in[], what it writes to writes[]. @return how many writes. */
+static uint32_t look(struct webs *w, uint32_t block)
+{
+    struct ir_block *b = &w->f->blocks[block];
+    uint64_t reads = 0, writes = 0;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < b->n; i++) {
+        struct ir_op *op = &b->ops[i];
+        uint32_t *uses[IR_MAX_USES];
+        unsigned n = ir_uses(w->f, op, uses);
+        for (unsigned k = 0; k < n; k++)
+            if (is_member(w, *uses[k]))
+                reads |= bit_of(w, *uses[k]) & ~writes;
+        if (is_member(w, op->dst)) {
+            writes |= bit_of(w, op->dst);
+            count++;
+        }
+    }
+    w->in[block] = reads;
+    w->writes[block] = writes;
+    return count;
+}
+
+static uint64_t live_out(const struct webs *w, uint32_t block)
+{
+    const struct ir_block *b = &w->f->blocks[block];
+
+    return (b->succ[0] == IR_NO_BLOCK ? 0 : w->in[b->succ[0]]) | (b->succ[1] == IR_NO_BLOCK ? 0 : w->in[b->succ[1]]);
+}
+
+/* Backwards from the last block: whoever's mask grows has its predecessors looked at again. */
+static int find_live(struct webs *w)
+{
+    uint32_t n_blocks = w->f->n_blocks, n = 0, at = 0, *queue = malloc((size_t)n_blocks * sizeof(*queue));
+    uint8_t *waits = malloc(n_blocks);
+
+    if (!queue || !waits) {
+        free(queue);
+        free(waits);
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < n_blocks; i++)
+        queue[n++] = n_blocks - 1 - i;
+    memset(waits, 1, n_blocks);
+    while (n) { /* a ring of n_blocks, in which each block waits once at most */
+        uint32_t block = queue[at];
+        const struct ir_block *b = &w->f->blocks[block];
+        uint64_t in = w->in[block] | (live_out(w, block) & ~w->writes[block]);
+        at = at + 1 == n_blocks ? 0 : at + 1;
+        n--;
+        waits[block] = 0;
+        if (in == w->in[block])
+            continue;
+        w->in[block] = in;
+        for (uint32_t i = 0; i < b->n_preds; i++)
+            if (!waits[b->preds[i]]) {
+                waits[b->preds[i]] = 1;
+                queue[at + n >= n_blocks ? at + n - n_blocks : at + n] = b->preds[i];
+                n++;
+            }
+    }
+    free(queue);
+    free(waits);
+    return 0;
+}
+
+static uint32_t find(struct webs *w, uint32_t x)
+{
+    while (w->up[x] != x)
+        x = w->up[x] = w->up[w->up[x]];
+    return x;
+}
+
+/* The lower number stands for both. */
+static void unite(struct webs *w, uint32_t x, uint32_t y)
+{
+    x = find(w, x);
+    y = find(w, y);
+    if (x < y)
+        w->up[y] = x;
+    else
+        w->up[x] = y;
+}
+
+static void meet(struct webs *w, uint32_t to)
+{
+    uint32_t elem;
+
+    if (to == IR_NO_BLOCK)
+        return;
+    elem = w->base[to];
+    for (uint64_t in = w->in[to]; in; in &= in - 1) {
+        uint32_t from = w->cur[__builtin_ctzll(in)];
+        w->used[from] = 1;
+        unite(w, from, elem++);
+    }
+}
+
+/* Writes elements in the place of registers, and unites what goes on into other blocks. */
+static void rename_block(struct webs *w, uint32_t block)
+{
+    struct ir_block *b = &w->f->blocks[block];
+    uint32_t elem = w->base[block];
+
+    for (uint64_t in = w->in[block]; in; in &= in - 1)
+        w->cur[__builtin_ctzll(in)] = elem++;
+    for (uint32_t i = 0; i < b->n; i++) {
+        struct ir_op *op = &b->ops[i];
+        uint32_t *uses[IR_MAX_USES];
+        unsigned n = ir_uses(w->f, op, uses);
+        for (unsigned k = 0; k < n; k++)
+            if (is_member(w, *uses[k])) {
+                uint32_t from = w->cur[*uses[k] - w->first];
+                w->used[from] = 1;
+                *uses[k] = w->elems + from;
+            }
+        if (is_member(w, op->dst)) {
+            w->cur[op->dst - w->first] = w->n_elems;
+            w->up[w->n_elems] = w->n_elems;
+            op->dst = w->elems + w->n_elems++;
+        }
+    }
+    meet(w, b->succ[0]);
+    meet(w, b->succ[1]);
+}
+
+/* A register for each web; those of the function's parameters keep theirs. Roots are the lowest elements of their webs,
+ * and the entry's come first of all. */
+static void number(struct webs *w)
+{
+    uint64_t params = w->in[0];
+
+    for (uint32_t e = 0; e < w->n_elems; e++) {
+        uint32_t root = find(w, e);
+        if (root != e) {
+            w->reg[e] = w->reg[root];
+        } else if (params) {
+            w->reg[e] = w->first + (uint32_t)__builtin_ctzll(params);
+            params &= params - 1;
+        } else {
+            w->reg[e] = ir_vreg(w->f);
+        }
+    }
+}
+
+static void rewrite(struct webs *w)
+{
+    struct ir_func *f = w->f;
+
+    for (uint32_t k = 0; k < f->n_blocks; k++)
+        for (uint32_t i = 0; i < f->blocks[k].n; i++) {
+            struct ir_op *op = &f->blocks[k].ops[i];
+            uint32_t *uses[IR_MAX_USES];
+            unsigned n = ir_uses(f, op, uses);
+            for (unsigned u = 0; u < n; u++)
+                if (*uses[u] >= w->elems)
+                    *uses[u] = w->reg[*uses[u] - w->elems];
+            if (op->dst < w->elems)
+                continue;
+            if (ir_kinds[op->kind].what == IR_W_PURE && !w->used[op->dst - w->elems])
+                *op = (struct ir_op){.kind = IR_NOP, .slot = op->slot};
+            else
+                op->dst = w->reg[op->dst - w->elems];
+        }
+}
+
+static int split(struct webs *w)
+{
+    struct ir_func *f = w->f;
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < f->n_blocks; i++)
+        n += look(w, i);
+    if (find_live(w))
+        return -ENOMEM;
+    for (uint32_t i = 0; i < f->n_blocks; i++)
+        n += (unsigned)__builtin_popcountll(w->in[i]);
+    w->up = malloc((n + 1) * sizeof(*w->up));
+    w->reg = malloc((n + 1) * sizeof(*w->reg));
+    w->used = calloc(n + 1, 1);
+    if (!w->up || !w->reg || !w->used)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < f->n_blocks; i++) {
+        w->base[i] = w->n_elems;
+        w->n_elems += (uint32_t)__builtin_popcountll(w->in[i]);
+    }
+    for (uint32_t e = 0; e < w->n_elems; e++)
+        w->up[e] = e;
+    w->elems = f->n_vregs;
+    for (uint32_t i = 0; i < f->n_blocks; i++)
+        rename_block(w, i);
+    number(w);
+    rewrite(w);
+    return 0;
+}
+
+int build_webs(struct ir_func *f, uint32_t first, unsigned n)
+{
+    struct webs w = {.f = f, .first = first, .n = n};
+    int err = -ENOMEM;
+
+    w.in = malloc(f->n_blocks * sizeof(*w.in));
+    w.writes = malloc(f->n_blocks * sizeof(*w.writes));
+    w.base = malloc(f->n_blocks * sizeof(*w.base));
+    if (w.in && w.writes && w.base)
+        err = split(&w);
+    free(w.in);
+    free(w.writes);
+    free(w.base);
+    free(w.up);
+    free(w.reg);
+    free(w.used);
+    return err;
+}
