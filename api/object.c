@@ -217,7 +217,7 @@ static int lower(struct skep_object *o, uint32_t i, struct map *const *maps, con
     struct prog *prog = o->obj->progs[i].prog;
     int err = program_lower(o->vm, prog, maps, &o->exec, &o->share->judged[i], log, &p->code);
     if (err)
-        return log_fail(log, err, "program '%s': cannot be prepared: %s", p->name, strerror(-err));
+        return err;
     p->explored = o->share->judged[i].explored;
     for (uint32_t m = 0; m < o->obj->n_maps && !err; m++)
         if (o->maps[m].map && o->maps[m].def->type == MAP_TYPE_PROG_ARRAY && uses_map(prog, m))

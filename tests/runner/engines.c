@@ -4,12 +4,14 @@
  */
 #include "api/core/core.h"
 #include "tests/ir/eval.h"
+#include "tests/runner/jits.h"
 #include "tests/runner/runner.h"
 #include "verifier/contains.h"
 #include "vm/abi/map_types.h"
 #include "vm/code.h"
 #include "vm/ctx/ctx.h"
 #include "vm/env.h"
+#include "vm/interp/interp.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,17 +19,31 @@
 
 enum { MAX_INSNS = 50000000, FEW_INSNS = 20000, MAX_OUT = 4096 };
 
-/* All of them; those of the evaluator come last. @return NULL after the last. */
-static const struct engine *engine_at(size_t i)
-{
-    static const char *const names[] = {"interp"};
-    unsigned n;
-    const struct ir_engine *ir = ir_engines(&n);
+/* Who runs programs: an engine, with what it is to leave out. */
+struct runner {
+    const struct engine *engine;
+    const char *name;
+    uint32_t no_ir;
+    struct jit *jit;
+};
 
-    if (i < sizeof(names) / sizeof(*names))
-        return engine_find(names[i]);
-    i -= sizeof(names) / sizeof(*names);
-    return i < n ? &ir[i].engine : NULL;
+/* All of them: the interpreter, the JIT in its variants, the evaluator in its own. @return false after the last. */
+static bool runner_at(size_t i, struct runner *out)
+{
+    unsigned n_jit, n_ir;
+    const char *why;
+    const struct jit_variant *jit = jit_variants(&n_jit, &why);
+    const struct ir_engine *ir = ir_engines(&n_ir);
+
+    if (i == 0)
+        *out = (struct runner){.engine = &interp_engine, .name = interp_engine.name};
+    else if (i <= n_jit)
+        *out = (struct runner){&jit_engine, jit[i - 1].name, jit[i - 1].no_ir, jit[i - 1].jit};
+    else if (i <= n_jit + n_ir)
+        *out = (struct runner){.engine = &ir[i - 1 - n_jit].engine, .name = ir[i - 1 - n_jit].name};
+    else
+        return false;
+    return true;
 }
 
 /* Those that check nothing, and have but few ways of running. */
@@ -67,7 +83,7 @@ static bool has_way(const struct engine *engine, const struct way *way)
 
 struct bench {
     const struct test *test;
-    const struct engine *engine;
+    const struct runner *runner;
     const struct way *way;
     struct arena arena;
     struct keeper keeper;
@@ -107,7 +123,9 @@ static int make_code(struct bench *b, const struct test *test, struct code **out
                                    .opts = b->way->opts,
                                    .count_insns = b->way->checked || b->way->counted,
                                    .traced = b->way->keep,
-                                   .engine = b->engine->name};
+                                   .no_ir = b->runner->no_ir,
+                                   .jit = b->runner->jit,
+                                   .engine = b->runner->engine->name};
     struct verify_opts verify = test_verify_opts(test);
     struct verify_result result = {0};
     struct prog *prog;
@@ -121,7 +139,7 @@ static int make_code(struct bench *b, const struct test *test, struct code **out
         err = verify_prog(prog, &verify, NULL, &result);
     if (!err)
         err = code_lower(prog, b->way->verified && result.verdict == VERDICT_ACCEPT ? &result.facts : NULL, b->maps,
-                         &opts, b->engine, &b->log, out);
+                         &opts, b->runner->engine, &b->log, out);
     /* A program that is in its own program array is made twice. */
     if (test == b->test && !b->verified.facts.insns && !b->verified.explored)
         b->verified = result;
@@ -232,9 +250,9 @@ static void clear(struct bench *b)
     arena_free(&b->arena);
 }
 
-static void set_up(struct bench *b, const struct test *test, const struct engine *engine, const struct way *way)
+static void set_up(struct bench *b, const struct test *test, const struct runner *runner, const struct way *way)
 {
-    *b = (struct bench){.test = test, .engine = engine, .way = way, .budget = MAX_INSNS};
+    *b = (struct bench){.test = test, .runner = runner, .way = way, .budget = MAX_INSNS};
     b->keeper.arena = &b->arena;
     b->log = (struct log){.fn = keep, .ctx = &b->keeper, .max = SKEP_LOG_ERROR};
 }
@@ -255,14 +273,16 @@ enum trap_kind engines_survive(const struct test *test)
 {
     enum trap_kind last = TRAP_none;
 
-    for (size_t e = 0; engine_at(e); e++)
+    struct runner r;
+
+    for (size_t e = 0; runner_at(e, &r); e++)
         for (size_t w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
             struct outcome o = {0};
             struct bench b;
 
-            if (!ways[w].checked || is_compiler(engine_at(e)))
+            if (!ways[w].checked || is_compiler(r.engine))
                 continue;
-            set_up(&b, test, engine_at(e), &ways[w]);
+            set_up(&b, test, &r, &ways[w]);
             b.budget = FEW_INSNS;
             run_once(&b, &o);
             last = o.trap;
@@ -277,18 +297,19 @@ unsigned engines_run(const struct test *test, const char *only, struct buf *repo
     unsigned failed = 0;
     bool trapped = test->trap != TRAP_none;
 
-    for (size_t e = 0; engine_at(e); e++)
+    struct runner r;
+
+    for (size_t e = 0; runner_at(e, &r); e++)
         for (size_t w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
-            const struct engine *engine = engine_at(e);
             struct bench b;
             char how[128];
 
             /* What traps, expected or not, has no meaning where nothing is checked. */
-            if ((only && strncmp(only, engine->name, strlen(only))) || (trapped && !ways[w].checked) ||
-                !has_way(engine, &ways[w]))
+            if ((only && strncmp(only, r.name, strlen(only))) || (trapped && !ways[w].checked) ||
+                !has_way(r.engine, &ways[w]))
                 continue;
-            set_up(&b, test, engine, &ways[w]);
-            snprintf(how, sizeof(how), "%s, %s", engine->name, ways[w].name);
+            set_up(&b, test, &r, &ways[w]);
+            snprintf(how, sizeof(how), "%s, %s", r.name, ways[w].name);
             failed += !run_way(&b, how, failed ? &repeated : report);
             trapped |= b.trapped;
         }
