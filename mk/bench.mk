@@ -75,3 +75,20 @@ bench-start:
 	  $$start 15 0 "core: kernel's types" $(B)/skep run $(B)/bench/start/core.bpf.o || bad=1; \
 	  $$start 0 8192 "plain: none" $(B)/skep run $(B)/bench/start/plain.bpf.o data_in $(B)/bench/start/packet || bad=1; \
 	  exit $$bad
+
+# Maps, helpers and calls beside Linux's and a table in C.
+PATHS_OBJ := $(patsubst %,$(B)/obj/bench/paths/%.o,main table)
+PATHS_BPF := $(patsubst %,$(B)/bench/paths/%.bpf.o,paths callback)
+$(B)/bench/paths/%.bpf.o: bench/paths/%.bpf.c mk/bench.mk
+	@mkdir -p $(@D)
+	$(Q)$(BENCH_CC) $(BENCH_WARN) -Wno-unused-parameter -O2 -g -target bpf -mcpu=v3 $(BENCH_INCLUDE) -c $< -o $@
+$(B)/bench/paths/paths: $(PATHS_OBJ) $(CORE_OBJ) $(FULL_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDF) $(LIB_LIBS) -lbpf
+.PHONY: bench-paths bench-paths-build
+bench-paths-build: $(B)/bench/paths/paths $(PATHS_BPF)
+bench-paths:
+	@tools/deps.sh build demo
+	+@$(MAKE) --no-print-directory -j$$(nproc) bench-paths-build
+	@$(B)/bench/paths/paths $(BENCHFLAGS) $(B)/bench/paths $(BENCH_PATHS)
+-include $(PATHS_OBJ:.o=.d)
