@@ -21,6 +21,7 @@ struct call_args {
     uint32_t const_key; /* map key when it is constant */
     bool has_const_key;
     unsigned lock_reg;
+    bool size_varies; /* of the memory that is being looked at */
     /* Memory that the helper writes, to be marked once all is judged. */
     struct {
         struct reg base;
@@ -48,7 +49,12 @@ static enum reason memory(struct verifier *v, const struct state *s, struct call
                           bool write, bool read, bool zero_ok)
 {
     const struct reg *r = state_reg(s, reg);
-    struct access a = {.insn = s->insn, .reg = reg, .size = (uint32_t)size, .helper = true, .zero_size_ok = zero_ok};
+    struct access a = {.insn = s->insn,
+                       .reg = reg,
+                       .size = (uint32_t)size,
+                       .helper = true,
+                       .zero_size_ok = zero_ok,
+                       .fills = c->helper->effects & EFFECT_FILLS && !c->size_varies};
     enum reason reason;
 
     if (r->kind == REG_SCALAR || r->kind == REG_PACKET_END || r->kind == REG_FUNC || r->kind == REG_MAP ||
@@ -62,12 +68,16 @@ static enum reason memory(struct verifier *v, const struct state *s, struct call
         if (reason)
             return reason;
     }
+    if (write) {
+        a.write = true;
+        reason = mem_check(v, s, r, &a);
+        if (reason)
+            return reason;
+    }
+    if (r->kind == REG_STACK)
+        stack_escapes(v, s, r, &a);
     if (!write)
         return REASON_ok;
-    a.write = true;
-    reason = mem_check(v, s, r, &a);
-    if (reason)
-        return reason;
     c->out[c->n_out].base = *r;
     c->out[c->n_out++].a = a;
     return REASON_ok;
@@ -91,6 +101,7 @@ static enum reason sized(struct verifier *v, struct state *s, struct call_args *
     if (r->s.r.umax >= MAX_VAR_SIZE)
         return refuse(v, REASON_helper_size, "the size in r%u has no upper bound", reg);
     c->max_size = r->s.r.umax;
+    c->size_varies = !scalar_is_const(&r->s);
     reason = precision_mark_reg(v, s, reg);
     if (reason)
         return reason;
@@ -188,8 +199,12 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
     const struct reg *r = state_reg(s, reg);
     enum reason reason;
 
-    if (kind == ARG_NONE)
+    if (kind == ARG_NONE) {
+        if (c->helper->effects & EFFECT_VARIADIC && r->kind == REG_STACK)
+            stack_escapes_whole(v, s, r);
         return REASON_ok;
+    }
+    c->size_varies = false;
     if (r->kind == REG_NONE)
         return refuse(v, REASON_uninitialized_register, "argument %u (r%u) was not written on this path", reg, reg);
     if (r->ref)
@@ -201,6 +216,8 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
         if (reg_is_pointer(r) && !v->privileged)
             return refuse(v, REASON_pointer_leak, "argument %u (r%u), a %s, is handed to bpf_%s", reg, reg,
                           reg_kind_name(r), c->helper->name);
+        if (r->kind == REG_STACK)
+            stack_escapes_whole(v, s, r);
         return REASON_ok;
     case ARG_CTX_OR_NULL:
         if (is_null(r))
@@ -252,6 +269,8 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
         return REASON_ok;
     case ARG_SPIN_LOCK: return spin_lock(v, s, c, reg);
     case ARG_STACK_OR_NULL:
+        if (r->kind == REG_STACK)
+            stack_escapes_whole(v, s, r);
         return r->kind == REG_STACK || is_null(r) ? REASON_ok : want(v, reg, r, "stack memory or NULL");
     case ARG_FUNC: return unsupported(v, "callbacks (function pointers)");
     case ARG_BTF_ID: return unsupported(v, "kernel pointers (BTF types)");

@@ -158,6 +158,23 @@ static bool frame_covers(struct verifier *v, struct renaming *m, const struct ch
     return true;
 }
 
+/* What a path that stops here would read of its stack further on was written where the old one read it, and here
+ * perhaps not. */
+static void note_unwritten(struct verifier *v, const struct state *old, const struct state *cur, enum compare how)
+{
+    for (unsigned f = 0; f < cur->n_frames && !v->reads_unwritten_stack; f++) {
+        const struct frame *a = old->frames[f], *b = cur->frames[f];
+        uint16_t regs;
+        uint64_t slots;
+
+        live_at(v, cur, f, how, &regs, &slots);
+        for (unsigned i = 0; i < a->n_slots; i++)
+            for (unsigned k = 0; slots >> i & 1 && k < SLOT; k++)
+                if (slot_of(a, i)->type[k] != SLOT_INVALID && slot_of(b, i)->type[k] == SLOT_INVALID)
+                    v->reads_unwritten_stack = true;
+    }
+}
+
 bool states_equal(struct verifier *v, const struct checkpoint *old, const struct state *cur, enum compare how)
 {
     const struct state *o = old->state;
@@ -179,5 +196,7 @@ bool states_equal(struct verifier *v, const struct checkpoint *old, const struct
     for (unsigned f = 0; f < o->n_frames; f++)
         if (!frame_covers(v, &m, old, cur, f, how))
             return false;
+    if (how != COMPARE_EXACT && v->privileged)
+        note_unwritten(v, o, cur, how);
     return true;
 }

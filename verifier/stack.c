@@ -58,7 +58,8 @@ static bool slot_holds_pointer(const struct slot *slot)
     return slot && slot_is_spill(slot) && slot->reg.kind != REG_SCALAR;
 }
 
-static enum reason check_read(struct verifier *v, const struct frame *f, int64_t lo, int64_t hi, const struct access *a)
+static enum reason check_read(struct verifier *v, const struct state *s, const struct frame *f, int64_t lo, int64_t hi,
+                              const struct access *a)
 {
     const struct slot *slot = lo == hi ? slot_at(f, lo) : NULL;
     bool whole = lo == hi && a->size == SLOT && lo % SLOT == 0;
@@ -68,6 +69,8 @@ static enum reason check_read(struct verifier *v, const struct frame *f, int64_t
     for (int64_t off = lo; off < hi + a->size; off++) {
         enum slot_type t = type_at(f, off);
 
+        if (t == SLOT_INVALID)
+            v->reads_unwritten_stack = true;
         if (t == SLOT_SPILL && slot_holds_pointer(slot_at(f, off))) {
             if (!a->helper)
                 return refuse(v, REASON_stack_pointer_corrupted,
@@ -76,6 +79,8 @@ static enum reason check_read(struct verifier *v, const struct frame *f, int64_t
             if (!v->privileged)
                 return refuse(v, REASON_pointer_leak, "a helper would read the pointer spilled at r10%+lld",
                               (long long)off);
+            if (slot_at(f, off)->reg.kind == REG_STACK) /* the helper may follow it, as those that format do */
+                stack_escapes_whole(v, s, &slot_at(f, off)->reg);
         }
         if (t == SLOT_INVALID && !v->privileged)
             return refuse(v, REASON_stack_uninitialized, "byte r10%+lld was never written", (long long)off);
@@ -116,7 +121,26 @@ enum reason stack_check(struct verifier *v, const struct state *s, const struct 
         return REASON_ok;
     }
     uses_read(v, base->frame, lo, hi + (int64_t)a->size);
-    return check_read(v, f, lo, hi, a);
+    return check_read(v, s, f, lo, hi, a);
+}
+
+void stack_escapes(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a)
+{
+    uint64_t *escaped = &v->func_escaped[s->frames[base->frame]->func];
+    int64_t lo, hi;
+
+    if (!a->size)
+        return;
+    span(base, a, &lo, &hi);
+    for (unsigned i = (unsigned)(-(hi + (int64_t)a->size) / SLOT);
+         i < MAX_SLOTS && i < (unsigned)(-lo + SLOT - 1) / SLOT; i++)
+        *escaped |= (uint64_t)1 << i;
+}
+
+void stack_escapes_whole(struct verifier *v, const struct state *s, const struct reg *r)
+{
+    v->func_escaped[s->frames[r->frame]->func] = UINT64_MAX;
+    v->reads_unwritten_stack = true;
 }
 
 uint16_t stack_step(const struct reg *base, const struct access *a)
@@ -169,8 +193,10 @@ static bool write_var(struct verifier *v, struct state *s, const struct reg *bas
         if (*type == SLOT_SPILL)
             scrub(frame_slot_own(f, below / SLOT));
         /* Whether this byte is written is not known: zero stays zero only when zero is written. */
-        if (!(t == SLOT_ZERO && *type == SLOT_ZERO) && !(*type == SLOT_INVALID && !a->helper && !v->privileged))
-            *type = SLOT_MISC;
+        if ((t == SLOT_ZERO && *type == SLOT_ZERO) || (*type == SLOT_INVALID && !a->helper && !v->privileged))
+            continue;
+        v->reads_unwritten_stack |= *type == SLOT_INVALID; /* whoever reads it now seems to read what was written */
+        *type = SLOT_MISC;
     }
     return true;
 }
@@ -234,6 +260,7 @@ bool stack_write_unknown(struct verifier *v, struct state *s, const struct reg *
 
         if (*type == SLOT_SPILL)
             scrub(frame_slot_own(f, (unsigned)(-off - 1) / SLOT));
+        v->reads_unwritten_stack |= *type == SLOT_INVALID && a->helper && !a->fills;
         *type = SLOT_MISC;
     }
     return true;

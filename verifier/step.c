@@ -78,8 +78,11 @@ static enum reason judge_access(struct verifier *v, struct state *s, const struc
     if (reason)
         return reason;
     note_fact(v, s, base, a->off, a->size);
-    if (base->kind == REG_STACK)
+    if (base->kind == REG_STACK) {
         s->past.steps[s->past.n - 1].stack = stack_step(base, a);
+        if (a->reg != 10)
+            stack_escapes(v, s, base, a);
+    }
     return REASON_ok;
 }
 
@@ -124,6 +127,8 @@ static enum reason store_value(struct verifier *v, struct state *s, const struct
         if (reg_is_pointer(value) && !v->privileged)
             return refuse(v, REASON_pointer_leak, "a %s is stored where it can be read from outside",
                           reg_kind_name(value));
+        if (value->kind == REG_STACK)
+            stack_escapes_whole(v, s, value);
         return REASON_ok;
     }
     if (value->kind == REG_STACK && base->frame + 1u != s->n_frames)

@@ -60,6 +60,8 @@ struct verifier {
     bool privileged;      /* may see pointers, read uninitialized stack, ... */
     uint16_t *func_depth; /* bytes of stack that each function was seen to use */
     bool *func_tail_calls;
+    uint64_t *func_escaped;     /* facts.escaped */
+    bool reads_unwritten_stack; /* the fact of this name */
     /* The failing instruction in words, written by whoever judges. */
     char why[320];
     const char *missing; /* for REASON_unsupported */
@@ -111,6 +113,7 @@ struct access {
     bool atomic; /* or ordered: aligned, and not everywhere */
     bool helper; /* by a helper: uninitialized stack is an output */
     bool zero_size_ok;
+    bool fills; /* a helper that writes all of it */
 };
 
 /* mem.c: everything but the stack is judged here; the stack in stack.c. */
@@ -125,6 +128,10 @@ bool stack_write_reg(struct verifier *v, struct state *s, const struct reg *base
                      const struct reg *value);
 bool stack_write_unknown(struct verifier *v, struct state *s, const struct reg *base, const struct access *a);
 struct reg stack_read(struct verifier *v, struct state *s, const struct reg *base, const struct access *a, bool sign);
+/* Notes for the facts: these bytes may be touched otherwise than through their own frame's r10; every byte of the frame
+ * that r points into may. */
+void stack_escapes(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);
+void stack_escapes_whole(struct verifier *v, const struct state *s, const struct reg *r);
 /* The stack record of a step that accesses a fixed slot, 0 for others. */
 uint16_t stack_step(const struct reg *base, const struct access *a);
 

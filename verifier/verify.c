@@ -151,10 +151,17 @@ static enum reason run(struct verifier *v, uint32_t *insn)
 
 static bool make_facts(const struct verifier *v, struct facts *facts)
 {
-    struct fact *insns = calloc(v->prog->n_insns, sizeof(*insns));
+    size_t escaped_at = (v->prog->n_insns * sizeof(struct fact) + 7) & ~(size_t)7;
+    struct fact *insns = calloc(1, escaped_at + v->prog->n_funcs * sizeof(uint64_t));
+    uint64_t *escaped;
 
     if (!insns)
         return false;
+    escaped = (uint64_t *)(void *)((char *)insns + escaped_at);
+    memcpy(escaped, v->func_escaped, v->prog->n_funcs * sizeof(uint64_t));
+    facts->escaped = escaped;
+    facts->n_funcs = v->prog->n_funcs;
+    facts->reads_unwritten_stack = v->reads_unwritten_stack;
     for (uint32_t i = 0; i < v->prog->n_insns; i++)
         insns[i] = (struct fact){.reached = v->info[i].seen, .mem = v->info[i].mem, .ctx_off = v->info[i].ctx_off};
     facts->ctx_size = v->ctx_size;
@@ -196,6 +203,7 @@ static void free_all(struct verifier *v)
     free(v->at);
     free(v->func_depth);
     free(v->func_tail_calls);
+    free(v->func_escaped);
 }
 
 int verify_prog(const struct prog *prog, const struct verify_opts *opts, const struct log *log,
@@ -213,7 +221,8 @@ int verify_prog(const struct prog *prog, const struct verify_opts *opts, const s
     v.at = calloc(prog->n_insns + 1, sizeof(*v.at));
     v.func_depth = calloc(prog->n_funcs + 1, sizeof(*v.func_depth));
     v.func_tail_calls = calloc(prog->n_funcs + 1, sizeof(*v.func_tail_calls));
-    if (!v.info || !v.at || !v.func_depth || !v.func_tail_calls) {
+    v.func_escaped = calloc(prog->n_funcs + 1, sizeof(*v.func_escaped));
+    if (!v.info || !v.at || !v.func_depth || !v.func_tail_calls || !v.func_escaped) {
         free_all(&v);
         return -ENOMEM;
     }

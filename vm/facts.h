@@ -6,12 +6,13 @@
 #ifndef VM_FACTS_H
 #define VM_FACTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What the address of a memory operation points into, when that is the same on every path. */
 enum fact_mem {
     FACT_MEM_ANY,
-    FACT_MEM_STACK,
+    FACT_MEM_STACK, /* of whichever frame */
     FACT_MEM_CTX,
     FACT_MEM_PACKET,
     FACT_MEM_MAP_VALUE,
@@ -26,9 +27,18 @@ struct fact {
 };
 
 struct facts {
-    const struct fact *insns; /* one a slot */
+    const struct fact *insns; /* one a slot; escaped lies in the same allocation */
     uint32_t n_insns;
     uint32_t ctx_size; /* bytes of the context that the program reads or writes at most */
+    /* One a function, in prog->funcs order. Bit i: of the 8 bytes at r10 - 8 * (i + 1) of its frame some may be read or
+     * written by anything but a load, store or atomic operation whose base register is the r10 of that very frame:
+     * through another register, by a callee, by a helper. What is stored there by such an access and is read by such
+     * accesses only may live elsewhere. Addresses that a program makes of numbers do not count. */
+    const uint64_t *escaped;
+    uint32_t n_funcs;
+    /* On some path a byte of stack may be read, by the program or by a helper, that was not written since its frame was
+     * entered; otherwise no frame needs to be cleared. */
+    bool reads_unwritten_stack;
 };
 
 #endif

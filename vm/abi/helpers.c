@@ -18,6 +18,7 @@
 #define PACKET_MEM     EFFECT_PACKET_MEM
 #define WRITES_MAP     EFFECT_WRITES_MAP
 #define VARIADIC       EFFECT_VARIADIC
+#define FILLS          EFFECT_FILLS
 #define LOCKS          EFFECT_LOCKS
 #define UNLOCKS        EFFECT_UNLOCKS
 

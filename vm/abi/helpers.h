@@ -63,6 +63,7 @@ enum helper_effect {
     EFFECT_UNLOCKS = 512,      /* gives it back */
     EFFECT_WRITES_MAP = 1024,  /* changes the elements of its map */
     EFFECT_VARIADIC = 2048,    /* reads all five arguments, whatever the row names */
+    EFFECT_FILLS = 4096,       /* writes every byte of memory that it is given to write, whatever happens */
 };
 
 struct helper {
