@@ -23,7 +23,7 @@ struct fuzz {
     struct ours *ours, *elsewhere; /* elsewhere: the same at other addresses */
     struct linux_side *kernel;
     bool verbose;
-    uint64_t fates[FATE_COUNT], exact, watched, processed;
+    uint64_t fates[FATE_COUNT], exact, unwritten, addresses, watched, processed;
     uint64_t reasons[REASON_COUNT], stricter[REASON_COUNT], example[REASON_COUNT];
     unsigned shown;
 };
@@ -108,6 +108,10 @@ static void judge(struct fuzz *f, const struct gen_prog *p, uint64_t seed, struc
     for (unsigned i = 0; i < 2; i++)
         input_make(seed * 2 + i, &inputs[i]);
     ours_judge(f->ours, p, inputs, v);
+    if (v->fate == FATE_DIFFERS && !is_steady(f, p, inputs, v)) {
+        v->fate = FATE_RAN;
+        v->addresses = true;
+    }
     if (!f->kernel || v->fate > FATE_RAN || v->fate == FATE_UNSUPPORTED)
         return;
     fd = linux_load(f->kernel, p, v->fate == FATE_RAN ? v->text : NULL, sizeof(v->text));
@@ -118,7 +122,7 @@ static void judge(struct fuzz *f, const struct gen_prog *p, uint64_t seed, struc
     }
     if (v->fate == FATE_REFUSED)
         v->fate = FATE_STRICTER;
-    for (unsigned i = 0; i < 2 && v->fate == FATE_RAN && !p->unsteady && !p->raw_stack; i++)
+    for (unsigned i = 0; i < 2 && v->fate == FATE_RAN && !v->addresses && !p->unsteady && !p->raw_stack; i++)
         if (linux_run(f->kernel, fd, &inputs[i], &theirs) && memcmp(&theirs, &v->results[i], sizeof(theirs)) &&
             is_steady(f, p, inputs, v)) {
             v->fate = FATE_RESULT;
@@ -218,6 +222,8 @@ static void one(struct fuzz *f, uint64_t seed)
     judge(f, &p, seed, &v);
     f->fates[v.fate]++;
     f->exact += v.exact;
+    f->unwritten += v.unwritten;
+    f->addresses += v.addresses;
     f->watched += v.insns_watched;
     f->processed += v.insns_processed;
     if (v.fate == FATE_REFUSED)
@@ -246,6 +252,9 @@ static void sum_up(const struct fuzz *f, uint64_t count)
                    reason_name((enum reason)i), (unsigned long long)f->example[i]);
     printf("%llu accepted ones were watched with all numbers; %llu instructions processed, %llu watched\n",
            (unsigned long long)f->exact, (unsigned long long)f->processed, (unsigned long long)f->watched);
+    if (f->unwritten || f->addresses)
+        printf("%llu had pointers where older states had written nothing; %llu left what depends on addresses\n",
+               (unsigned long long)f->unwritten, (unsigned long long)f->addresses);
     printf("%llu passed, %llu failed, %llu skipped\n",
            (unsigned long long)(count - failed - f->fates[FATE_UNSUPPORTED]), (unsigned long long)failed,
            (unsigned long long)f->fates[FATE_UNSUPPORTED]);

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUDGET = 30000, EXACT_LIMIT = 20000, LIMIT = 100000 };
+/* GARBAGE: what the stack is full of before each run, lest what must be cleared be clean by chance. */
+enum { GARBAGE = 0xa5, BUDGET = 30000, EXACT_LIMIT = 20000, LIMIT = 100000 };
 
 struct ours {
     struct map *maps[GEN_MAPS];
@@ -103,12 +104,15 @@ static int run(struct ours *o, const struct code *code, const struct gen_prog *p
                struct result *out)
 {
     struct ctx_io io = {.data_in = in->packet, .data_size_in = in->size};
+    unsigned char(*frames)[PROG_STACK_FRAME] =
+        (void *)((unsigned char *)o->env->stack + (PROG_MAX_DEPTH - PROG_MAX_FRAMES) * (size_t)PROG_STACK_FRAME);
     uint64_t r0 = 0;
     int err = ctx_open(o->env, p->type, &io, NULL);
 
     if (err)
         return err;
     o->env->insn_budget = BUDGET;
+    memset(frames, GARBAGE, sizeof(frames[0]) * PROG_MAX_FRAMES);
     err = env_run(o->env, code, (uintptr_t)o->env->ctx, 0, &r0);
     ctx_close(o->env, p->type, &io, r0);
     memset(out, 0, sizeof(*out));
@@ -211,6 +215,19 @@ static bool is_limit(enum reason r)
     return r == REASON_too_complex || r == REASON_out_of_memory || r == REASON_infinite_loop;
 }
 
+/* Is what pruning hid a pointer where an older state had written nothing, a number to whoever may see pointers? Then it
+ * shows as well when pruning tells these apart and is as usual otherwise. */
+static bool parts_of_pointers(struct prog *prog, enum reason reason)
+{
+    const struct verify_opts opts = {.unwritten_apart = true, .max_insns = LIMIT};
+    struct verify_result result = {0};
+    bool same = !verify_prog(prog, &opts, NULL, &result) && result.verdict == VERDICT_REJECT &&
+                result.reason == reason && reason == REASON_stack_pointer_corrupted;
+
+    verify_result_free(&result);
+    return same;
+}
+
 /* Accepted: everything that must hold of it. */
 static void test(struct ours *o, struct prog *prog, struct verify_result *verified, const struct gen_prog *p,
                  const struct input inputs[2], struct verdict_of_us *v)
@@ -226,7 +243,9 @@ static void test(struct ours *o, struct prog *prog, struct verify_result *verifi
         return;
     }
     v->exact = exact.verdict == VERDICT_ACCEPT;
-    if (exact.verdict != VERDICT_ACCEPT && !is_limit(exact.reason)) {
+    if (exact.verdict != VERDICT_ACCEPT && !is_limit(exact.reason))
+        v->unwritten = parts_of_pointers(prog, exact.reason);
+    if (exact.verdict != VERDICT_ACCEPT && !is_limit(exact.reason) && !v->unwritten) {
         v->fate = FATE_PRUNED;
         v->insn = exact.insn;
         snprintf(v->text, sizeof(v->text), "without pruning by precision: %s at %u: %s", reason_name(exact.reason),

@@ -48,7 +48,9 @@ struct verdict_of_us {
     enum reason reason;
     uint32_t insn;
     char text[1200];
-    bool exact; /* also watched with all numbers */
+    bool exact;     /* also watched with all numbers */
+    bool unwritten; /* not so, since a pointer stands where an older state had written nothing (equal.c) */
+    bool addresses; /* what it leaves depends on where things lie */
     uint64_t insns_processed, insns_watched;
     struct result results[2]; /* of the inputs, when it ran */
 };

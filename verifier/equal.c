@@ -2,6 +2,11 @@
  * Does an old state stand for everything that a new one stands for? Then what the old one led to covers the new one,
  * which may stop. Registers and slots that are not read later do not count; scalars whose value never mattered match
  * any scalar; ids match when one renaming fits all.
+ *
+ * What an old state had not written to its stack, it read as unknown numbers, if it read it: only who may see pointers
+ * may do that. Whatever a new state has there is a number, too, and all that followed was found to be safe for any. So
+ * it is covered, a spilled pointer included, as in Linux: had the path been walked on, it might have been refused for
+ * reading part of that pointer, which keeps unprivileged programs from seeing it and endangers nothing.
  */
 #include "verifier/verifier.h"
 
@@ -109,8 +114,11 @@ static bool slot_covers(const struct verifier *v, struct renaming *m, const stru
     for (unsigned i = 0; i < SLOT; i++) {
         uint8_t o = old->type[i], c = cur->type[i];
 
-        if (how != COMPARE_EXACT && (o == SLOT_INVALID))
+        if (how != COMPARE_EXACT && o == SLOT_INVALID) {
+            if (v->opts->unwritten_apart && c == SLOT_SPILL && cur->reg.kind != REG_SCALAR)
+                return false;
             continue;
+        }
         if (how != COMPARE_EXACT && o == SLOT_MISC &&
             (c == SLOT_ZERO || c == SLOT_MISC || (c == SLOT_INVALID && v->privileged) ||
              (c == SLOT_SPILL && cur->reg.kind == REG_SCALAR)))

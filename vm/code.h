@@ -68,6 +68,7 @@ struct code_func {
     const struct code *code;
     uint32_t op;          /* where it begins */
     uint32_t stack_depth; /* bytes of its frame that it may touch, a multiple of 8, at most 512 */
+    uint32_t clear_depth; /* as many of them are zeroed on entry: 0 where none is read before it is written */
 };
 
 struct code {

@@ -169,7 +169,7 @@ static uint32_t stack_depth(const struct prog *prog, const struct prog_func *fun
 }
 
 /* A function that may run on into the next one uses that one's frame needs as well. */
-static void find_depths(struct code *code)
+static void find_depths(struct code *code, bool clears)
 {
     const struct prog *prog = code->prog;
 
@@ -182,6 +182,7 @@ static void find_depths(struct code *code)
             i + 1 < prog->n_funcs)
             if (cf[1].stack_depth > cf->stack_depth)
                 cf->stack_depth = cf[1].stack_depth;
+        cf->clear_depth = clears ? cf->stack_depth : 0;
     }
 }
 
@@ -208,7 +209,7 @@ static int lower_all(struct code *code, const struct facts *facts)
     code->helpers = ARENA_ARRAY(a, const struct helper *, calls < UINT16_MAX ? calls : UINT16_MAX + 1);
     if (!code->ops || !code->slot || !code->funcs || !code->helpers)
         return -ENOMEM;
-    find_depths(code);
+    find_depths(code, !use || facts->reads_unwritten_stack);
     for (uint32_t i = 0; i < prog->n_insns && !err; i++) {
         code->slot[i] = i;
         err = lower_one(code, i, facts ? &facts->insns[i] : NULL);

@@ -170,7 +170,7 @@ static void release(struct code *code)
 /* A function's frame, as far as the function may touch it, is zero when it begins. */
 static void clear_frame(const struct machine *m, const struct code_func *func)
 {
-    memset((char *)(uintptr_t)m->r[10] - func->stack_depth, 0, func->stack_depth);
+    memset((char *)(uintptr_t)m->r[10] - func->clear_depth, 0, func->clear_depth);
 }
 
 /* @return false: whoever looks on ended the run. */
