@@ -209,7 +209,7 @@ static int lower_all(struct code *code, const struct facts *facts)
     code->helpers = ARENA_ARRAY(a, const struct helper *, calls < UINT16_MAX ? calls : UINT16_MAX + 1);
     if (!code->ops || !code->slot || !code->funcs || !code->helpers)
         return -ENOMEM;
-    find_depths(code, !use || facts->reads_unwritten_stack);
+    find_depths(code, !facts || facts->reads_unwritten_stack);
     for (uint32_t i = 0; i < prog->n_insns && !err; i++) {
         code->slot[i] = i;
         err = lower_one(code, i, facts ? &facts->insns[i] : NULL);
