@@ -14,6 +14,7 @@
 #include "vm/ir/ir.h"
 
 enum { JIT_MAX_REGS = 32, JIT_NO_REG = 0xff };
+#define JIT_NO_SLOT UINT32_MAX
 
 /* What one operation asks of allocation. Registers that it names are wishes, not laws: lowering moves what lies
  * elsewhere. Clobbers and late operands are laws. */
@@ -32,7 +33,7 @@ struct jit_needs {
 /* Where each register of a function lies, for all its life. */
 struct jit_place {
     uint8_t reg;   /* JIT_NO_REG: in its slot */
-    uint32_t slot; /* of 8 bytes, when reg is JIT_NO_REG and it is read or written at all */
+    uint32_t slot; /* of 8 bytes; JIT_NO_SLOT besides JIT_NO_REG: it is never read or written (a parameter unused) */
 };
 
 /* Around this call these registers are kept in these slots by the caller. Sorted by block and op. */
