@@ -48,7 +48,8 @@ struct jit_alloc {
     uint32_t *origin;        /* the virtual register that allocation made each one from; others stand for themselves */
     uint32_t n_vregs;
     uint32_t n_slots;
-    uint32_t used; /* registers that are written */
+    uint32_t used;   /* registers that are written */
+    uint32_t params; /* parameters (bits by number) whose values are read: only these have their places at entry */
     const struct jit_save *saves;
     uint32_t n_saves;
     uint32_t *order; /* blocks as they are to be laid out, all that can be reached */

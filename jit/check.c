@@ -1,0 +1,254 @@
+/*
+ * Proof of an allocation: all paths are run with names instead of values. `holds` says for every machine register and
+ * every slot which register of the program's form has its present value there; 0 is no one's. Where paths meet, only
+ * what all of them agree on stays, until nothing changes any more. Then every operand must be found where it is read.
+ */
+#include "jit/alloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Beyond so many places at blocks' borders proof is not attempted. */
+enum { MAX_STATE = 1 << 26 };
+
+struct check {
+    struct alloc a; /* what alloc_needs() asks */
+    const struct jit_alloc *alloc;
+    uint32_t n_places;
+    uint32_t *holds;  /* at present */
+    uint32_t *states; /* where each block begins */
+    uint8_t *seen;
+    uint32_t block, op;
+    const char *wrong;
+};
+
+static void fail(struct check *c, const char *what, uint32_t vreg)
+{
+    if (!c->wrong)
+        c->wrong = arena_printf(&c->a.f->ir->arena, "block %u, operation %u, register %u (of %u): %s", c->block, c->op,
+                                vreg, c->alloc->origin[vreg], what);
+    if (!c->wrong)
+        c->wrong = what;
+}
+
+/* Where v lies: a machine register, or JIT_MAX_REGS and more: a slot. */
+static uint32_t place_of(struct check *c, uint32_t v)
+{
+    const struct jit_place *p;
+
+    if (!v || v >= c->alloc->n_vregs) {
+        c->wrong = "an operand that allocation does not know";
+        return 0;
+    }
+    p = &c->alloc->place[v];
+    if (p->reg != JIT_NO_REG) {
+        if (p->reg >= JIT_MAX_REGS || !(c->a.target->allocatable >> p->reg & 1))
+            fail(c, "lies in a register that is not for allocation", v);
+        return p->reg % JIT_MAX_REGS;
+    }
+    if (p->slot >= c->alloc->n_slots) {
+        fail(c, "lies nowhere", v);
+        return 0;
+    }
+    return JIT_MAX_REGS + p->slot;
+}
+
+static uint32_t slot_of(struct check *c, int64_t imm, uint32_t vreg)
+{
+    if (imm < 0 || imm >= c->alloc->n_slots) {
+        fail(c, "no such slot", vreg);
+        return JIT_MAX_REGS;
+    }
+    return JIT_MAX_REGS + (uint32_t)imm;
+}
+
+static void expect(struct check *c, uint32_t v, uint32_t place, const char *what)
+{
+    if (c->holds[place] != c->alloc->origin[v])
+        fail(c, what, v);
+}
+
+static void destroy(struct check *c, uint32_t regs)
+{
+    for (; regs; regs &= regs - 1)
+        c->holds[__builtin_ctz(regs)] = 0;
+}
+
+/* A new value: what others held of the old one is worth nothing. */
+static void write(struct check *c, const struct ir_op *op)
+{
+    uint32_t v = op->dst, place = place_of(c, v), name = c->alloc->origin[v];
+
+    if (place < JIT_MAX_REGS && !(c->alloc->used >> place & 1))
+        fail(c, "its machine register is not among those used", v);
+    if (op->kind == IR_CONST && name != v) {
+        c->holds[place] = name;
+        return;
+    }
+    for (uint32_t i = 0; i < c->n_places; i++)
+        if (c->holds[i] == name)
+            c->holds[i] = 0;
+    c->holds[place] = name;
+}
+
+static const struct jit_save *saves_of(const struct check *c, uint32_t *n)
+{
+    const struct jit_alloc *alloc = c->alloc;
+    uint32_t low = 0, high = alloc->n_saves, end;
+
+    while (low < high) {
+        uint32_t mid = (low + high) / 2;
+        const struct jit_save *s = &alloc->saves[mid];
+
+        if (s->block < c->block || (s->block == c->block && s->op < c->op))
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (end = low; end < alloc->n_saves && alloc->saves[end].block == c->block && alloc->saves[end].op == c->op;)
+        end++;
+    *n = end - low;
+    return alloc->saves + low;
+}
+
+static void operands(struct check *c, struct ir_op *op, const struct jit_needs *needs)
+{
+    uint32_t *uses[IR_MAX_USES], in_slot = 0;
+    unsigned n = ir_uses(c->a.f, op, uses);
+
+    for (unsigned i = 0; i < n && !c->wrong; i++) {
+        uint32_t place = place_of(c, *uses[i]);
+
+        if (c->wrong)
+            return;
+        expect(c, *uses[i], place, "is not where it is read");
+        if (place < JIT_MAX_REGS || needs->any_slot >> i & 1)
+            continue;
+        if (!(needs->in_slot >> i & 1) || in_slot++)
+            fail(c, "is read in a slot that the operation cannot read", *uses[i]);
+    }
+    if (op->dst && !c->wrong && place_of(c, op->dst) >= JIT_MAX_REGS && (!needs->dst_in_slot || in_slot))
+        fail(c, "is written in a slot that the operation cannot write", op->dst);
+}
+
+static void late_operands(struct check *c, struct ir_op *op, const struct jit_needs *needs)
+{
+    uint32_t *uses[IR_MAX_USES];
+    unsigned n = ir_uses(c->a.f, op, uses);
+
+    for (unsigned i = 0; i < n && needs->late && !c->wrong; i++) {
+        if (!(needs->late >> i & 1))
+            continue;
+        expect(c, *uses[i], place_of(c, *uses[i]), "is read late, after its register was destroyed");
+        if (op->dst && place_of(c, op->dst) == place_of(c, *uses[i]))
+            fail(c, "is read late, and lies where the result does", *uses[i]);
+    }
+}
+
+static void run_op(struct check *c, struct ir_op *op)
+{
+    struct jit_needs needs;
+    const struct jit_save *saves;
+    uint32_t n_saves = 0, clobbers;
+
+    if (op->kind == IR_RELOAD) {
+        expect(c, op->dst, slot_of(c, op->imm, op->dst), "is not in the slot that it is reloaded from");
+        if (place_of(c, op->dst) >= JIT_MAX_REGS)
+            fail(c, "is reloaded to a slot", op->dst);
+        c->holds[place_of(c, op->dst)] = c->alloc->origin[op->dst];
+        return;
+    }
+    if (op->kind == IR_SPILL) {
+        if (place_of(c, op->a) >= JIT_MAX_REGS)
+            fail(c, "is spilled from a slot", op->a);
+        expect(c, op->a, place_of(c, op->a), "is not in the register that is spilled");
+        c->holds[slot_of(c, op->imm, op->a)] = c->alloc->origin[op->a];
+        return;
+    }
+    alloc_needs(&c->a, op, &needs);
+    operands(c, op, &needs);
+    if (c->wrong)
+        return;
+    saves = saves_of(c, &n_saves);
+    clobbers = needs.clobbers & c->a.target->allocatable;
+    for (uint32_t i = 0; i < n_saves; i++) {
+        if (saves[i].slot >= c->alloc->n_slots || !(c->a.caller_saved >> saves[i].reg & 1)) {
+            c->wrong = "a register kept around a call that cannot be";
+            return;
+        }
+        c->holds[JIT_MAX_REGS + saves[i].slot] = c->holds[saves[i].reg];
+        clobbers &= ~(1u << saves[i].reg);
+    }
+    destroy(c, clobbers);
+    late_operands(c, op, &needs);
+    if (op->dst && !c->wrong) {
+        for (uint32_t i = 0; i < n_saves; i++)
+            if (c->alloc->place[op->dst].reg == saves[i].reg)
+                fail(c, "is kept around the call that writes it", op->dst);
+        write(c, op);
+    }
+}
+
+/* What a successor may count on becomes less. @return has it? */
+static bool meet(struct check *c, uint32_t block)
+{
+    uint32_t *state = c->states + (size_t)block * c->n_places;
+    bool changed = !c->seen[block];
+
+    if (changed)
+        memcpy(state, c->holds, c->n_places * sizeof(*state));
+    for (uint32_t i = 0; i < c->n_places; i++)
+        if (state[i] && state[i] != c->holds[i]) {
+            state[i] = 0;
+            changed = true;
+        }
+    c->seen[block] = 1;
+    return changed;
+}
+
+static void run_blocks(struct check *c)
+{
+    struct ir_func *f = c->a.f;
+    bool again = true;
+
+    for (uint32_t v = 1; v <= IR_PARAMS; v++)
+        if (c->alloc->params >> v & 1)
+            c->states[place_of(c, v)] = v;
+    c->seen[0] = 1;
+    while (again && !c->wrong) {
+        again = false;
+        for (uint32_t k = 0; k < c->alloc->n_order && !c->wrong; k++) {
+            struct ir_block *b = &f->blocks[c->block = c->alloc->order[k]];
+
+            if (!c->seen[c->block])
+                continue;
+            memcpy(c->holds, c->states + (size_t)c->block * c->n_places, c->n_places * sizeof(*c->holds));
+            for (c->op = 0; c->op < b->n && !c->wrong; c->op++)
+                run_op(c, &b->ops[c->op]);
+            for (unsigned s = 0; s < 2; s++)
+                if (b->succ[s] != IR_NO_BLOCK)
+                    again |= meet(c, b->succ[s]);
+        }
+    }
+}
+
+const char *jit_alloc_check(struct ir_func *f, const struct jit_target *target, const struct jit_alloc *alloc)
+{
+    struct check c = {.a = {.f = f, .target = target, .caller_saved = target->allocatable & ~target->callee_saved},
+                      .alloc = alloc,
+                      .n_places = JIT_MAX_REGS + alloc->n_slots};
+
+    if (!alloc->n_order || alloc->order[0])
+        return "the entry is not the first block";
+    if ((size_t)f->n_blocks * c.n_places > MAX_STATE)
+        return NULL;
+    c.holds = calloc(c.n_places, sizeof(*c.holds));
+    c.states = calloc((size_t)f->n_blocks * c.n_places, sizeof(*c.states));
+    c.seen = calloc(f->n_blocks, 1);
+    if (c.holds && c.states && c.seen)
+        run_blocks(&c);
+    free(c.holds);
+    free(c.states);
+    free(c.seen);
+    return c.wrong;
+}
