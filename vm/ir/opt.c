@@ -171,6 +171,7 @@ uint32_t opt_insert(struct opt *o, struct ir_op op)
         return IR_NONE;
     }
     stable->dst = v;
+    stable->slot = o->f->blocks[o->block].ops[o->at].slot;
     n = ir_uses(o->f, stable, uses);
     for (unsigned i = 0; i < n; i++)
         o->v[*uses[i]].uses++;
@@ -384,6 +385,8 @@ static void look_at_values(struct opt *o, struct ir_op *op)
         opt_simplify(o, op);
     if (o->opts & IR_OPT_ROTATE)
         opt_rotate(o, op);
+    if (o->opts & IR_OPT_DIVIDE)
+        opt_divide(o, op);
 }
 
 static void look_at_addresses(struct opt *o, struct ir_op *op)
@@ -392,6 +395,8 @@ static void look_at_addresses(struct opt *o, struct ir_op *op)
         opt_simplify(o, op);
     if (o->opts & IR_OPT_ADDRESS)
         opt_address(o, op);
+    if (o->opts & IR_OPT_WIDE)
+        opt_wide(o, op);
 }
 
 /* Twice: what the first walk made of operations may be simpler still. */
@@ -423,9 +428,9 @@ static int operands(struct opt *o)
 static int optimize(struct opt *o)
 {
     opt_find_bits(o);
-    if ((o->opts & (IR_OPT_SIMPLIFY | IR_OPT_ROTATE)) && values(o))
+    if ((o->opts & (IR_OPT_SIMPLIFY | IR_OPT_ROTATE | IR_OPT_DIVIDE)) && values(o))
         return -ENOMEM;
-    if ((o->opts & IR_OPT_ADDRESS) && addresses(o))
+    if ((o->opts & (IR_OPT_ADDRESS | IR_OPT_WIDE)) && addresses(o))
         return -ENOMEM;
     if ((o->opts & IR_OPT_MEMORY) && operands(o))
         return -ENOMEM;

@@ -162,6 +162,8 @@ void opt_address(struct opt *o, struct ir_op *op);
 void opt_count_addresses(struct opt *o);
 void opt_memory(struct opt *o, struct ir_op *op);
 void opt_divide(struct opt *o, struct ir_op *op);
+/** A register whose low `bits` bits are those of v here, as far back as a few steps lead. */
+uint32_t opt_strip(const struct opt *o, uint32_t v, unsigned bits);
 /** Comparisons: what opt_simplify does to BR, SET and SELECT. */
 void opt_condition(struct opt *o, struct ir_op *op);
 int opt_legalise(struct opt *o);

@@ -4,12 +4,12 @@
  * the same. Constants are put in without asking whether the target has room for them; legalising takes them out again.
  *
  * Bits that do not count are looked through: an operation of width 4 reads through extensions from 32 bits, a store of
- * a byte through those from 8 (strip).
+ * a byte through those from 8 (opt_strip).
  */
 #include "vm/ir/opt.h"
 
 /* A register whose low `bits` bits are those of v here, as far back as a few steps lead. */
-static uint32_t strip(const struct opt *o, uint32_t v, unsigned bits)
+uint32_t opt_strip(const struct opt *o, uint32_t v, unsigned bits)
 {
     for (int i = 0; i < 8; i++) {
         const struct ir_op *d = opt_def(o, v);
@@ -35,7 +35,7 @@ static uint32_t strip(const struct opt *o, uint32_t v, unsigned bits)
 
 static void strip_operand(struct opt *o, uint32_t *operand, unsigned bits)
 {
-    uint32_t v = *operand ? strip(o, *operand, bits) : IR_NONE;
+    uint32_t v = *operand ? opt_strip(o, *operand, bits) : IR_NONE;
 
     if (v != *operand)
         opt_set(o, operand, v);
@@ -353,6 +353,13 @@ static bool fits(const struct opt *o, const struct ir_op *op, unsigned bits)
     return op->flags & IR_IMM ? opt_length((uint64_t)op->imm) <= bits : o->v[op->b].bits <= bits;
 }
 
+/* Signed division of what is not negative. */
+static void drop_sign(const struct opt *o, struct ir_op *op)
+{
+    if ((op->kind == IR_SDIV || op->kind == IR_SMOD) && fits(o, op, width_bits(op) - 1))
+        op->kind = op->kind == IR_SDIV ? IR_UDIV : IR_UMOD;
+}
+
 /* Width 8 where 4 gives the same: shorter, and division is much faster. */
 static void narrow(struct opt *o, struct ir_op *op)
 {
@@ -464,8 +471,10 @@ static void simplify_binary(struct opt *o, struct ir_op *op)
         simplify_same(o, op);
     else if (!(op->flags & IR_MEM) && (op->kind == IR_ADD || op->kind == IR_SUB))
         simplify_negated(o, op);
-    if (has_b(op))
-        narrow(o, op);
+    if (!has_b(op))
+        return;
+    drop_sign(o, op);
+    narrow(o, op);
 }
 
 static void simplify_unary(struct opt *o, struct ir_op *op)
