@@ -1,9 +1,10 @@
 /*
  * A program on our side: judged as usual; then judged once more with pruning that looks at every number, which must not
- * find anything to refuse that pruning hid; then run on each input, watched against both explorations, checked, and
- * trusted with the facts. All ways start from the same contents of the same maps and must leave the same.
+ * find anything to refuse that pruning hid; then run on each input, watched against both explorations, checked, trusted
+ * with the facts, and as machine code. All ways start from the same contents of the same maps and must leave the same.
  */
 #include "fuzz/vfuzz.h"
+#include "tests/runner/jits.h"
 #include "verifier/contains.h"
 #include "vm/ctx/ctx.h"
 #include "vm/interp/interp.h"
@@ -19,16 +20,20 @@ enum { GARBAGE = 0xa5, BUDGET = 30000, EXACT_LIMIT = 20000, LIMIT = 100000 };
 struct ours {
     struct map *maps[GEN_MAPS];
     struct skep_env *env;
+    unsigned turn; /* of the JIT's variants */
 };
 
-static const struct way {
+struct way {
     const char *name;
     bool checked, facts, watched;
     uint32_t opts;
-} ways[] = {
-    {"watched", true, false, true, 0},
-    {"checked", true, true, false, CODE_OPT_ALL},
-    {"trusted", false, true, false, CODE_OPT_ALL},
+    const struct jit_variant *jit; /* NULL: the interpreter */
+};
+
+static const struct way ways[] = {
+    {"watched", true, false, true, 0, NULL},
+    {"checked", true, true, false, CODE_OPT_ALL, NULL},
+    {"trusted", false, true, false, CODE_OPT_ALL, NULL},
 };
 
 /* A program that is being tried. */
@@ -168,8 +173,13 @@ static bool try_input(struct ours *o, const struct trial *t, const struct way *w
 
 static bool try_way(struct ours *o, const struct trial *t, const struct way *way, bool ring)
 {
-    const struct code_opts opts = {
-        .checked = way->checked, .opts = way->opts, .count_insns = true, .traced = way->watched};
+    const struct code_opts opts = {.checked = way->checked,
+                                   .opts = way->opts,
+                                   .count_insns = true,
+                                   .traced = way->watched,
+                                   .no_ir = way->jit ? way->jit->no_ir : 0,
+                                   .jit = way->jit ? way->jit->jit : NULL};
+    const struct engine *engine = way->jit ? &jit_engine : &interp_engine;
     struct code *code = NULL;
     bool ok = true;
 
@@ -179,8 +189,7 @@ static bool try_way(struct ours *o, const struct trial *t, const struct way *way
             code_put(code);
             code = NULL;
         }
-        if (!ok ||
-            (!code && code_lower(t->prog, way->facts ? t->facts : NULL, o->maps, &opts, &interp_engine, NULL, &code))) {
+        if (!ok || (!code && code_lower(t->prog, way->facts ? t->facts : NULL, o->maps, &opts, engine, NULL, &code))) {
             code_put(code);
             return fails(t->v, FATE_BROKEN);
         }
@@ -188,6 +197,27 @@ static bool try_way(struct ours *o, const struct trial *t, const struct way *way
     }
     code_put(code);
     return ok;
+}
+
+/* As it is, and in one of its other variants, each in its turn; with and without facts. */
+static void try_jit(struct ours *o, const struct trial *t, bool ring)
+{
+    unsigned n, other;
+    const char *why;
+    const struct jit_variant *all = jit_variants(&n, &why);
+    struct way way = {.facts = true, .opts = CODE_OPT_ALL};
+
+    if (!n)
+        return;
+    way.name = all[0].name;
+    way.jit = &all[0];
+    if (!try_way(o, t, &way, ring) || n == 1)
+        return;
+    other = 1 + o->turn++ % (n - 1);
+    way.name = all[other].name;
+    way.jit = &all[other];
+    way.facts = o->turn & 1;
+    try_way(o, t, &way, ring);
 }
 
 static struct prog *make(const struct gen_prog *p)
@@ -255,8 +285,11 @@ static void test(struct ours *o, struct prog *prog, struct verify_result *verifi
     }
     v->fate = FATE_RAN;
     t.exact = exact.explored;
-    for (unsigned w = 0; w < sizeof(ways) / sizeof(ways[0]) && try_way(o, &t, &ways[w], ring); w++)
-        ;
+    bool ok = true;
+    for (unsigned w = 0; w < sizeof(ways) / sizeof(ways[0]) && ok; w++)
+        ok = try_way(o, &t, &ways[w], ring);
+    if (ok)
+        try_jit(o, &t, ring);
     verify_result_free(&exact);
 }
 

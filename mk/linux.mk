@@ -28,7 +28,7 @@ $(LINUX_OBJ): CF := -I$(B)/linux/shim $(CF)
 $(B)/obj/tests/linux/suite.o: $(LINUX_SUITE)
 $(B)/obj/tests/linux/suite.o: CF += -DSUITE_FILE='"$(abspath $(LINUX_SUITE))"' -w
 
-$(B)/test_bpf: $(LINUX_OBJ) $(CORE_OBJ)
+$(B)/test_bpf: $(LINUX_OBJ) $(B)/obj/tests/runner/jits.o $(CORE_OBJ)
 	$(Q)$(CC) -o $@ $^ $(LDF)
 
 -include $(LINUX_OBJ:.o=.d)

@@ -17,7 +17,7 @@ $(B)/obj/tests/linux/verifier.o: CF := $(VSUITE_INC) $(CF) -DSUITE_FILE='"$(absp
 
 # libbpf fills what is named and never called.
 VSUITE_OBJ := $(patsubst %,$(B)/obj/tests/linux/%.o,verifier world oracle)
-$(B)/test_verifier: $(VSUITE_OBJ) $(CORE_OBJ)
+$(B)/test_verifier: $(VSUITE_OBJ) $(B)/obj/tests/runner/jits.o $(CORE_OBJ)
 	$(Q)$(CC) -o $@ $^ $(LDF) -lbpf
 
 .PHONY: check-linux-verifier check-linux-verifier-kernel

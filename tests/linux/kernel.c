@@ -6,12 +6,14 @@
 #include "tests/linux/kernel.h"
 
 #include "base/buf.h"
+#include "jit/jit.h"
 #include "tests/linux/suite.h"
 #include "vm/interp/interp.h"
 #include <time.h>
 
 static struct {
     struct code_opts opts;
+    const struct engine *engine;
     struct skep_env *env;
     struct buf text;
     enum trap_kind trapped;
@@ -186,6 +188,7 @@ void skb_add_rx_frag(struct sk_buff *skb, int i, struct page *page, int off, int
 void kernel_use_engine(const struct code_opts *opts)
 {
     machine.opts = *opts;
+    machine.engine = opts->engine && !strcmp(opts->engine, "jit") ? &jit_engine : &interp_engine;
 }
 
 struct code *kernel_lower(const struct prog_spec *spec, struct map *const *maps)
@@ -199,7 +202,7 @@ struct code *kernel_lower(const struct prog_spec *spec, struct map *const *maps)
     err = prog_new(spec, true, &log, &prog);
     if (err)
         return NULL;
-    err = code_lower(prog, NULL, maps, &machine.opts, &interp_engine, &log, &code);
+    err = code_lower(prog, NULL, maps, &machine.opts, machine.engine, &log, &code);
     prog_put(prog);
     return err ? NULL : code;
 }

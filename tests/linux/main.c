@@ -5,6 +5,7 @@
  * are counted as skipped, once.
  */
 #include "tests/linux/suite.h"
+#include "tests/runner/jits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,23 @@ static const struct {
 struct tally {
     unsigned passed, failed, skipped;
 };
+
+/* The JIT, its variants, and the first two of them where instructions are counted. */
+static bool jit_at(size_t i, char *name, size_t room, struct code_opts *opts)
+{
+    unsigned n;
+    const char *why;
+    const struct jit_variant *v = jit_variants(&n, &why);
+    bool counted = i >= n;
+
+    if (!n || i >= n + 2)
+        return false;
+    v += counted ? i - n : i;
+    *opts = (struct code_opts){
+        .opts = CODE_OPT_ALL, .count_insns = counted, .engine = "jit", .no_ir = v->no_ir, .jit = v->jit};
+    snprintf(name, room, "%s%s", v->name, counted ? ", counted" : "");
+    return true;
+}
 
 static const char *engine_name;
 static char *const *words;
@@ -242,13 +260,21 @@ int main(int argc, char **argv)
         }
     }
     words = argv + optind;
-    for (size_t e = 0; e < sizeof(engines) / sizeof(engines[0]); e++) {
+    for (size_t e = 0;; e++) {
         struct tally programs, tails;
+        struct code_opts opts;
+        char name[64];
 
-        engine_name = engines[e].name;
+        if (e < sizeof(engines) / sizeof(engines[0])) {
+            opts = engines[e].opts;
+            snprintf(name, sizeof(name), "%s", engines[e].name);
+        } else if (!jit_at(e - sizeof(engines) / sizeof(engines[0]), name, sizeof(name), &opts)) {
+            break;
+        }
+        engine_name = name;
         if (only && strcmp(only, engine_name))
             continue;
-        kernel_use_engine(&engines[e].opts);
+        kernel_use_engine(&opts);
         programs = run_programs();
         tails = run_tails();
         printf("test_bpf: %u of %u on %s, tail calls: %u of %u\n", programs.passed, programs.passed + programs.failed,

@@ -2,12 +2,13 @@
  * A world made anew for each way of running, so that one leaves nothing to the next.
  */
 #include "tests/linux/world.h"
-#include "api/core/core.h"
+#include "tests/runner/jits.h"
 #include "verifier/verify.h"
 #include "vm/abi/map_types.h"
 #include "vm/code.h"
 #include "vm/ctx/ctx.h"
 #include "vm/env.h"
+#include "vm/interp/interp.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,27 +16,26 @@
 
 enum { MAX_RUN = 50000000, ROOM = 4096 };
 
-static const char *const engines[] = {"interp"};
-
 static const struct way {
     const char *name;
     bool checked, facts;
     uint32_t opts;
+    bool compiled; /* also as machine code */
 } ways[] = {
-    {"checked", true, false, 0},
-    {"checked, optimised", true, false, CODE_OPT_ALL},
-    {"level 0", false, true, 0},
-    {"optimised", false, true, CODE_OPT_ALL},
-    {"no fusing", false, true, CODE_OPT_ALL & ~CODE_OPT_FUSE},
-    {"no facts", false, true, CODE_OPT_ALL & ~CODE_OPT_FACTS},
-    {"no inlining", false, true, CODE_OPT_ALL & ~CODE_OPT_INLINE},
-    {"no special handlers", false, true, CODE_OPT_ALL & ~CODE_OPT_SPECIAL},
+    {"checked", true, false, 0, false},
+    {"checked, optimised", true, false, CODE_OPT_ALL, false},
+    {"level 0", false, true, 0, false},
+    {"optimised", false, true, CODE_OPT_ALL, true},
+    {"no fusing", false, true, CODE_OPT_ALL & ~CODE_OPT_FUSE, false},
+    {"no facts", false, true, CODE_OPT_ALL & ~CODE_OPT_FACTS, true},
+    {"no inlining", false, true, CODE_OPT_ALL & ~CODE_OPT_INLINE, true},
+    {"no special handlers", false, true, CODE_OPT_ALL & ~CODE_OPT_SPECIAL, false},
 };
 
 struct stage {
     const struct world *world;
     const struct way *way;
-    const struct engine *engine;
+    const struct jit_variant *jit; /* NULL: the interpreter */
     struct map *maps[WORLD_MAPS];
     struct code *code;
     struct skep_env *env;
@@ -83,10 +83,14 @@ static int make_maps(struct stage *s, const struct log *log)
 static int lower(struct stage *s, struct prog *prog, const struct facts *facts, const struct log *log,
                  struct code **out)
 {
-    const struct code_opts opts = {
-        .checked = s->way->checked, .opts = s->way->opts, .count_insns = s->way->checked, .engine = s->engine->name};
+    const struct code_opts opts = {.checked = s->way->checked,
+                                   .opts = s->way->opts,
+                                   .count_insns = s->way->checked,
+                                   .no_ir = s->jit ? s->jit->no_ir : 0,
+                                   .jit = s->jit ? s->jit->jit : NULL};
 
-    return code_lower(prog, s->way->facts ? facts : NULL, s->maps, &opts, s->engine, log, out);
+    return code_lower(prog, s->way->facts ? facts : NULL, s->maps, &opts, s->jit ? &jit_engine : &interp_engine, log,
+                      out);
 }
 
 static int put_prog(struct stage *s, const struct world_elem *e, const struct prog_type *type, const struct log *log)
@@ -196,14 +200,20 @@ static bool run_way(struct stage *s, struct prog *prog, const struct facts *fact
 bool world_run(const struct world *w, struct prog *prog, const struct facts *facts, const void *data, uint32_t size,
                const uint32_t *expected, char *why, size_t why_size)
 {
-    for (size_t e = 0; e < sizeof(engines) / sizeof(engines[0]); e++)
+    unsigned n;
+    const char *no_jit;
+    const struct jit_variant *jit = jit_variants(&n, &no_jit);
+
+    for (unsigned e = 0; e <= n; e++)
         for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
             char said[256] = "";
             struct stage s = {
-                .world = w, .way = &ways[i], .engine = engine_find(engines[e]), .why = said, .why_size = sizeof(said)};
+                .world = w, .way = &ways[i], .jit = e ? &jit[e - 1] : NULL, .why = said, .why_size = sizeof(said)};
 
+            if (e && !ways[i].compiled)
+                continue;
             if (!run_way(&s, prog, facts, data, size, expected)) {
-                snprintf(why, why_size, "%s, %s: %s", engines[e], ways[i].name, said);
+                snprintf(why, why_size, "%s, %s: %s", e ? jit[e - 1].name : "interp", ways[i].name, said);
                 return false;
             }
         }
