@@ -289,7 +289,7 @@ static int build_func(struct builder *b, uint32_t index)
     err = make_blocks(b, info->begin, info->end);
     if (err)
         return err;
-    b->f->frame_clear = b->code->funcs[index].stack_depth;
+    b->f->frame_clear = b->code->funcs[index].clear_depth;
     enter(b, b->block_at[info->begin]);
     for (uint32_t i = info->begin; i < info->end && !b->failed; i++) {
         const struct op *op = &b->code->ops[i];
@@ -307,84 +307,13 @@ static int build_func(struct builder *b, uint32_t index)
 
 /* ---- The program ---- */
 
-static bool reads_frame(struct ir_func *f)
-{
-    for (uint32_t k = 0; k < f->n_blocks; k++)
-        for (uint32_t i = 0; i < f->blocks[k].n; i++) {
-            struct ir_op *op = &f->blocks[k].ops[i];
-            uint32_t *uses[IR_MAX_USES];
-            unsigned n = ir_uses(f, op, uses);
-            /* what only makes the frame of the function that is called next */
-            if (op->kind == IR_ADD && i + 1 < f->blocks[k].n && op[1].kind == IR_CALL_LOCAL)
-                continue;
-            for (unsigned u = 0; u < n; u++)
-                if (*uses[u] == IR_FP)
-                    return true;
-        }
-    return f->frame_clear;
-}
-
-/* Callers need not make frames for those that never look at theirs. */
-static void spare_frame(struct ir_func *f)
-{
-    for (uint32_t k = 0; k < f->n_blocks; k++)
-        for (uint32_t i = 1; i < f->blocks[k].n; i++) {
-            struct ir_op *op = &f->blocks[k].ops[i];
-            if (op->kind != IR_CALL_LOCAL || f->ir->funcs[op->imm].uses_frame)
-                continue;
-            f->args[op->args + 1] = IR_ENV;
-            op[-1] = (struct ir_op){.kind = IR_NOP, .slot = op[-1].slot};
-        }
-}
-
-static void sweep(struct ir_func *f)
-{
-    for (uint32_t k = 0; k < f->n_blocks; k++) {
-        struct ir_block *b = &f->blocks[k];
-        uint32_t n = 0;
-        for (uint32_t i = 0; i < b->n; i++)
-            if (b->ops[i].kind != IR_NOP)
-                b->ops[n++] = b->ops[i];
-        b->n = n;
-    }
-}
-
-/* Who uses its frame: those that read its address, and their callers, upwards until nothing changes. Calls go few
- * levels deep; where they do not, all are said to use it. */
-static void find_frames(struct ir *ir)
-{
-    enum { LEVELS = 16 };
-    bool changed = true;
-
-    for (uint32_t i = 0; i < ir->n_funcs; i++)
-        ir->funcs[i].uses_frame = reads_frame(&ir->funcs[i]);
-    for (unsigned level = 0; changed && level < LEVELS; level++) {
-        changed = false;
-        for (uint32_t i = ir->n_funcs; i-- > 0;) {
-            struct ir_func *f = &ir->funcs[i];
-            for (uint32_t k = 0; k < f->n_blocks && !f->uses_frame && f->calls_local; k++)
-                for (uint32_t n = 0; n < f->blocks[k].n; n++) {
-                    const struct ir_op *op = &f->blocks[k].ops[n];
-                    if (op->kind == IR_CALL_LOCAL && ir->funcs[op->imm].uses_frame)
-                        f->uses_frame = changed = true;
-                }
-        }
-    }
-    for (uint32_t i = 0; i < ir->n_funcs && changed; i++)
-        ir->funcs[i].uses_frame = true;
-    for (uint32_t i = 0; i < ir->n_funcs; i++) {
-        if (ir->funcs[i].calls_local)
-            spare_frame(&ir->funcs[i]);
-        sweep(&ir->funcs[i]);
-    }
-}
-
 static int build_all(struct builder *b)
 {
+    struct ir *ir = b->ir;
     int err = build_info(b);
 
-    for (uint32_t i = 0; i < b->ir->n_funcs && !err; i++) {
-        struct ir_func *f = &b->ir->funcs[i];
+    for (uint32_t i = 0; i < ir->n_funcs && !err; i++) {
+        struct ir_func *f = &ir->funcs[i];
         err = build_func(b, i);
         if (!err)
             err = ir_clean(f);
@@ -392,7 +321,11 @@ static int build_all(struct builder *b)
             err = build_webs(f, IR_R1, IR_R9 - IR_R1 + 1);
     }
     if (!err)
-        find_frames(b->ir);
+        err = build_trim_args(ir);
+    for (uint32_t i = 0; i < ir->n_funcs && !err && b->opts & IR_OPT_PROMOTE; i++)
+        err = build_promote(b, &ir->funcs[i]);
+    if (!err)
+        build_settle_calls(ir);
     return err;
 }
 

@@ -101,6 +101,10 @@ int build_info(struct builder *b);
 
 /** A register for each web of n <= 64 registers from `first` on. Linear. @return 0 or -ENOMEM. */
 int build_webs(struct ir_func *f, uint32_t first, unsigned n);
+/** Arguments that a local function does not read are not passed. @return 0 or -ENOMEM. */
+int build_trim_args(struct ir *ir);
+/** Leaves out what local calls need not do: frames that nobody uses, looking for traps that cannot be. */
+void build_settle_calls(struct ir *ir);
 /** Stack slots to registers. @return 0 or -ENOMEM. */
 int build_promote(struct builder *b, struct ir_func *f);
 

@@ -109,6 +109,7 @@ struct ir_func {
     uint32_t frame_clear; /* bytes below fp that have to be zero when it begins (by build: as stores or as this) */
     bool uses_frame;      /* it reads fp, or calls (also deep down) what does: callers must pass it */
     bool calls, calls_local, tail_calls;
+    bool leaves; /* it may come back with a trap noted: callers look */
 };
 
 struct ir {
