@@ -86,14 +86,13 @@ static int begin(struct alloc *a, const struct jit_opts *opts)
 
     if (err)
         return err;
-    a->order = jit_layout(a->f, opts->no_layout, &a->n_order);
     a->freq = malloc(a->f->n_blocks * sizeof(*a->freq));
     a->kind = calloc(n, sizeof(*a->kind));
     a->origin = malloc(n * sizeof(*a->origin));
     a->room = n;
-    if (!a->order || !a->freq || !a->kind || !a->origin)
+    if (!a->freq || !a->kind || !a->origin)
         return -ENOMEM;
-    jit_frequencies(a->f, a->freq);
+    err = jit_layout(a->f, opts->no_layout, a->freq, &a->order, &a->n_order);
     for (uint32_t v = 0; v < n; v++)
         a->origin[v] = v;
     for (uint32_t k = 0; k < a->n_order && !err; k++)

@@ -86,11 +86,9 @@ uint32_t alloc_vreg(struct alloc *a, enum alloc_kind kind, uint32_t origin);
 /** What the target says of an operation; the laws of calls added. */
 void alloc_needs(const struct alloc *a, const struct ir_op *op, struct jit_needs *needs);
 
-/** How often each block runs for each call of the function, by guess. One a block. */
-void jit_frequencies(const struct ir_func *f, float *freq);
-/** The order in which blocks are laid out; ir_preds() and ir_loops() have run. @return malloc'd, NULL: out of memory.
- */
-uint32_t *jit_layout(const struct ir_func *f, bool plain, uint32_t *n);
+/** The order in which blocks are laid out (plain: the program's own), and in freq, one a block, how often each runs for
+ *  each call of the function, by guess. ir_loops() has run. @return 0 and *order, malloc'd; -ENOMEM. */
+int jit_layout(const struct ir_func *f, bool plain, float *freq, uint32_t **order, uint32_t *n);
 
 /** Sorts by the upper 32 bits, rising; stable. tmp: room for n. */
 void alloc_sort(uint64_t *v, uint64_t *tmp, size_t n);

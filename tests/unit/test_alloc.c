@@ -159,13 +159,65 @@ static void a_block_at_a_time(void **state)
     random_functions(14, &(struct jit_opts){.no_alloc_opt = true, .no_layout = true}, 400);
 }
 
+/* The proof is worth something only if it fails for what is wrong. */
+static void mistakes_are_found(void **state)
+{
+    unsigned saves_lost = 0, wrong_slots = 0, crowded = 0, crowded_found = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 200; i++) {
+        struct shape s = {.blocks = 1 + i % 31, .calls = 10, .ops = i % 5, .vregs = 26};
+        struct jit_target target = fake(i % 2 ? 6 : 14);
+        struct jit_alloc out;
+        struct made m;
+
+        seed = 0x9e3779b97f4a7c15ull * (i + 1);
+        draw(&m, &s);
+        assert_int_equal(jit_allocate(&m.f, &target, &(struct jit_opts){.opts = IR_OPT_ALL}, &out), 0);
+        if (out.n_saves) {
+            struct jit_save *last = (struct jit_save *)&out.saves[--out.n_saves];
+
+            assert_non_null(jit_alloc_check(&m.f, &target, &out));
+            out.n_saves++;
+            last->slot += out.n_slots;
+            assert_non_null(jit_alloc_check(&m.f, &target, &out));
+            last->slot -= out.n_slots;
+            saves_lost++;
+        }
+        for (uint32_t k = 0; k < out.n_order; k++)
+            for (uint32_t o = 0; o < m.f.blocks[out.order[k]].n; o++) {
+                struct ir_op *op = &m.f.blocks[out.order[k]].ops[o];
+
+                if (op->kind != IR_RELOAD || out.n_slots < 2)
+                    continue;
+                op->imm = (op->imm + 1) % out.n_slots;
+                wrong_slots++;
+                assert_non_null(jit_alloc_check(&m.f, &target, &out));
+                op->imm = (op->imm + out.n_slots - 1) % out.n_slots;
+                k = out.n_order - 1;
+                break;
+            }
+        for (uint32_t v = 1; v < out.n_vregs; v++) {
+            if (out.place[v].reg == JIT_NO_REG)
+                continue;
+            out.place[v].reg ^= 1;
+            crowded++;
+            crowded_found += jit_alloc_check(&m.f, &target, &out) != NULL;
+            out.place[v].reg ^= 1;
+        }
+        assert_null(jit_alloc_check(&m.f, &target, &out));
+        jit_alloc_free(&out);
+        made_free(&m);
+    }
+    assert_true(saves_lost > 20 && wrong_slots > 50);
+    assert_true(crowded_found > crowded / 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(four_registers),
-        cmocka_unit_test(six_registers),
-        cmocka_unit_test(fourteen_registers),
-        cmocka_unit_test(a_block_at_a_time),
+        cmocka_unit_test(four_registers),    cmocka_unit_test(six_registers),      cmocka_unit_test(fourteen_registers),
+        cmocka_unit_test(a_block_at_a_time), cmocka_unit_test(mistakes_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
