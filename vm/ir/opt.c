@@ -412,6 +412,24 @@ static int values(struct opt *o)
     return 0;
 }
 
+enum { SELECT_ROUNDS = 2 };
+
+/* Without webs a register that an arm writes may hold nothing yet on the other way. */
+static int selects(struct opt *o)
+{
+    if (!(o->opts & IR_OPT_WEBS))
+        return 0;
+    for (int round = 0; round < SELECT_ROUNDS; round++) {
+        if (opt_select(o))
+            return -ENOMEM;
+        if (!o->blocks_changed)
+            return 0;
+        if (clean(o) || values(o))
+            return -ENOMEM;
+    }
+    return 0;
+}
+
 static int addresses(struct opt *o)
 {
     if (ir_loops(o->f))
@@ -429,6 +447,8 @@ static int optimize(struct opt *o)
 {
     opt_find_bits(o);
     if ((o->opts & (IR_OPT_SIMPLIFY | IR_OPT_ROTATE | IR_OPT_DIVIDE)) && values(o))
+        return -ENOMEM;
+    if ((o->opts & IR_OPT_SELECT) && selects(o))
         return -ENOMEM;
     if ((o->opts & (IR_OPT_ADDRESS | IR_OPT_WIDE)) && addresses(o))
         return -ENOMEM;

@@ -166,6 +166,7 @@ void opt_divide(struct opt *o, struct ir_op *op);
 uint32_t opt_strip(const struct opt *o, uint32_t v, unsigned bits);
 /** Comparisons: what opt_simplify does to BR, SET and SELECT. */
 void opt_condition(struct opt *o, struct ir_op *op);
+int opt_select(struct opt *o);
 int opt_legalise(struct opt *o);
 
 #endif

@@ -525,6 +525,53 @@ static void simplify_store(struct opt *o, struct ir_op *op)
     op->imm = (int64_t)a;
 }
 
+/* x + 1 where the condition holds (or where not), else x: x + SET. 1 or 0: SET. */
+static void simplify_select(struct opt *o, struct ir_op *op)
+{
+    const struct ir_op *d;
+    struct ir_op set;
+    uint64_t yes, no;
+    bool swapped = false;
+
+    if (op->kind != IR_SELECT)
+        return;
+    if (op->yes == op->no) {
+        op->width = 8;
+        opt_to_copy(o, op, op->yes);
+        return;
+    }
+    if (opt_const(o, op->yes, &yes) && opt_const(o, op->no, &no) && yes + no == 1 && (yes == 0 || yes == 1)) {
+        if (!yes)
+            op->cc ^= 1;
+        op->kind = IR_SET;
+        opt_drop(o, &op->yes);
+        opt_drop(o, &op->no);
+        o->changed = true;
+        return;
+    }
+    d = opt_def(o, op->yes);
+    if (!(opt_is_imm(d, IR_ADD) && d->a == op->no)) {
+        d = opt_def(o, op->no);
+        swapped = true;
+    }
+    if (!opt_is_imm(d, IR_ADD) || d->imm != 1 || d->a != (swapped ? op->yes : op->no) ||
+        !opt_same(o, d->a, swapped ? op->no : op->yes) || o->v[swapped ? op->no : op->yes].uses != 1 ||
+        (d->width == 4 && o->v[d->a].bits > 32))
+        return;
+    set = *op;
+    set.kind = IR_SET;
+    set.cc ^= swapped;
+    set.yes = set.no = IR_NONE;
+    set = (struct ir_op){
+        .kind = IR_ADD, .width = d->width, .slot = op->slot, .dst = op->dst, .a = d->a, .b = opt_insert(o, set)};
+    if (!set.b)
+        return;
+    o->v[set.a].uses++;
+    o->v[set.b].uses++;
+    opt_reset(o, op, IR_ADD);
+    *op = set;
+}
+
 static void simplify_branch(struct opt *o, struct ir_op *op)
 {
     struct ir_block *b = &o->f->blocks[o->block];
@@ -559,6 +606,7 @@ void opt_simplify(struct opt *o, struct ir_op *op)
         order_operands(o, op);
         b_to_imm(o, op);
         opt_condition(o, op);
+        simplify_select(o, op);
         simplify_branch(o, op);
         break;
     default:
