@@ -4,7 +4,6 @@
  * program keeps is one block of code: the trampoline first, then its functions; and the tables that tell of them.
  */
 #include "jit/engine.h"
-#include "jit/memory.h"
 #include "jit/runtime.h"
 
 #include <errno.h>
@@ -77,6 +76,11 @@ void jit_put(struct jit *jit)
     if (jit->mem)
         jitmem_free(jit->mem);
     free(jit);
+}
+
+struct jitmem_usage jit_usage(struct jit *jit)
+{
+    return jitmem_usage(jit->mem);
 }
 
 /* ---- From level 0 to machine code ---- */

@@ -7,6 +7,7 @@
 #define JIT_JIT_H
 
 #include "base/log.h"
+#include "jit/memory.h"
 #include "jit/target.h"
 #include "vm/code.h"
 
@@ -34,6 +35,9 @@ struct jit_config {
 int jit_new(struct jit **out, const struct jit_config *config, const struct log *log);
 struct jit *jit_get(struct jit *jit);
 void jit_put(struct jit *jit);
+
+/** What its code memory holds. */
+struct jitmem_usage jit_usage(struct jit *jit);
 
 /* What became of a program; valid as long as the code. */
 struct jit_view {

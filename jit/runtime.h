@@ -2,8 +2,8 @@
  * What machine code knows beyond its own functions: the C functions that it calls, and where the code of another
  * program begins. All of them are called as C functions on the run's thread; none of them unwinds.
  *
- * Of target->params the first three are where C functions take their first three arguments, and target->result is where
- * they return; so a tail call can end in a C function as well as in a program.
+ * target->params are, but for fp, where C functions take their arguments: env, r1 .. r5, as helpers have them; and
+ * target->result is where they return. So a tail call can end in a C function as well as in a program.
  */
 #ifndef JIT_RUNTIME_H
 #define JIT_RUNTIME_H

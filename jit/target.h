@@ -98,7 +98,7 @@ struct jit_target {
     struct ir_target ir;
     uint32_t allocatable; /* all others are the target's own */
     uint32_t callee_saved;
-    uint8_t params[IR_PARAMS];   /* where a function finds env, fp, r1 .. r5; the first three as in C functions */
+    uint8_t params[IR_PARAMS];   /* where a function finds env, fp, r1 .. r5; all but fp as in C functions */
     uint8_t result;              /* as in C functions */
     uint8_t dwarf[JIT_MAX_REGS]; /* numbers of registers in DWARF */
     uint8_t dwarf_sp, dwarf_ra;  /* of the stack pointer, and of the return address */

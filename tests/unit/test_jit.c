@@ -1,0 +1,649 @@
+/*
+ * The JIT as an engine: which programs it gets, what ends a run and where, and what its code outlives: other threads,
+ * tail calls out of it, a fork, a process that may make no memory executable.
+ */
+#include "tests/unit/run.h"
+
+#include "jit/jit.h"
+#include "vm/epoch.h"
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <skep/insn.h>
+#include <skep/program.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE              65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
+
+enum { HOST_HELPER = 1 << 16 };
+
+static uint64_t host_trap(struct skep_env *env, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+{
+    (void)a, (void)b, (void)c, (void)d, (void)e;
+    return env_trap(env, TRAP_host, 0, 0, "as asked");
+}
+
+static const struct helper own_helper = {.id = HOST_HELPER, .name = "trap", .body = host_trap, .ret = RET_INT};
+static const struct helper_set own_helpers = {.own = &own_helper, .n_own = 1};
+
+static struct code *jitted(const char *text, struct map *const *maps, uint32_t n_maps, struct code_opts opts)
+{
+    struct asm_out out = assemble(text);
+    const struct map_def *defs[16];
+    struct prog *prog;
+    struct code *code;
+    struct prog_spec spec = {.name = "test",
+                             .insns = out.insns,
+                             .n_insns = out.n_insns,
+                             .maps = defs,
+                             .n_maps = n_maps,
+                             .helpers = &own_helpers};
+
+    for (uint32_t i = 0; i < n_maps; i++)
+        defs[i] = &maps[i]->def;
+    opts.opts = CODE_OPT_ALL;
+    if (prog_new(&spec, false, &test_log, &prog) || code_lower(prog, NULL, maps, &opts, &jit_engine, &test_log, &code))
+        fail_msg("%s", said);
+    prog_put(prog);
+    asm_free(&out);
+    return code;
+}
+
+static struct skep_env *env;
+
+static int setup(void **state)
+{
+    struct jit *jit;
+
+    (void)state;
+    env = env_new();
+    if (jit_new(&jit, NULL, &test_log)) {
+        print_message("no machine code here: %s\n", said);
+#ifdef __x86_64__
+        return -1;
+#endif
+    } else {
+        jit_put(jit);
+    }
+    return env ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    env_free(env);
+    return 0;
+}
+
+static uint64_t result_of(const struct code *code)
+{
+    uint64_t r0 = 0;
+
+    if (env_run(env, code, 0, 0, &r0))
+        fail_msg("trap at %u: %s", env->trap.insn, env->trap.text);
+    return r0;
+}
+
+static void expect_trap(const struct code *code, enum trap_kind kind, uint32_t insn)
+{
+    uint64_t r0;
+
+    assert_int_equal(env_run(env, code, 0, 0, &r0), -EFAULT);
+    assert_string_equal(trap_name(env->trap.kind), trap_name(kind));
+    assert_int_equal(env->trap.insn, insn);
+}
+
+/* ---- Which programs it gets ---- */
+
+static char told[1024];
+
+static void tell(void *ctx, enum skep_log_level level, const char *text)
+{
+    (void)ctx, (void)level;
+    snprintf(told, sizeof(told), "%s", text);
+}
+
+static const struct skep_insn returns_7[] = {SKEP_MOV64_IMM(SKEP_R0, 7), SKEP_EXIT_INSN()};
+
+static struct skep_vm *new_vm(void)
+{
+    SKEP_OPTS(skep_vm_opts, opts, .cpus = 1, .log = tell, .log_level = SKEP_LOG_INFO);
+    struct skep_vm *vm = skep_vm__new(&opts);
+
+    assert_non_null(vm);
+    *told = 0;
+    return vm;
+}
+
+static struct skep_program *load(struct skep_vm *vm, const struct skep_exec_opts *exec)
+{
+    SKEP_OPTS(skep_prog_load_opts, opts, .exec = exec);
+    return skep_prog_load(vm, SKEP_PROG_TYPE_RAW, "test", "GPL", returns_7, 2, &opts);
+}
+
+static void expect_engine(struct skep_vm *vm, const struct skep_exec_opts *exec, const char *engine)
+{
+    struct skep_program *p = load(vm, exec);
+    SKEP_OPTS(skep_run_opts, run);
+
+    if (!p)
+        fail_msg("%s", told);
+    assert_string_equal(skep_program__engine(p), engine);
+    assert_int_equal(skep_program__run(p, &run), 0);
+    assert_int_equal(run.r0, 7);
+    skep_program__free(p);
+}
+
+static void verified_programs_become_machine_code(void **state)
+{
+    struct skep_vm *vm = new_vm();
+    SKEP_OPTS(skep_exec_opts, jit, .engine = "jit");
+    SKEP_OPTS(skep_exec_opts, interp, .engine = "interp");
+
+    (void)state;
+    expect_engine(vm, NULL, "jit");
+    expect_engine(vm, &jit, "jit");
+    expect_engine(vm, &interp, "interp");
+    assert_string_equal(told, "");
+    skep_vm__free(vm);
+}
+
+static void what_is_checked_is_interpreted(void **state)
+{
+    struct skep_vm *vm = new_vm();
+    SKEP_OPTS(skep_exec_opts, checked, .checked = true);
+    SKEP_OPTS(skep_exec_opts, both, .checked = true, .engine = "jit");
+    SKEP_OPTS(skep_exec_opts, watched, .check_invariants = true);
+
+    (void)state;
+    expect_engine(vm, &checked, "interp");
+    assert_non_null(strstr(told, "checked"));
+    expect_engine(vm, &watched, "interp");
+    assert_non_null(strstr(told, "watched"));
+    assert_null(load(vm, &both));
+    assert_int_equal(errno, EOPNOTSUPP);
+    skep_vm__free(vm);
+}
+
+static void unverified_programs_need_a_word(void **state)
+{
+    struct skep_vm *vm = new_vm();
+    SKEP_OPTS(skep_exec_opts, trusted, .unchecked = true);
+    SKEP_OPTS(skep_exec_opts, refused, .unchecked = true, .engine = "jit");
+    SKEP_OPTS(skep_exec_opts, asked, .unchecked = true, .jit_unverified = true);
+
+    (void)state;
+    expect_engine(vm, &trusted, "interp");
+    assert_null(load(vm, &refused));
+    assert_int_equal(errno, EPERM);
+    assert_non_null(strstr(told, "jit_unverified"));
+    expect_engine(vm, &asked, "jit");
+    skep_vm__free(vm);
+}
+
+static void without_room_the_interpreter_runs_it(void **state)
+{
+    SKEP_OPTS(skep_vm_opts, opts, .cpus = 1, .log = tell, .log_level = SKEP_LOG_INFO, .code_limit = 1);
+    struct skep_vm *vm = skep_vm__new(&opts);
+
+    (void)state;
+    assert_non_null(vm);
+    expect_engine(vm, NULL, "interp");
+    assert_non_null(strstr(told, "interpreted"));
+    skep_vm__free(vm);
+}
+
+/* ---- Processes that may not, or no longer ---- */
+
+static void expect_child(int (*fn)(void))
+{
+    int status;
+    pid_t pid = fork();
+
+    if (!pid)
+        _exit(fn());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static int refuse_memfd(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_memfd_create, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog prog = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+    SKEP_OPTS(skep_exec_opts, jit, .engine = "jit");
+    SKEP_OPTS(skep_run_opts, run);
+    struct skep_vm *vm = new_vm();
+    struct skep_program *p;
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+        return 77;
+    if (!(p = load(vm, NULL)) || strcmp(skep_program__engine(p), "interp") || skep_program__run(p, &run) || run.r0 != 7)
+        return 1;
+    if (!strstr(told, "memfd"))
+        return 2;
+    if (load(vm, &jit) || errno != EPERM)
+        return 3;
+    return 0;
+}
+
+static void where_memory_is_refused_the_interpreter_runs_it(void **state)
+{
+    (void)state;
+    expect_child(refuse_memfd);
+}
+
+static int no_new_executable(void)
+{
+    struct skep_vm *vm = new_vm();
+    struct skep_program *p;
+    SKEP_OPTS(skep_exec_opts, jit, .engine = "jit");
+    SKEP_OPTS(skep_run_opts, run);
+
+    if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0))
+        return 77;
+    return !(p = load(vm, &jit)) || skep_program__run(p, &run) || run.r0 != 7;
+}
+
+static void memory_that_must_not_become_executable_is_no_hindrance(void **state)
+{
+    (void)state;
+    expect_child(no_new_executable);
+}
+
+static struct skep_vm *parents_vm;
+static struct skep_program *parents;
+
+static int run_parents(void)
+{
+    struct skep_program *own;
+    SKEP_OPTS(skep_run_opts, run);
+
+    if (skep_program__run(parents, &run) || run.r0 != 7)
+        return 1;
+    own = load(parents_vm, NULL);
+    if (!own || strcmp(skep_program__engine(own), "jit") || skep_program__run(own, &run) || run.r0 != 7)
+        return 2;
+    skep_program__free(own);
+    skep_program__free(parents);
+    return 0;
+}
+
+static void a_child_runs_its_parents_programs_and_its_own(void **state)
+{
+    SKEP_OPTS(skep_run_opts, run);
+
+    (void)state;
+    parents_vm = new_vm();
+    parents = load(parents_vm, NULL);
+    assert_non_null(parents);
+    expect_child(run_parents);
+    assert_int_equal(skep_program__run(parents, &run), 0);
+    assert_int_equal(run.r0, 7);
+    skep_program__free(parents);
+    skep_vm__free(parents_vm);
+}
+
+/* ---- What ends a run ---- */
+
+static void a_budget_ends_a_loop_and_says_where(void **state)
+{
+    struct code *code = jitted("  r0 = 0\n1:\n  r0 += 1\n  r1 = r0\n  if r1 != 0 goto 1b\n  exit\n", NULL, 0,
+                               (struct code_opts){.count_insns = true});
+
+    (void)state;
+    env->insn_budget = 1000000;
+    expect_trap(code, TRAP_insn_limit, 3);
+    assert_in_range(env->insns_run, 1000000 - 16384, 1000000 + 16384);
+    env->insn_budget = UINT64_MAX;
+    code_put(code);
+}
+
+static void a_budget_that_is_enough_is_no_hindrance(void **state)
+{
+    struct code *code = jitted("  r0 = 0\n1:\n  r0 += 1\n  if r0 < 100000 goto 1b\n  exit\n", NULL, 0,
+                               (struct code_opts){.count_insns = true});
+
+    (void)state;
+    env->insn_budget = 300000;
+    assert_int_equal(result_of(code), 100000);
+    assert_in_range(env->insns_run, 190000, 210000);
+    env->insn_budget = UINT64_MAX;
+    code_put(code);
+}
+
+static volatile uint32_t stop_flag;
+
+static void *stop_soon(void *unused)
+{
+    usleep(20000);
+    stop_flag = 1;
+    return unused;
+}
+
+static void another_thread_stops_a_loop(void **state)
+{
+    struct code *code = jitted("  r0 = 0\n  r1 = 0\n1:\n  r0 += 3\n  r1 ^= r0\n  goto 1b\n", NULL, 0,
+                               (struct code_opts){.count_insns = true});
+    pthread_t thread;
+
+    (void)state;
+    stop_flag = 0;
+    env->stop = &stop_flag;
+    assert_int_equal(pthread_create(&thread, NULL, stop_soon, NULL), 0);
+    expect_trap(code, TRAP_stopped, 4);
+    pthread_join(thread, NULL);
+    env->stop = NULL;
+    code_put(code);
+}
+
+static void a_loop_under_a_lock_is_not_ended(void **state)
+{
+    struct map *maps[1];
+    struct map_def def = {
+        .name = "a", .type = MAP_TYPE_ARRAY, .key_size = 4, .value_size = 16, .max_entries = 1, .spin_lock_off = 0};
+    uint32_t zero = 0;
+    uint64_t value[2];
+    struct code *code;
+
+    (void)state;
+    assert_int_equal(map_create(&def, 1, &test_log, &maps[0]), 0);
+    code = jitted("  r6 = map[a][0]+0\n"
+                  "  r1 = r6\n"
+                  "  call spin_lock\n"
+                  "  r1 = 0\n"
+                  "1:\n"
+                  "  r1 += 1\n"
+                  "  *(u64 *)(r6 + 8) = r1\n"
+                  "  if r1 != 100000 goto 1b\n"
+                  "  r1 = r6\n"
+                  "  call spin_unlock\n"
+                  "2:\n"
+                  "  r1 = r6\n"
+                  "  goto 2b\n",
+                  maps, 1, (struct code_opts){.count_insns = true});
+    env->insn_budget = 1000;
+    expect_trap(code, TRAP_insn_limit, 11);
+    assert_int_equal(map_host_lookup(maps[0], &zero, value, 0), 0);
+    assert_int_equal(value[1], 100000);
+    assert_int_equal((uint32_t)value[0], 0);
+    env->insn_budget = UINT64_MAX;
+    code_put(code);
+    map_put(maps[0]);
+}
+
+static void a_trap_in_a_callback_ends_the_run(void **state)
+{
+    struct code *code = jitted("  r1 = 5\n"
+                               "  r2 = subprog[cb]\n"
+                               "  r3 = 0\n"
+                               "  r4 = 0\n"
+                               "  call loop\n"
+                               "  r0 = 1\n"
+                               "  exit\n"
+                               "cb:\n"
+                               "  r0 = 0\n"
+                               "  if r1 != 3 goto 1f\n"
+                               "  call 65536\n"
+                               "1:\n"
+                               "  r0 = 0\n"
+                               "  exit\n",
+                               NULL, 0, (struct code_opts){0});
+
+    (void)state;
+    expect_trap(code, TRAP_host, 10);
+    code_put(code);
+}
+
+static void a_trap_in_a_function_ends_the_run(void **state)
+{
+    struct code *code =
+        jitted("  call f\n  r0 = 1\n  exit\nf:\n  call g\n  r0 = 2\n  exit\ng:\n  call 65536\n  r0 = 3\n"
+               "  exit\n",
+               NULL, 0, (struct code_opts){0});
+
+    (void)state;
+    expect_trap(code, TRAP_host, 6);
+    code_put(code);
+}
+
+static void callbacks_without_end_use_up_the_budget(void **state)
+{
+    struct code *code = jitted("  r1 = 8388608\n"
+                               "  r2 = subprog[cb]\n"
+                               "  r3 = 0\n"
+                               "  r4 = 0\n"
+                               "  call loop\n"
+                               "  r0 = 1\n"
+                               "  exit\n"
+                               "cb:\n"
+                               "  r0 = 0\n"
+                               "  exit\n",
+                               NULL, 0, (struct code_opts){.count_insns = true});
+
+    (void)state;
+    env->insn_budget = 10000;
+    expect_trap(code, TRAP_insn_limit, 7);
+    env->insn_budget = UINT64_MAX;
+    code_put(code);
+}
+
+/* ---- Tail calls ---- */
+
+static void put(struct map *progs, uint32_t index, struct code *code)
+{
+    assert_int_equal(map_set_thing(progs, &index, code, MAP_ANY), 0);
+    code_put(code);
+}
+
+/* Eight frames, the last of which calls another program with eight frames of its own; and so on. */
+static const char *const deep = "  r6 = 1000\n"
+                                "  r2 = r1\n"
+                                "  call f1\n  r0 += r6\n  exit\n"
+                                "f1:\n  r6 = 1\n  call f2\n  r0 += r6\n  exit\n"
+                                "f2:\n  r6 = 2\n  call f3\n  r0 += r6\n  exit\n"
+                                "f3:\n  r6 = 3\n  call f4\n  r0 += r6\n  exit\n"
+                                "f4:\n  r6 = 4\n  call f5\n  r0 += r6\n  exit\n"
+                                "f5:\n  r6 = 5\n  call f6\n  r0 += r6\n  exit\n"
+                                "f6:\n  r6 = 6\n  call f7\n  r0 += r6\n  exit\n"
+                                "f7:\n  *(u64 *)(r10 - 8) = 7\n  r1 = r2\n  r2 = map[a]\n  r3 = 0\n  call tail_call\n"
+                                "  r0 = *(u64 *)(r10 - 8)\n  exit\n";
+
+static void eight_frames_that_end_in_tail_calls(void **state)
+{
+    struct map *progs = new_map(MAP_TYPE_PROG_ARRAY, 4, 4, 1, 0);
+    struct code *code = jitted(deep, &progs, 1, (struct code_opts){0});
+    uint32_t zero = 0;
+
+    (void)state;
+    assert_int_equal(map_set_thing(progs, &zero, code, MAP_ANY), 0);
+    assert_int_equal(result_of(code), 34 * (1000 + 1 + 2 + 3 + 4 + 5 + 6) + 7);
+    assert_int_equal(env->tail_calls, 33);
+    map_set_thing(progs, &zero, NULL, MAP_ANY);
+    code_put(code);
+    map_put(progs);
+}
+
+static void tail_calls_between_engines(void **state)
+{
+    struct map *progs = new_map(MAP_TYPE_PROG_ARRAY, 4, 4, 2, 0);
+    const char *to_1 = "  r2 = map[a]\n  r3 = 1\n  call tail_call\n  r0 = 1\n  exit\n";
+    const char *in_function = "  r6 = 100\n  call f\n  r0 += r6\n  exit\n"
+                              "f:\n  r2 = map[a]\n  r3 = 0\n  call tail_call\n  r0 = 1\n  exit\n";
+    struct code *code;
+
+    (void)state;
+    put(progs, 0, lowered(to_1, &progs, 1, (struct code_opts){0}));
+    put(progs, 1, jitted("  r0 = 42\n  exit\n", NULL, 0, (struct code_opts){0}));
+    code = jitted(in_function, &progs, 1, (struct code_opts){0});
+    assert_int_equal(result_of(code), 142); /* machine code, interpreter, machine code */
+    code_put(code);
+    code = lowered(in_function, &progs, 1, (struct code_opts){0});
+    put(progs, 0, jitted(to_1, &progs, 1, (struct code_opts){0}));
+    put(progs, 1, lowered("  r0 = 43\n  exit\n", NULL, 0, (struct code_opts){0}));
+    assert_int_equal(result_of(code), 143);
+    code_put(code);
+    map_clear_things(progs);
+    map_put(progs);
+}
+
+static void a_tail_call_needs_the_context_it_was_proved_for(void **state)
+{
+    struct map *progs = new_map(MAP_TYPE_PROG_ARRAY, 4, 4, 1, 0);
+    struct code *to = jitted("  r0 = 42\n  exit\n", NULL, 0, (struct code_opts){0});
+    struct code *code =
+        jitted("  r2 = map[a]\n  r3 = 0\n  call tail_call\n  r0 = 1\n  exit\n", &progs, 1, (struct code_opts){0});
+
+    (void)state;
+    to->ctx_needed = 64;
+    put(progs, 0, to);
+    expect_trap(code, TRAP_bad_call, 3);
+    env->ctx_size = 64;
+    assert_int_equal(result_of(code), 42);
+    env->ctx_size = 0;
+    code_put(code);
+    map_clear_things(progs);
+    map_put(progs);
+}
+
+/* ---- Code that goes while it runs ---- */
+
+struct waiter {
+    struct code *code;
+    uint64_t r0;
+    int err;
+};
+
+static void *wait_inside(void *p)
+{
+    struct waiter *w = p;
+    struct skep_env *own = env_new();
+
+    w->err = env_run(own, w->code, 0, 0, &w->r0);
+    env_free(own);
+    return NULL;
+}
+
+static void code_is_freed_after_its_last_run(void **state)
+{
+    struct map *maps[2] = {new_map(MAP_TYPE_PROG_ARRAY, 4, 4, 1, 0), new_map(MAP_TYPE_ARRAY, 4, 16, 1, 0)};
+    uint64_t *value = maps[1]->ops->direct(maps[1]);
+    struct waiter w = {0};
+    struct jit *jit;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(jit_new(&jit, NULL, &test_log), 0);
+    put(maps[0], 0,
+        jitted("  r1 = map[b][0]+0\n"
+               "  *(u64 *)(r1 + 0) = 1\n"
+               "1:\n"
+               "  r2 = *(u64 *)(r1 + 8)\n"
+               "  if r2 == 0 goto 1b\n"
+               "  r0 = 77\n"
+               "  exit\n",
+               maps, 2, (struct code_opts){.jit = jit}));
+    w.code = jitted("  r2 = map[a]\n  r3 = 0\n  call tail_call\n  r0 = 1\n  exit\n", maps, 2,
+                    (struct code_opts){.jit = jit});
+    assert_int_equal(jit_usage(jit).blocks, 2);
+    assert_int_equal(pthread_create(&thread, NULL, wait_inside, &w), 0);
+    while (!__atomic_load_n(&value[0], __ATOMIC_ACQUIRE))
+        usleep(100);
+    map_clear_things(maps[0]); /* the array was the last to hold it */
+    usleep(1000);
+    assert_int_equal(jit_usage(jit).blocks, 2);
+    __atomic_store_n(&value[1], 1, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    assert_int_equal(w.err, 0);
+    assert_int_equal(w.r0, 77);
+    epoch_drain();
+    assert_int_equal(jit_usage(jit).blocks, 1);
+    code_put(w.code);
+    epoch_drain();
+    assert_int_equal(jit_usage(jit).blocks, 0);
+    map_put(maps[0]);
+    map_put(maps[1]);
+    jit_put(jit);
+}
+
+static void code_outlives_who_made_its_place(void **state)
+{
+    struct jit *jit;
+    struct code *code;
+
+    (void)state;
+    assert_int_equal(jit_new(&jit, NULL, &test_log), 0);
+    code = jitted("  r0 = 9\n  exit\n", NULL, 0, (struct code_opts){.jit = jit});
+    jit_put(jit);
+    assert_int_equal(result_of(code), 9);
+    code_put(code);
+}
+
+static void hardened_code_holds_no_constant_of_the_program(void **state)
+{
+    const char *text = "  r0 = 0x1122334455667788 ll\n  r1 = 0x99aabbcc ll\n  w2 = 0x5a6b7c8d\n  r0 ^= r1\n  r0 ^= r2\n"
+                       "  *(u32 *)(r10 - 4) = 0x12345678\n  r1 = *(u32 *)(r10 - 4)\n  r0 ^= r1\n  r0 &= 0x6789abcd\n"
+                       "  if r0 == 0x13572468 goto +1\n  r0 += 0x24681357\n  exit\n";
+    static const uint32_t secrets[] = {0x11223344, 0x55667788, 0x99aabbcc, 0x5a6b7c8d,
+                                       0x12345678, 0x6789abcd, 0x13572468, 0x24681357};
+    const struct jit_config config = {.harden = true};
+    struct code *plain, *hard;
+    struct jit_view view;
+    struct jit *jit;
+
+    (void)state;
+    assert_int_equal(jit_new(&jit, &config, &test_log), 0);
+    hard = jitted(text, NULL, 0, (struct code_opts){.jit = jit, .no_ir = IR_OPT_ALL});
+    plain = jitted(text, NULL, 0, (struct code_opts){.no_ir = IR_OPT_ALL});
+    assert_int_equal(result_of(plain), result_of(hard));
+    assert_true(jit_view(hard, &view));
+    for (unsigned i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
+        if (memmem(view.code, view.size, &secrets[i], 4))
+            fail_msg("0x%x stands in the code", secrets[i]);
+    code_put(plain);
+    code_put(hard);
+    jit_put(jit);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(verified_programs_become_machine_code),
+        cmocka_unit_test(what_is_checked_is_interpreted),
+        cmocka_unit_test(unverified_programs_need_a_word),
+        cmocka_unit_test(without_room_the_interpreter_runs_it),
+        cmocka_unit_test(where_memory_is_refused_the_interpreter_runs_it),
+        cmocka_unit_test(memory_that_must_not_become_executable_is_no_hindrance),
+        cmocka_unit_test(a_child_runs_its_parents_programs_and_its_own),
+        cmocka_unit_test(a_budget_ends_a_loop_and_says_where),
+        cmocka_unit_test(a_budget_that_is_enough_is_no_hindrance),
+        cmocka_unit_test(another_thread_stops_a_loop),
+        cmocka_unit_test(a_loop_under_a_lock_is_not_ended),
+        cmocka_unit_test(a_trap_in_a_callback_ends_the_run),
+        cmocka_unit_test(a_trap_in_a_function_ends_the_run),
+        cmocka_unit_test(callbacks_without_end_use_up_the_budget),
+        cmocka_unit_test(eight_frames_that_end_in_tail_calls),
+        cmocka_unit_test(tail_calls_between_engines),
+        cmocka_unit_test(a_tail_call_needs_the_context_it_was_proved_for),
+        cmocka_unit_test(code_is_freed_after_its_last_run),
+        cmocka_unit_test(code_outlives_who_made_its_place),
+        cmocka_unit_test(hardened_code_holds_no_constant_of_the_program),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
