@@ -4,6 +4,7 @@
  * with the facts, and as machine code. All ways start from the same contents of the same maps and must leave the same.
  */
 #include "fuzz/vfuzz.h"
+#include "tests/ir/eval.h"
 #include "tests/runner/jits.h"
 #include "verifier/contains.h"
 #include "vm/ctx/ctx.h"
@@ -20,20 +21,21 @@ enum { GARBAGE = 0xa5, BUDGET = 30000, EXACT_LIMIT = 20000, LIMIT = 100000 };
 struct ours {
     struct map *maps[GEN_MAPS];
     struct skep_env *env;
-    unsigned turn; /* of the JIT's variants */
+    unsigned turn, form_turn; /* of the JIT's variants, and of the form's engines */
 };
 
 struct way {
     const char *name;
     bool checked, facts, watched;
     uint32_t opts;
-    const struct jit_variant *jit; /* NULL: the interpreter */
+    const struct jit_variant *jit; /* NULL: it is not the JIT that runs */
+    const struct engine *form;     /* the evaluator of the intermediate form; both NULL: the interpreter */
 };
 
 static const struct way ways[] = {
-    {"watched", true, false, true, 0, NULL},
-    {"checked", true, true, false, CODE_OPT_ALL, NULL},
-    {"trusted", false, true, false, CODE_OPT_ALL, NULL},
+    {"watched", true, false, true, 0, NULL, NULL},
+    {"checked", true, true, false, CODE_OPT_ALL, NULL, NULL},
+    {"trusted", false, true, false, CODE_OPT_ALL, NULL, NULL},
 };
 
 /* A program that is being tried. */
@@ -179,7 +181,7 @@ static bool try_way(struct ours *o, const struct trial *t, const struct way *way
                                    .traced = way->watched,
                                    .no_ir = way->jit ? way->jit->no_ir : 0,
                                    .jit = way->jit ? way->jit->jit : NULL};
-    const struct engine *engine = way->jit ? &jit_engine : &interp_engine;
+    const struct engine *engine = way->jit ? &jit_engine : way->form ? way->form : &interp_engine;
     struct code *code = NULL;
     bool ok = true;
 
@@ -218,6 +220,18 @@ static void try_jit(struct ours *o, const struct trial *t, bool ring)
     way.jit = &all[other];
     way.facts = o->turn & 1;
     try_way(o, t, &way, ring);
+}
+
+/* The form between code and machine code, as one of its engines has it, each in its turn. */
+static bool try_form(struct ours *o, const struct trial *t, bool ring)
+{
+    unsigned n;
+    const struct ir_engine *all = ir_engines(&n);
+    unsigned turn = o->form_turn++;
+    const struct ir_engine *e = &all[turn % n];
+    const struct way way = {.name = e->name, .facts = turn / n & 1, .opts = CODE_OPT_ALL, .form = &e->engine};
+
+    return try_way(o, t, &way, ring);
 }
 
 static struct prog *make(const struct gen_prog *p)
@@ -288,6 +302,8 @@ static void test(struct ours *o, struct prog *prog, struct verify_result *verifi
     bool ok = true;
     for (unsigned w = 0; w < sizeof(ways) / sizeof(ways[0]) && ok; w++)
         ok = try_way(o, &t, &ways[w], ring);
+    if (ok)
+        ok = try_form(o, &t, ring);
     if (ok)
         try_jit(o, &t, ring);
     verify_result_free(&exact);
