@@ -138,7 +138,7 @@ static int compile(struct making *m, const struct facts *facts)
     int err = ir_build(m->code, facts, m->opts.opts, &m->ir);
 
     if (!err)
-        err = ir_optimize(m->ir, &m->target->ir, m->opts.opts);
+        err = ir_optimize(m->ir, &m->target->ir, m->opts.opts | (m->opts.harden ? IR_KEEP_SECRETS : 0));
     if (!err)
         err = allocate(m);
     if (!err) {

@@ -104,6 +104,13 @@ static inline bool opt_is_imm(const struct ir_op *op, enum ir_kind kind)
     return op && op->kind == kind && (op->flags & IR_IMM);
 }
 
+/** May its constant stand in an address? What fits an instruction's offset may, as the author can put it there anyway.
+ */
+static inline bool opt_may_show(const struct opt *o, const struct ir_op *op)
+{
+    return !(op->flags & IR_SECRET) || !(o->opts & IR_KEEP_SECRETS) || op->imm == (int16_t)op->imm;
+}
+
 /** Is B a register? */
 static inline bool opt_is_reg(const struct ir_op *op)
 {

@@ -62,7 +62,7 @@ static bool fold_base(const struct opt *o, const struct ir_op *op, struct ir_op 
             return false;
         to->base = d->a;
         if (d->flags & IR_IMM)
-            return !(d->flags & IR_SECRET) && add_disp(to, d->imm, 0);
+            return opt_may_show(o, d) && add_disp(to, d->imm, 0);
         if (op->index || !opt_same(o, d->b, v) || !worth(o, v))
             return false;
         to->index = d->b;
@@ -87,7 +87,7 @@ static bool fold_index(const struct opt *o, const struct ir_op *op, struct ir_op
 {
     const struct ir_op *d = opt_def(o, op->index);
 
-    if (!d || d->width != 8 || !(d->flags & IR_IMM) || (d->flags & IR_SECRET) || d->kind == IR_CONST ||
+    if (!d || d->width != 8 || !(d->flags & IR_IMM) || !opt_may_show(o, d) || d->kind == IR_CONST ||
         !opt_same(o, d->a, op->index))
         return false;
     to->index = d->a;
@@ -148,7 +148,7 @@ static bool sum_of(const struct opt *o, const struct ir_op *op, struct ir_op *le
     const struct ir_op *a = opt_def(o, op->a);
 
     if (op->flags & IR_IMM) {
-        if (!a || o->v[op->a].uses != 1 || a->width != op->width || op->flags & IR_SECRET)
+        if (!a || o->v[op->a].uses != 1 || a->width != op->width || !opt_may_show(o, op))
             return false;
         if (a->kind == IR_ADD && opt_is_reg(a) && opt_same(o, a->a, op->a) && opt_same(o, a->b, op->a)) {
             lea->base = a->a;
@@ -175,7 +175,7 @@ static bool look_into_sum(const struct opt *o, struct ir_op *lea)
         const struct ir_op *d = lea->index ? opt_def(o, lea->index) : NULL;
         uint32_t v = lea->index;
 
-        if (d && d->width == lea->width && (d->flags & (IR_IMM | IR_SECRET)) == IR_IMM && o->v[v].uses == 1 &&
+        if (d && d->width == lea->width && (d->flags & IR_IMM) && opt_may_show(o, d) && o->v[v].uses == 1 &&
             opt_same(o, d->a, v)) {
             if (d->kind == IR_SHL && lea->shift + (uint64_t)d->imm <= 3) {
                 lea->index = d->a;
@@ -223,7 +223,7 @@ static void make_product(struct opt *o, struct ir_op *op)
     struct ir_op lea = {.kind = IR_LEA, .width = op->width, .slot = op->slot, .dst = op->dst};
 
     imm >>= up;
-    if ((imm != 3 && imm != 5 && imm != 9) || op->flags & IR_SECRET)
+    if (imm != 3 && imm != 5 && imm != 9)
         return;
     lea.base = lea.index = op->a;
     lea.shift = imm == 3 ? 1 : imm == 5 ? 2 : 3;

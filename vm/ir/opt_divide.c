@@ -17,7 +17,7 @@ static uint32_t with_imm(struct opt *o, enum ir_kind kind, unsigned width, uint3
 {
     return opt_insert(o, (struct ir_op){.kind = (uint8_t)kind,
                                         .width = (uint8_t)width,
-                                        .flags = IR_IMM,
+                                        .flags = IR_IMM | (o->f->blocks[o->block].ops[o->at].flags & IR_SECRET),
                                         .a = a,
                                         .imm = width == 4 ? (int32_t)imm : (int64_t)imm});
 }
@@ -190,8 +190,7 @@ void opt_divide(struct opt *o, struct ir_op *op)
     bool is_signed = op->kind == IR_SDIV || op->kind == IR_SMOD;
     uint64_t d = op->width == 4 ? (uint32_t)op->imm : (uint64_t)op->imm;
 
-    if ((!is_signed && op->kind != IR_UDIV && op->kind != IR_UMOD) || !(op->flags & IR_IMM) || op->flags & IR_SECRET ||
-        d <= 1)
+    if ((!is_signed && op->kind != IR_UDIV && op->kind != IR_UMOD) || !(op->flags & IR_IMM) || d <= 1)
         return;
     if (is_signed)
         signed_division(o, op, d);

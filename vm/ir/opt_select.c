@@ -15,7 +15,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_OPS = 4, MAX_COST = 1, MAX_PICKS = 2 };
+enum { MAX_OPS = 4, MAX_COST = 1, MAX_PICKS = 2, MAX_SEARCH = 64, MAX_VISITS = 256 };
+
+/* Where registers with several writes are written, to tell whether one holds anything yet. */
+struct writes {
+    struct opt *o;
+    uint32_t *first; /* a register: its latest entry, from 1 */
+    struct {
+        uint32_t block, next;
+    } * entries;
+    uint32_t *seen, stamp; /* a block: the search that came to it */
+};
 
 /* What an arm leaves in registers that live on, and what it does for that. */
 struct arm {
@@ -71,6 +81,62 @@ static void rename_uses(struct opt *o, const struct arm *arm, struct ir_op *op)
         if (k < arm->n_written)
             *uses[i] = arm->value[k];
     }
+}
+
+static int list_writes(struct writes *w)
+{
+    struct opt *o = w->o;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < o->n_order; i++)
+        n += o->f->blocks[o->order[i]].n;
+    w->first = calloc(o->f->n_vregs, sizeof(*w->first));
+    w->entries = calloc(n + 1, sizeof(*w->entries));
+    w->seen = calloc(o->f->n_blocks, sizeof(*w->seen));
+    if (!w->first || !w->entries || !w->seen)
+        return -ENOMEM;
+    for (uint32_t i = n = 0; i < o->n_order; i++) {
+        const struct ir_block *b = &o->f->blocks[o->order[i]];
+
+        for (uint32_t j = 0; j < b->n; j++) {
+            uint32_t v = b->ops[j].dst;
+
+            if (!v || o->v[v].writes == 1)
+                continue;
+            w->entries[++n].block = o->order[i];
+            w->entries[n].next = w->first[v];
+            w->first[v] = n;
+        }
+    }
+    return 0;
+}
+
+/* Is v written on every way to the end of this block? Looked for backwards, over so many blocks at most. */
+static bool is_written(struct writes *w, uint32_t v, uint32_t block)
+{
+    uint32_t pending[MAX_SEARCH], n = 0;
+    struct ir_func *f = w->o->f;
+
+    if (v <= IR_PARAMS)
+        return true;
+    w->stamp += 2;
+    for (uint32_t k = w->first[v]; k; k = w->entries[k].next)
+        w->seen[w->entries[k].block] = w->stamp;
+    if (w->seen[block] != w->stamp)
+        pending[n++] = block;
+    for (unsigned visits = 0; n; visits++) {
+        const struct ir_block *b = &f->blocks[pending[--n]];
+
+        if (visits == MAX_VISITS || b == f->blocks || b->n_preds > MAX_SEARCH - n)
+            return false;
+        for (uint32_t i = 0; i < b->n_preds; i++) {
+            if (w->seen[b->preds[i]] >= w->stamp)
+                continue;
+            w->seen[b->preds[i]] = w->stamp + 1;
+            pending[n++] = b->preds[i];
+        }
+    }
+    return true;
 }
 
 /* Moves one operation of the arm. Values that are only copied need none. */
@@ -244,8 +310,19 @@ static int convert(struct opt *o, struct ir_block *b, const struct arm *yes, con
     return 0;
 }
 
-static int look_at(struct opt *o, struct ir_block *b)
+/* What only one arm writes must hold something before. */
+static bool are_written(struct writes *w, const struct arm *arm, const struct arm *other, uint32_t block)
 {
+    for (unsigned i = 0; i < arm->n_written; i++)
+        if (find(other, arm->written[i]) == other->n_written && !is_written(w, arm->written[i], block))
+            return false;
+    return true;
+}
+
+static int look_at(struct writes *w, uint32_t index)
+{
+    struct opt *o = w->o;
+    struct ir_block *b = &o->f->blocks[index];
     struct ir_op *br = &b->ops[b->n - 1];
     struct arm yes, no;
     uint32_t join;
@@ -255,18 +332,21 @@ static int look_at(struct opt *o, struct ir_block *b)
     join = join_of(o, b);
     if (join == IR_NO_BLOCK || !read_arm(o, b->succ[0], join, &yes) || !read_arm(o, b->succ[1], join, &no))
         return 0;
-    if (!yes.n_written && !no.n_written)
+    if ((!yes.n_written && !no.n_written) || !are_written(w, &yes, &no, index) || !are_written(w, &no, &yes, index))
         return 0;
     return convert(o, b, &yes, &no, join);
 }
 
 int opt_select(struct opt *o)
 {
-    if (ir_preds(o->f) || ir_loops(o->f))
-        return -ENOMEM;
+    struct writes w = {.o = o};
+    int err = ir_preds(o->f) || ir_loops(o->f) ? -ENOMEM : list_writes(&w);
+
     /* Inner ones first. What they leave is joined to one block before the next round. */
-    for (uint32_t i = o->n_order; i--;)
-        if (look_at(o, &o->f->blocks[o->order[i]]))
-            return -ENOMEM;
-    return 0;
+    for (uint32_t i = o->n_order; !err && i--;)
+        err = look_at(&w, o->order[i]);
+    free(w.first);
+    free(w.entries);
+    free(w.seen);
+    return err;
 }
