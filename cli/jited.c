@@ -10,12 +10,38 @@
 
 #ifdef HAVE_CAPSTONE
 #include <capstone/capstone.h>
+#include <dlfcn.h>
+
+/* Capstone is opened when machine code is to be shown: its tables take megabytes and time, and nothing else here needs
+ * it. */
+#define CALLED(name) __typeof__(&name) name
+#define FOUND(c, fn) ((c)->fn = (__typeof__(&fn))dlsym((c)->library, #fn))
+#define TEXT_OF(x)   #x
+#define LIBRARY(n)   "libcapstone.so." TEXT_OF(n)
+
+struct capstone {
+    void *library;
+    CALLED(cs_open);
+    CALLED(cs_close);
+    CALLED(cs_option);
+    CALLED(cs_malloc);
+    CALLED(cs_free);
+    CALLED(cs_disasm_iter);
+};
+
+static bool open_capstone(struct capstone *c)
+{
+    c->library = dlopen(LIBRARY(CS_API_MAJOR), RTLD_NOW | RTLD_LOCAL);
+    return c->library && FOUND(c, cs_open) && FOUND(c, cs_close) && FOUND(c, cs_option) && FOUND(c, cs_malloc) &&
+           FOUND(c, cs_free) && FOUND(c, cs_disasm_iter);
+}
 
 struct jited {
     struct cli *c;
     const struct jited_opts *o;
     const struct prog *prog;
     const struct jit_view *view;
+    struct capstone cs;
     csh dis;
     cs_insn *insn;
     const struct prog_line *line; /* shown last */
@@ -137,7 +163,7 @@ static void dump_func(struct jited *d, uint32_t i, uint32_t *at)
             slot = d->view->lines[*at].slot;
         if (slot != UINT32_MAX)
             line = enter_slot(d, slot);
-        if (!cs_disasm_iter(d->dis, &code, &left, &address, d->insn))
+        if (!d->cs.cs_disasm_iter(d->dis, &code, &left, &address, d->insn))
             break;
         if (d->c->json)
             json_machine(d, f, line);
@@ -174,17 +200,17 @@ static void dump_funcs(struct jited *d)
 }
 
 /* AT&T's syntax is what bpftool prints. */
-static bool open_disassembler(csh *out)
+static bool open_disassembler(const struct capstone *cs, csh *out)
 {
 #if defined(__x86_64__)
-    if (cs_open(CS_ARCH_X86, CS_MODE_64, out))
+    if (cs->cs_open(CS_ARCH_X86, CS_MODE_64, out))
         return false;
-    cs_option(*out, CS_OPT_SYNTAX, CS_OPT_SYNTAX_ATT);
+    cs->cs_option(*out, CS_OPT_SYNTAX, CS_OPT_SYNTAX_ATT);
     return true;
 #elif defined(__aarch64__)
-    return !cs_open(CS_ARCH_ARM64, CS_MODE_ARM, out);
+    return !cs->cs_open(CS_ARCH_ARM64, CS_MODE_ARM, out);
 #else
-    (void)out;
+    (void)cs, (void)out;
     return false;
 #endif
 }
@@ -195,15 +221,18 @@ int jited_dump(struct cli *c, const struct code *code, const struct jited_opts *
     struct jited d = {.c = c, .o = o, .prog = code->prog, .view = &view};
     if (!jit_view(code, &view))
         return cli_fail(c, STATUS_REFUSED, "program '%s' has no machine code", code->prog->name);
-    if (!open_disassembler(&d.dis))
+    if (!open_capstone(&d.cs))
+        return cli_fail(c, STATUS_REFUSED,
+                        "machine code is shown through Capstone, and " LIBRARY(CS_API_MAJOR) " cannot be opened");
+    if (!open_disassembler(&d.cs, &d.dis))
         return cli_fail(c, STATUS_REFUSED, "Capstone does not know this machine");
-    d.insn = cs_malloc(d.dis);
+    d.insn = d.cs.cs_malloc(d.dis);
     if (d.insn)
         dump_funcs(&d);
     int status = d.insn ? STATUS_OK : cli_fail(c, STATUS_USAGE, "out of memory");
     if (d.insn)
-        cs_free(d.insn, 1);
-    cs_close(&d.dis);
+        d.cs.cs_free(d.insn, 1);
+    d.cs.cs_close(&d.dis);
     return status;
 }
 

@@ -325,6 +325,7 @@ static int run_object(struct run *r)
         const char *type = skep_prog_type_str(skep_program__type(r->prog));
         json_str_at(&c->w, "program", skep_program__name(r->prog));
         json_str_at(&c->w, "type", type ? type : "unknown");
+        json_str_at(&c->w, "engine", skep_program__engine(r->prog));
     }
     catch_interrupt();
     bool walk = r->o->pcap_in || r->o->ctx_size;
@@ -401,8 +402,8 @@ const struct command cmd_run = {
         "  --cookie N, --func-ip N       what bpf_get_attach_cookie() and bpf_get_func_ip() say\n"
         "  --packets N                   stop after so many packets or contexts\n"
         "\n"
-        "  --max-insns N                 instructions a run may execute (default 1000000000, which machine code does\n"
-        "                                not count; 0: no limit)\n"
+        "  --max-insns N                 instructions a run may execute (default 1000000000; 0: no limit, and machine\n"
+        "                                code does not count, which Ctrl-C then does not end)\n"
         "  --checked, --unchecked        do not verify: check every access, or trust the program. Default: verify;\n"
         "                                what is accepted runs unchecked, what cannot be judged yet runs checked\n"
         "  --unprivileged                verify by the rules for programs of users without capabilities\n"

@@ -140,7 +140,7 @@ static bool is_exec(struct parse *p)
     else if (args_switch(&p->a, "--lenient"))
         o->exec.lenient = true;
     else if (number_option(p, "--max-insns", UINT64_MAX, &o->max_insns))
-        o->has_max = o->exec.count_insns = true;
+        o->has_max = true;
     else
         return is_opt(p, "--opt", false) || is_opt(p, "--no-opt", true) || is_jit(p);
     return true;
@@ -248,6 +248,7 @@ int run_parse(struct cli *c, struct run_opts *o, int argc, char **argv)
     o->world.fix_task |= p.has_tgid;
     if (!o->has_max)
         o->max_insns = DEFAULT_MAX_INSNS;
+    o->exec.count_insns = o->max_insns; /* what does not count cannot be interrupted */
     if (!o->cpus)
         return cli_usage(c, &cmd_run, "--cpus: at least one");
     o->vm.cpus = (uint32_t)o->cpus;

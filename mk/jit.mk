@@ -1,9 +1,9 @@
 # The encoder's bytes are read back with Capstone; where it is not installed, its tests say so and skip.
 ifneq ($(wildcard /usr/include/capstone/capstone.h),)
 $(B)/unit/test_encode_x86 $(B)/unit/test_layout_x86: LIB_LIBS += -lcapstone
-# So does the command show machine code through it.
+# The command shows machine code through it; it opens the library when that is asked for.
 $(B)/obj/cli/jited.o: CF += -DHAVE_CAPSTONE
-CLI_LIBS += -lcapstone
+CLI_LIBS += -ldl
 endif
 
 # Code memory under TSan, built from nothing but what it needs.

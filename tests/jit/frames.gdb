@@ -1,0 +1,18 @@
+set pagination off
+set confirm off
+set width 0
+set debuginfod enabled off
+set breakpoint pending on
+break env_ktime
+run
+echo ---- frames\n
+backtrace
+echo ---- up\n
+frame function bpf_prog_frames:inner
+info frame
+echo ---- line\n
+info line *$pc
+echo ---- on\n
+delete
+finish
+continue
