@@ -93,12 +93,13 @@ struct env_ref *env_ref_find(struct skep_env *env, uint64_t addr)
 
 void env_ref_drop(struct skep_env *env, struct env_ref *ref)
 {
-    uint32_t i = (uint32_t)(ref - env->refs);
+    struct env_ref *last = &env->refs[--env->n_refs];
 
-    if (ref->size)
+    /* Only checked accesses remember memory of this kind. */
+    if (ref->size && env->checked)
         env_forget_mem(env);
-    memmove(ref, ref + 1, (env->n_refs - i - 1) * sizeof(*ref));
-    env->n_refs--;
+    if (ref != last)
+        memmove(ref, ref + 1, (size_t)(last - ref) * sizeof(*ref));
 }
 
 /* A lock that a dying run holds must not stay held: others would wait for ever. */

@@ -11,9 +11,7 @@ HELPER_BODY(map_lookup_elem)
 {
     struct map *map = helper_map(a1);
 
-    if (!map->ops->lookup)
-        return helper_refuse(env, no_operation);
-    return (uint64_t)(uintptr_t)map->ops->lookup(map, helper_ptr(a2), env->cpu);
+    return (uint64_t)(uintptr_t)map->lookup(map, helper_ptr(a2), env->cpu);
 }
 
 HELPER_BODY(map_update_elem)
@@ -41,11 +39,9 @@ HELPER_BODY(map_lookup_percpu_elem)
 {
     struct map *map = helper_map(a1);
 
-    if (!map->ops->lookup)
-        return helper_refuse(env, no_operation);
     if ((uint32_t)a3 >= map->n_cpus)
         return 0;
-    return (uint64_t)(uintptr_t)map->ops->lookup(map, helper_ptr(a2), (uint32_t)a3);
+    return (uint64_t)(uintptr_t)map->lookup(map, helper_ptr(a2), (uint32_t)a3);
 }
 
 /* All keys that the map holds now. The walk goes over this copy, because a callback may delete what it sees. */

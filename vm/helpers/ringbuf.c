@@ -14,20 +14,21 @@ static void discard(struct skep_env *env, struct env_ref *ref)
 HELPER_BODY(ringbuf_reserve)
 {
     struct map *map = helper_map(a1);
-    struct env_ref ref = {.size = a2, .owner = map, .release = discard};
+    struct env_ref *ref = &env->refs[env->n_refs];
     void *record;
 
-    if (a3)
+    if (a3 || env->n_refs == ENV_MAX_REFS)
         return 0;
     record = ringbuf_reserve(map, a2);
     if (!record)
         return 0;
-    ref.addr = (uintptr_t)record;
-    if (!env_ref_add(env, ref)) {
-        ringbuf_discard(map, record, 0);
-        return 0;
-    }
-    return ref.addr;
+    /* In place: a struct that is copied would be read wider than it was just written, which processors wait for. */
+    ref->addr = (uintptr_t)record;
+    ref->size = a2;
+    ref->owner = map;
+    ref->release = discard;
+    env->n_refs++;
+    return (uintptr_t)record;
 }
 
 static uint64_t finish(struct skep_env *env, uint64_t record, uint64_t flags,

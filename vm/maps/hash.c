@@ -13,22 +13,6 @@ static int create(struct map *map, const struct log *log)
     return htab_create(map, 0, log);
 }
 
-static void *lookup(struct map *map, const void *key, uint32_t cpu)
-{
-    struct elem *e = htab_find(htab_of(map), key);
-
-    (void)cpu;
-    return e ? elem_value(htab_of(map), e) : NULL;
-}
-
-static void *percpu_lookup(struct map *map, const void *key, uint32_t cpu)
-{
-    struct htab *h = htab_of(map);
-    struct elem *e = htab_find(h, key);
-
-    return e && cpu < h->n_values ? elem_value(h, e) + (uint64_t)cpu * h->value_room : NULL;
-}
-
 /* Writes into the element that stands where the kind of update allows it. */
 static bool write_in_place(struct map *map, struct elem *old, const void *value, uint64_t flags, int cpu)
 {
@@ -113,7 +97,8 @@ const struct map_ops map_hash_ops = {
     .check = htab_check,
     .create = create,
     .destroy = htab_destroy,
-    .lookup = lookup,
+    .lookup = htab_lookup,
+    .fast_lookup = htab_hash_lookup,
     .update = update,
     .remove = htab_remove,
     .next_key = htab_next_key,
@@ -128,7 +113,8 @@ const struct map_ops map_percpu_hash_ops = {
     .check = htab_check,
     .create = create,
     .destroy = htab_destroy,
-    .lookup = percpu_lookup,
+    .lookup = htab_lookup,
+    .fast_lookup = htab_percpu_lookup,
     .update = percpu_update,
     .remove = htab_remove,
     .next_key = htab_next_key,

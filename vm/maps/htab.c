@@ -1,5 +1,5 @@
 /* The hash table: see htab.h for what holds between readers and writers. */
-#include "vm/maps/htab.h"
+#include "vm/maps/htab_find.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,8 +8,6 @@
 
 enum {
     MAX_STRIPES = 128,
-    MAX_RETRIES = 64,      /* of a reader whose misses are overtaken, before it asks for the lock */
-    HOPS = 1024,           /* after so many elements a reader looks whether it was led astray */
     FIRST_CHUNK = 256,     /* elements, where they are taken as they are needed */
     PCPU_MAX = 32 << 10,   /* PCPU_MIN_UNIT_SIZE: largest value of a per-CPU map */
     KMALLOC_MAX = 4 << 20, /* what bpf(2) can copy at once */
@@ -118,77 +116,6 @@ void htab_destroy(struct map *map)
     map->priv = NULL;
 }
 
-/* 64 times 64 bits, folded: each bit of the product's halves depends on all of both factors. */
-static inline uint64_t fold(uint64_t a, uint64_t b)
-{
-    __extension__ unsigned __int128 m = (unsigned __int128)a * b;
-
-    return (uint64_t)m ^ (uint64_t)(m >> 64);
-}
-
-static inline uint64_t read64(const void *p)
-{
-    uint64_t w;
-
-    memcpy(&w, p, 8);
-    return w;
-}
-
-static inline uint64_t read32(const void *p)
-{
-    uint32_t w;
-
-    memcpy(&w, p, 4);
-    return w;
-}
-
-/* The last word of a key at p as it stands in the map, `size` bytes and zeros. A key of 8 bytes and more is read from
- * its end, so that no copy of a few bytes is needed. */
-static inline uint64_t tail_word(const unsigned char *p, uint32_t size, bool long_key)
-{
-    uint64_t w = 0;
-
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (size == 4)
-        return read32(p);
-    if (long_key)
-        return read64(p + size - 8) >> (64 - 8 * size);
-#endif
-    (void)long_key;
-    for (uint32_t i = 0; i < size; i++)
-        ((unsigned char *)&w)[i] = p[i];
-    return w;
-}
-
-/* size is a constant where it is one of the sizes that have a search of their own. */
-static inline __attribute__((always_inline)) uint32_t hash_sized(const struct htab *h, const unsigned char *key,
-                                                                 uint32_t size)
-{
-    uint64_t a = h->seed[0], b = h->seed[1] ^ size;
-    bool long_key = size > 8;
-
-    if (size == 4)
-        return (uint32_t)fold(read32(key) ^ a, 0xa0761d6478bd642full);
-    if (size == 8)
-        return (uint32_t)fold(read64(key) ^ a, 0xa0761d6478bd642full);
-    for (; size > 8; size -= 8, key += 8)
-        a = fold(read64(key) ^ a, 0xa0761d6478bd642full ^ b);
-    return (uint32_t)fold((size == 8 ? read64(key) : tail_word(key, size, long_key)) ^ a, 0xe7037ed1a0b428dbull ^ b);
-}
-
-static inline __attribute__((always_inline)) bool key_is(const struct elem *e, const unsigned char *key, uint32_t size)
-{
-    const unsigned char *have = e->key;
-    bool long_key = size > 8;
-
-    if (size == 4)
-        return __atomic_load_n((const uint64_t *)have, __ATOMIC_ACQUIRE) == read32(key);
-    for (; size >= 8; size -= 8, have += 8, key += 8)
-        if (__atomic_load_n((const uint64_t *)have, __ATOMIC_ACQUIRE) != read64(key))
-            return false;
-    return !size || __atomic_load_n((const uint64_t *)have, __ATOMIC_ACQUIRE) == tail_word(key, size, long_key);
-}
-
 /* A key's words are released after the value and the hash, so that whoever sees the key sees those. */
 static void write_key(struct elem *e, const unsigned char *key, uint32_t size)
 {
@@ -196,24 +123,19 @@ static void write_key(struct elem *e, const unsigned char *key, uint32_t size)
     bool long_key = size > 8;
 
     for (; size >= 8; size -= 8, to += 8, key += 8)
-        __atomic_store_n((uint64_t *)to, read64(key), __ATOMIC_RELEASE);
+        __atomic_store_n((uint64_t *)to, key_read64(key), __ATOMIC_RELEASE);
     if (size)
-        __atomic_store_n((uint64_t *)to, tail_word(key, size, long_key), __ATOMIC_RELEASE);
+        __atomic_store_n((uint64_t *)to, key_tail(key, size, long_key), __ATOMIC_RELEASE);
 }
 
 uint32_t htab_hash(const struct htab *h, const void *key)
 {
     switch (h->key_size) {
-    case 4: return hash_sized(h, key, 4);
-    case 8: return hash_sized(h, key, 8);
-    case 16: return hash_sized(h, key, 16);
-    default: return hash_sized(h, key, h->key_size);
+    case 4: return htab_hash_sized(h, key, 4);
+    case 8: return htab_hash_sized(h, key, 8);
+    case 16: return htab_hash_sized(h, key, 16);
+    default: return htab_hash_sized(h, key, h->key_size);
     }
-}
-
-static inline struct elem *load_link(const uint64_t *link)
-{
-    return (struct elem *)(uintptr_t)__atomic_load_n(link, __ATOMIC_ACQUIRE);
 }
 
 static inline void store_link(uint64_t *link, const struct elem *e)
@@ -236,7 +158,7 @@ void htab_unlock(struct htab *h, uint32_t hash)
     map_unlock(&stripe_of(h, hash)->lock);
 }
 
-static __attribute__((noinline)) struct elem *find_slowly(struct htab *h, const void *key, uint32_t hash)
+struct elem *htab_find_slowly(struct htab *h, const void *key, uint32_t hash)
 {
     struct elem *e;
     uint64_t *link;
@@ -247,43 +169,11 @@ static __attribute__((noinline)) struct elem *find_slowly(struct htab *h, const 
     return e;
 }
 
-static inline __attribute__((always_inline)) struct elem *find_sized(struct htab *h, const unsigned char *key,
-                                                                     uint32_t size)
-{
-    uint32_t hash = hash_sized(h, key, size), version, hops = 0;
-    const uint32_t *at = &h->versions[hash & h->stripe_mask];
-
-    for (int tries = 0; tries < MAX_RETRIES; tries++) {
-        version = __atomic_load_n(at, __ATOMIC_ACQUIRE);
-        for (struct elem *e = load_link(&h->buckets[hash & h->mask]); e; e = load_link(&e->next)) {
-            bool same_hash = size == 4 || size == 8 || __atomic_load_n(&e->hash, __ATOMIC_RELAXED) == hash;
-
-            if (same_hash && key_is(e, key, size))
-                return e;
-            if (__builtin_expect(++hops % HOPS == 0, 0) && __atomic_load_n(at, __ATOMIC_ACQUIRE) != version)
-                break;
-        }
-        if (__builtin_expect(__atomic_load_n(at, __ATOMIC_RELAXED) == version, 1))
-            return NULL;
-    }
-    return find_slowly(h, key, hash);
-}
-
-struct elem *htab_find(struct htab *h, const void *key)
-{
-    switch (h->key_size) {
-    case 4: return find_sized(h, key, 4);
-    case 8: return find_sized(h, key, 8);
-    case 16: return find_sized(h, key, 16);
-    default: return find_sized(h, key, h->key_size);
-    }
-}
-
 struct elem *htab_find_locked(struct htab *h, const void *key, uint32_t hash, uint64_t **link)
 {
     struct elem *e;
 
-    for (*link = &h->buckets[hash & h->mask]; (e = load_link(*link)); *link = &e->next)
+    for (*link = &h->buckets[hash & h->mask]; (e = htab_link(*link)); *link = &e->next)
         if (__atomic_load_n(&e->hash, __ATOMIC_RELAXED) == hash && key_is(e, key, h->key_size))
             return e;
     return NULL;
@@ -293,26 +183,29 @@ void htab_insert(struct htab *h, struct elem *e, uint32_t hash)
 {
     uint64_t *bucket = &h->buckets[hash & h->mask];
 
-    store_link(&e->next, load_link(bucket));
+    store_link(&e->next, htab_link(bucket));
     store_link(bucket, e);
 }
 
-/* The stores of links before it are released with it, so that a reader who comes by an element's next use sees it. */
+/* The stores of links before it are released with it, so that a reader who comes by an element's next use sees it. Only
+ * who holds the stripe's lock writes. */
 static void move_version(struct htab *h, uint32_t hash)
 {
-    __atomic_fetch_add(&h->versions[hash & h->stripe_mask], 1, __ATOMIC_RELEASE);
+    uint32_t *version = &h->versions[hash & h->stripe_mask];
+
+    __atomic_store_n(version, __atomic_load_n(version, __ATOMIC_RELAXED) + 1, __ATOMIC_RELEASE);
 }
 
 void htab_replace(struct htab *h, struct elem *old, uint64_t *link, struct elem *by)
 {
-    store_link(&by->next, load_link(&old->next));
+    store_link(&by->next, htab_link(&old->next));
     store_link(link, by);
     move_version(h, __atomic_load_n(&old->hash, __ATOMIC_RELAXED));
 }
 
 void htab_unlink(struct htab *h, struct elem *e, uint64_t *link)
 {
-    store_link(link, load_link(&e->next));
+    store_link(link, htab_link(&e->next));
     move_version(h, __atomic_load_n(&e->hash, __ATOMIC_RELAXED));
 }
 
@@ -451,10 +344,10 @@ static int first_from(struct htab *h, uint64_t bucket, void *next)
     for (; bucket <= h->mask; bucket++) {
         struct elem *e;
 
-        if (!load_link(&h->buckets[bucket]))
+        if (!htab_link(&h->buckets[bucket]))
             continue;
         htab_lock(h, (uint32_t)bucket);
-        e = load_link(&h->buckets[bucket]);
+        e = htab_link(&h->buckets[bucket]);
         if (e)
             copy_out(next, e->key, h->key_size);
         htab_unlock(h, (uint32_t)bucket);
@@ -476,7 +369,7 @@ int htab_next_key(struct map *map, const void *key, void *next)
     hash = htab_hash(h, key);
     htab_lock(h, hash);
     e = htab_find_locked(h, key, hash, &link);
-    if (e && (after = load_link(&e->next)))
+    if (e && (after = htab_link(&e->next)))
         copy_out(next, after->key, h->key_size);
     htab_unlock(h, hash);
     if (after)

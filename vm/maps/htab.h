@@ -55,9 +55,6 @@ static inline unsigned char *elem_value(const struct htab *h, struct elem *e)
 }
 
 uint32_t htab_hash(const struct htab *h, const void *key);
-/** A reader's search; no lock. NULL: not there. */
-struct elem *htab_find(struct htab *h, const void *key);
-
 void htab_lock(struct htab *h, uint32_t hash);
 void htab_unlock(struct htab *h, uint32_t hash);
 
@@ -89,6 +86,28 @@ void htab_read(struct map *map, struct elem *e, void *value, uint64_t flags);
 
 /** check_flags of Linux: 0, -EEXIST, -ENOENT. */
 int htab_check_flags(const struct elem *old, uint64_t flags);
+
+/* A program's lookup: that which was made for the map's sizes, and who makes it (see map_ops.fast_lookup). */
+void *htab_lookup(struct map *map, const void *key, uint32_t cpu);
+map_lookup_fn htab_hash_lookup(const struct map *map);
+map_lookup_fn htab_percpu_lookup(const struct map *map);
+map_lookup_fn htab_lru_lookup(const struct map *map);
+map_lookup_fn htab_inner_lookup(const struct map *map);
+
+/* LRU_HASH: whether an element was used since the hand came by stands before it, and is written only when it changes.
+ */
+enum { HTAB_LRU_PREFIX = 8 };
+
+static inline uint32_t *htab_lru_word(struct elem *e)
+{
+    return (uint32_t *)((unsigned char *)e - HTAB_LRU_PREFIX);
+}
+
+static inline void htab_lru_mark(struct elem *e)
+{
+    if (!__atomic_load_n(htab_lru_word(e), __ATOMIC_RELAXED))
+        __atomic_store_n(htab_lru_word(e), 1, __ATOMIC_RELAXED);
+}
 
 /* Operations that the types share. */
 int htab_remove(struct map *map, const void *key);

@@ -12,38 +12,16 @@
 
 #include <errno.h>
 
-enum { PREFIX = 8, ROUNDS = 4 /* of the hand before it gives up */ };
-
-static uint32_t *mark(struct elem *e)
-{
-    return (uint32_t *)((unsigned char *)e - PREFIX);
-}
-
-static void set_mark(struct elem *e)
-{
-    if (!__atomic_load_n(mark(e), __ATOMIC_RELAXED))
-        __atomic_store_n(mark(e), 1, __ATOMIC_RELAXED);
-}
+enum { ROUNDS = 4 /* of the hand before it gives up */ };
 
 static void clear_mark(struct elem *e)
 {
-    __atomic_store_n(mark(e), 0, __ATOMIC_RELAXED);
+    __atomic_store_n(htab_lru_word(e), 0, __ATOMIC_RELAXED);
 }
 
 static int create(struct map *map, const struct log *log)
 {
-    return htab_create(map, PREFIX, log);
-}
-
-static void *lookup(struct map *map, const void *key, uint32_t cpu)
-{
-    struct elem *e = htab_find(htab_of(map), key);
-
-    (void)cpu;
-    if (!e)
-        return NULL;
-    set_mark(e);
-    return elem_value(htab_of(map), e);
+    return htab_create(map, HTAB_LRU_PREFIX, log);
 }
 
 /* Takes e out of its bucket, unless it is in none. */
@@ -68,7 +46,7 @@ static struct elem *evict(struct htab *h)
     for (uint64_t n = (uint64_t)total * ROUNDS; n; n--) {
         struct elem *e = pool_at(&h->pool, __atomic_fetch_add(&h->hand, 1, __ATOMIC_RELAXED) % total);
 
-        if (__atomic_load_n(mark(e), __ATOMIC_RELAXED))
+        if (__atomic_load_n(htab_lru_word(e), __ATOMIC_RELAXED))
             clear_mark(e);
         else if (take_out(h, e))
             return e;
@@ -95,7 +73,7 @@ static void replace(struct map *map, struct elem *old, uint64_t *link, const voi
     struct elem *e = htab_spare(h, hash);
 
     htab_write(map, e, key, hash, value, 0);
-    set_mark(e);
+    htab_lru_mark(e);
     htab_replace(h, old, link, e);
     clear_mark(old);
     htab_replaced(h, old, hash);
@@ -155,7 +133,8 @@ const struct map_ops map_lru_hash_ops = {
     .check = htab_check,
     .create = create,
     .destroy = htab_destroy,
-    .lookup = lookup,
+    .lookup = htab_lookup,
+    .fast_lookup = htab_lru_lookup,
     .update = update,
     .remove = htab_remove,
     .next_key = htab_next_key,

@@ -170,8 +170,14 @@ int map_create(const struct map_def *def, uint32_t n_cpus, const struct log *log
         free_map(map);
         return err;
     }
+    map->lookup = map->ops->fast_lookup ? map->ops->fast_lookup(map) : map->ops->lookup;
     *out = map;
     return 0;
+}
+
+map_lookup_fn map_fast_lookup(const struct map *map)
+{
+    return map->lookup;
 }
 
 struct map *map_get(struct map *map)

@@ -66,15 +66,19 @@ struct map_region {
 struct map;
 struct map_batch;
 
+/* A program's lookup: pointer to the value of the virtual CPU, to be used under an epoch; NULL: no such key. */
+typedef void *(*map_lookup_fn)(struct map *map, const void *key, uint32_t cpu);
+
 struct map_ops {
     /* What the table cannot say about a definition; NULL: nothing. */
     int (*check)(const struct map_def *def, const struct log *log);
     /* Fills in map->priv. def is checked by the table already. */
     int (*create)(struct map *map, const struct log *log);
     void (*destroy)(struct map *map);
-    /* The program's view; no type leaves one of these out. Pointer to the value of the virtual CPU, to be used under an
-     * epoch; NULL: no such key. */
-    void *(*lookup)(struct map *map, const void *key, uint32_t cpu);
+    /* The lookup that fits this map's sizes best; NULL: there is one for all. */
+    map_lookup_fn (*fast_lookup)(const struct map *map);
+    /* The program's view; no type leaves one of these out. */
+    map_lookup_fn lookup;
     int (*update)(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu);
     int (*remove)(struct map *map, const void *key);
     /* key NULL: the first. -ENOENT at the end. */
@@ -97,6 +101,7 @@ struct map_ops {
 struct map {
     struct map_def def;
     const struct map_ops *ops;
+    map_lookup_fn lookup;                /* as ops->lookup, made for this map's sizes */
     uint32_t refs;                       /* atomic */
     uint32_t users;                      /* atomic: handles of the host among the references; the API's */
     uint32_t id;                         /* unique in the process's run as far as the creator gives them; 0: none */
@@ -159,6 +164,10 @@ uint32_t map_host_value_size(const struct map *map);
 
 /** Puts a thing (code, an inner map) into a map of things; the map takes its own reference. NULL thing deletes. */
 int map_set_thing(struct map *map, const void *key, void *thing, uint64_t flags);
+/** The function that looks up in this map, for who calls it directly: it holds as long as the map and needs no more
+ * than lookups do. */
+map_lookup_fn map_fast_lookup(const struct map *map);
+
 /** The thing at this index of a PROG_ARRAY, to be used under the run's epoch; NULL: none. Inline speed matters. */
 void *map_prog_array_at(struct map *map, uint32_t index);
 /** The number of the cgroup in a CGROUP_ARRAY's slot, 0 for none. index is below max_entries. */

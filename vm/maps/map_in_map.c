@@ -65,14 +65,6 @@ static void destroy_hash(struct map *map)
     htab_destroy(map);
 }
 
-static void *lookup(struct map *map, const void *key, uint32_t cpu)
-{
-    struct elem *e = htab_find(htab_of(map), key);
-
-    (void)cpu;
-    return e ? htab_inner(htab_of(map), e) : NULL;
-}
-
 /* Puts inner at key. @return 0 and in *old the map that stood there, or NULL. */
 static int set_locked(struct map *map, const void *key, uint32_t hash, struct map *inner, uint64_t flags,
                       struct map **old)
@@ -141,7 +133,8 @@ const struct map_ops map_hash_of_maps_ops = {
     .check = htab_check,
     .create = create_hash,
     .destroy = destroy_hash,
-    .lookup = lookup,
+    .lookup = htab_lookup,
+    .fast_lookup = htab_inner_lookup,
     .update = map_no_update,
     .remove = htab_remove,
     .next_key = htab_next_key,

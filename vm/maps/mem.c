@@ -121,7 +121,7 @@ void map_unlock_slow(struct map_lock *lock)
 }
 
 /* Whoever waits yields, since the word has no room to note that somebody waits. */
-void map_spin_lock(void *lock)
+void map_spin_lock_slow(void *lock)
 {
     uint32_t *word = lock;
 
@@ -133,11 +133,6 @@ void map_spin_lock(void *lock)
         if (i % SPINS == 0)
             sched_yield();
     }
-}
-
-void map_spin_unlock(void *lock)
-{
-    __atomic_store_n((uint32_t *)lock, 0, __ATOMIC_RELEASE);
 }
 
 /* Where the word with the lock begins; the lock is one half of it. */

@@ -101,8 +101,21 @@ static inline void map_unlock(struct map_lock *lock)
 }
 
 /* The lock in a value (struct bpf_spin_lock): one word, 0 when free and 1 when held, as bpf_spin_lock() takes it. */
-void map_spin_lock(void *lock);
-void map_spin_unlock(void *lock);
+void map_spin_lock_slow(void *lock);
+
+static inline void map_spin_lock(void *lock)
+{
+    uint32_t free = 0;
+
+    if (__builtin_expect(
+            !__atomic_compare_exchange_n((uint32_t *)lock, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED), 0))
+        map_spin_lock_slow(lock);
+}
+
+static inline void map_spin_unlock(void *lock)
+{
+    __atomic_store_n((uint32_t *)lock, 0, __ATOMIC_RELEASE);
+}
 
 /* Zeroed memory that costs nothing before it is touched, aligned to 64 bytes (pages when large). @return NULL: none, or
  * more than the limit of map_set_limit(). */
