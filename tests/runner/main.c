@@ -20,6 +20,7 @@
 struct session {
     bool kernel, verify, verbose;
     const char *engine;
+    uint64_t turn;              /* of random programs: see engines_run() */
     const char *kernel_refuses; /* why bpf(2) cannot be used, NULL: it can */
     unsigned passed, failed, skipped;
     bool seen[ISA_OP_COUNT]; /* operations that stand in some test */
@@ -88,7 +89,7 @@ static void run_test(struct session *s, const struct test *t)
         run_elsewhere(s, t, &report);
     } else if (t->error || t->unsupported) { /* what must be refused is not to be run */
         s->skipped++;
-    } else if (engines_run(t, s->engine, &report)) {
+    } else if (engines_run(t, s->engine, s->engine ? 0 : s->turn, &report)) {
         s->failed++;
     } else {
         s->passed++;
@@ -160,6 +161,7 @@ static void run_random(struct session *s, uint64_t seed, uint64_t count)
         struct test test;
         unsigned failed = s->failed;
 
+        s->turn = seed + 1;
         if (random_test(seed, &arena, &test))
             run_test(s, &test);
         else
@@ -173,6 +175,7 @@ static void run_random(struct session *s, uint64_t seed, uint64_t count)
         }
         arena_free(&arena);
     }
+    s->turn = 0;
 }
 
 /* Is one garbage program treated as it must be? What our verifier accepts may not trap, and Linux must accept it too.

@@ -23,8 +23,12 @@ struct outcome {
 /** Compares and writes a line for each difference into report. @return true: as the test expects. */
 bool judge(const struct test *test, const char *how, const struct outcome *outcome, struct buf *report);
 
-/** Runs a test on every engine (or on the one that is named) at every level. @return how many ways failed. */
-unsigned engines_run(const struct test *test, const char *only, struct buf *report);
+/**
+ * Runs a test on every engine (or on those whose names begin so) at every level.
+ * @param turn  0: all; else the interpreter, the JIT as it is and hardened, and of the others a few, by turns.
+ * @return how many ways failed.
+ */
+unsigned engines_run(const struct test *test, const char *only, uint64_t turn, struct buf *report);
 
 /** Runs a test checked, whatever comes of it, within a small budget. @return the trap it ended with. */
 enum trap_kind engines_survive(const struct test *test);
