@@ -36,9 +36,12 @@ void alloc_needs(const struct alloc *a, const struct ir_op *op, struct jit_needs
 static bool writes_late(struct alloc *a, struct ir_op *op)
 {
     uint32_t *uses[IR_MAX_USES];
-    unsigned n = op->dst ? ir_uses(a->f, op, uses) : 0, same = 0;
+    unsigned n, same = 0;
     struct jit_needs needs;
 
+    if (!op->dst || (op->a != op->dst && op->b != op->dst && op->base != op->dst && op->index != op->dst))
+        return false;
+    n = ir_uses(a->f, op, uses);
     for (unsigned i = 0; i < n; i++)
         same |= (unsigned)(*uses[i] == op->dst) << i;
     if (!same)
@@ -103,8 +106,12 @@ static int begin(struct alloc *a, const struct jit_opts *opts)
 static void end_round(struct alloc *a)
 {
     arena_free(&a->arena);
-    free(a->segments);
-    a->segments = NULL;
+    free(a->uses);
+    free(a->segments.at);
+    free(a->wishes.at);
+    free(a->exposed.at);
+    a->uses = NULL;
+    a->segments = a->wishes = a->exposed = (struct alloc_list){0};
 }
 
 /* What found no register in this round lives elsewhere from now on. */
@@ -128,15 +135,17 @@ static int settle_blocks(struct alloc *a)
     bool changed;
 
     for (uint32_t v = 1; v < a->f->n_vregs; v++)
-        if (a->across[v])
+        if (a->exposed_in[v])
             a->kind[v] = ALLOC_SLOT;
     return alloc_rewrite(a, true, &changed);
 }
 
 static int round_of(struct alloc *a, unsigned round, bool *again)
 {
-    int err = alloc_live(a);
+    int err = alloc_read(a);
 
+    if (!err)
+        err = alloc_live(a);
     if (!err)
         err = alloc_color(a);
     *again = false;
@@ -158,7 +167,7 @@ static int finish(struct alloc *a, struct jit_alloc *out)
     out->n_vregs = n;
     out->used = a->used;
     for (uint32_t v = 1; v <= IR_PARAMS && v < n; v++)
-        if (a->head[v] && a->segments[a->head[v]].from == POINT_WRITE)
+        if (a->head[v] && alloc_segment(a, a->head[v])->from == POINT_WRITE)
             out->params |= 1u << v;
     out->order = a->order;
     out->n_order = a->n_order;
@@ -174,7 +183,7 @@ static int run(struct alloc *a, const struct jit_opts *opts, struct jit_alloc *o
     int err = begin(a, opts);
 
     if (!err && opts->no_alloc_opt) {
-        err = alloc_live(a);
+        err = alloc_read(a);
         if (!err)
             err = settle_blocks(a);
         end_round(a);

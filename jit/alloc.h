@@ -35,8 +35,22 @@ struct alloc_segment {
 struct alloc_wish {
     uint32_t with; /* a virtual register, or ALLOC_WISH_REG | machine register */
     float gain;
+    uint32_t next; /* of the same virtual register; 0: none */
 };
 #define ALLOC_WISH_REG 0x80000000u
+
+/* An operation as far as allocation goes. It reads a->uses[use] up to the use of the next one. */
+struct alloc_op {
+    uint32_t dst, use;
+    uint8_t late; /* which of them it reads late */
+    bool tied;    /* dst and the first of them had best lie in the same register */
+};
+
+/* A list in an array that grows; element 0 is no one's, so that 0 can end lists. */
+struct alloc_list {
+    void *at;
+    uint32_t n, room;
+};
 
 struct alloc {
     struct ir_func *f;
@@ -53,21 +67,68 @@ struct alloc {
     struct arena arena;
     uint32_t *first; /* of each block: the number of its first operation; 0: cannot be reached */
     uint32_t n_ops;  /* one more than the highest number */
-    uint32_t *head;  /* of each virtual register: its first segment; 0: it is never live */
-    struct alloc_segment *segments;
-    uint32_t n_segments;
-    uint8_t *across;            /* lives over a block's border */
-    const struct ir_op **makes; /* the constant that is its only write, or NULL */
-    struct jit_place *place;    /* JIT_NO_REG: got none */
-    uint32_t used;              /* machine registers written */
-    uint32_t *calls;            /* numbers of the operations that destroy what is caller_saved */
-    uint32_t *call_block;       /* where they stand */
+    struct alloc_op *ops;
+    uint32_t *uses;
+    struct alloc_list wishes, exposed; /* of struct alloc_wish; of blocks that read before they write (live.c) */
+    uint32_t *wish;                    /* of each virtual register: its first */
+    uint32_t *exposed_in;              /* the same; not 0: lives over a block's border */
+    float *cost;                       /* of having no machine register: reads and writes of memory for each call */
+    const struct ir_op **makes;        /* the constant that is its only write, or NULL */
+    uint8_t *flags;                    /* ALLOC_F_* */
+    uint8_t *want;                     /* the machine register where its value goes in the end; JIT_NO_REG: none */
+    uint32_t *calls;                   /* numbers of the operations that destroy what is caller_saved */
+    uint32_t *call_block;              /* where they stand */
     uint32_t n_calls;
     uint32_t *calls_before; /* of each operation number: how many calls have smaller ones */
+    uint32_t *clobbers;     /* numbers of operations that destroy registers besides, and which */
+    uint32_t n_clobbers;
+    uint32_t *head; /* of each virtual register: its first segment; 0: it is never live */
+    struct alloc_list segments;
+    struct jit_place *place; /* JIT_NO_REG: got none */
+    uint32_t used;           /* machine registers written */
 };
 
-/** Numbers the operations and finds where everything is live. @return 0, -ENOMEM, or -E2BIG: live at too many blocks'
- *  borders (`across` is filled in even so). */
+enum {
+    ALLOC_F_WRITTEN = 1,
+    ALLOC_F_LATE = 2, /* some operation reads it late */
+};
+
+/* A move between machine registers, in reads and writes of memory. */
+#define ALLOC_MOVE_COST 0.5f
+
+static inline struct alloc_segment *alloc_segment(const struct alloc *a, uint32_t i)
+{
+    return (struct alloc_segment *)a->segments.at + i;
+}
+
+static inline struct alloc_wish *alloc_wish(const struct alloc *a, uint32_t i)
+{
+    return (struct alloc_wish *)a->wishes.at + i;
+}
+
+/* The calls that a segment lives across: how many, and the first as an index into a->calls. */
+static inline uint32_t alloc_crossed(const struct alloc *a, uint32_t segment, uint32_t *from)
+{
+    const struct alloc_segment *s = alloc_segment(a, segment);
+    uint32_t first = (s->from + POINTS - 1 - POINT_CLOBBER) / POINTS, last = (s->to + POINTS - POINT_CLOBBER) / POINTS;
+
+    *from = a->calls_before[first];
+    return last > first ? a->calls_before[last] - *from : 0;
+}
+
+int alloc_grow(struct alloc_list *l, uint32_t n, size_t size);
+
+/** Room for n more elements. @return 0 or -ENOMEM. */
+static inline int alloc_room(struct alloc_list *l, uint32_t n, size_t size)
+{
+    return l->n + n < l->room ? 0 : alloc_grow(l, n, size);
+}
+
+/** Numbers the operations and notes what each says: operands, costs, wishes, what is destroyed, what each block reads
+ *  before it writes it. @return 0, -ENOMEM, -E2BIG. */
+int alloc_read(struct alloc *a);
+
+/** Finds where everything is live. @return 0, -ENOMEM, or -E2BIG: at too many blocks' borders. */
 int alloc_live(struct alloc *a);
 
 /** Gives machine registers. @return 0 or -ENOMEM, -EINVAL: something that must have a register found none. */

@@ -203,18 +203,17 @@ static void note_spill(struct rewrite *r, const struct ir_op *op)
         r->since[op->imm] = 0;
 }
 
-static bool concerns(struct rewrite *r, struct ir_block *b)
+static bool concerns(struct rewrite *r, uint32_t block)
 {
-    for (uint32_t i = 0; i < b->n; i++) {
-        uint32_t *uses[IR_MAX_USES];
-        unsigned n = ir_uses(r->a->f, &b->ops[i], uses);
+    const struct alloc *a = r->a;
+    uint32_t from = a->first[block], to = from + a->f->blocks[block].n;
 
-        if (homeless(r, b->ops[i].dst))
+    for (uint32_t i = from; i < to; i++)
+        if (homeless(r, a->ops[i].dst))
             return true;
-        for (unsigned k = 0; k < n; k++)
-            if (homeless(r, *uses[k]))
-                return true;
-    }
+    for (uint32_t u = a->ops[from].use; u < a->ops[to].use; u++)
+        if (homeless(r, a->uses[u]))
+            return true;
     return false;
 }
 
@@ -224,7 +223,7 @@ static int rewrite_block(struct rewrite *r, uint32_t block)
     struct ir_block *b = &a->f->blocks[block];
     struct ir_op *ops;
 
-    if (!concerns(r, b))
+    if (!concerns(r, block))
         return 0;
     r->n = 0;
     r->block_begin = a->first[block];
@@ -268,18 +267,9 @@ static uint32_t last_point(const struct alloc *a, uint32_t v)
 {
     uint32_t s = a->head[v];
 
-    while (a->segments[s].next)
-        s = a->segments[s].next;
-    return a->segments[s].to;
-}
-
-/* Calls that v, which lies in a caller-saved register, lives across. */
-static uint32_t crossings(const struct alloc *a, uint32_t s, uint32_t *from)
-{
-    uint32_t first = (a->segments[s].from + 1) / POINTS, last = (a->segments[s].to + 2) / POINTS;
-
-    *from = a->calls_before[first];
-    return last > first ? a->calls_before[last] - *from : 0;
+    while (alloc_segment(a, s)->next)
+        s = alloc_segment(a, s)->next;
+    return alloc_segment(a, s)->to;
 }
 
 static bool wants_slot(const struct alloc *a, uint32_t v, uint32_t *n_saves)
@@ -292,8 +282,8 @@ static bool wants_slot(const struct alloc *a, uint32_t v, uint32_t *n_saves)
         return true;
     if (a->place[v].reg == JIT_NO_REG || !(a->caller_saved >> a->place[v].reg & 1))
         return false;
-    for (uint32_t s = a->head[v]; s; s = a->segments[s].next)
-        n += crossings(a, s, &from);
+    for (uint32_t s = a->head[v]; s; s = alloc_segment(a, s)->next)
+        n += alloc_crossed(a, s, &from);
     *n_saves += n;
     return n != 0;
 }
@@ -338,8 +328,8 @@ static int write_saves(struct alloc *a, const uint64_t *wanting, uint32_t n, uin
 
         if (a->kind[v] == ALLOC_SLOT)
             continue;
-        for (uint32_t s = a->head[v]; s; s = a->segments[s].next) {
-            uint32_t from, many = crossings(a, s, &from);
+        for (uint32_t s = a->head[v]; s; s = alloc_segment(a, s)->next) {
+            uint32_t from, many = alloc_crossed(a, s, &from);
 
             for (uint32_t k = from; k < from + many; k++)
                 saves[out->n_saves++] = (struct jit_save){.block = a->call_block[k],
@@ -354,26 +344,33 @@ static int write_saves(struct alloc *a, const uint64_t *wanting, uint32_t n, uin
 
 int alloc_slots(struct alloc *a, struct jit_alloc *out)
 {
-    uint32_t n_vregs = a->f->n_vregs, n = 0, n_saves = 0;
-    uint64_t *begin = ARENA_ARRAY(&a->arena, uint64_t, (size_t)n_vregs * 3), *end = begin + n_vregs;
+    uint32_t n_vregs = a->f->n_vregs, *list = ARENA_ARRAY(&a->arena, uint32_t, n_vregs), many = 0, n_saves = 0;
+    uint64_t *begin, *end;
     int err;
 
+    if (!list)
+        return -ENOMEM;
+    for (uint32_t v = 1; v < n_vregs; v++)
+        if (wants_slot(a, v, &n_saves))
+            list[many++] = v;
+    begin = ARENA_ARRAY(&a->arena, uint64_t, (size_t)many * 3);
+    end = begin + many;
     if (!begin)
         return -ENOMEM;
-    for (uint32_t v = 1; v < n_vregs; v++) {
-        if (!wants_slot(a, v, &n_saves))
-            continue;
-        begin[n] = (uint64_t)a->segments[a->head[v]].from << 32 | v;
-        end[n++] = (uint64_t)last_point(a, v) << 32 | v;
+    for (uint32_t n = 0; n < many; n++) {
+        uint32_t v = list[n];
+
+        begin[n] = (uint64_t)alloc_segment(a, a->head[v])->from << 32 | v;
+        end[n] = (uint64_t)last_point(a, v) << 32 | v;
     }
-    alloc_sort(begin, end + n_vregs, n);
-    alloc_sort(end, end + n_vregs, n);
-    err = share_slots(a, begin, end, n, out);
+    alloc_sort(begin, end + many, many);
+    alloc_sort(end, end + many, many);
+    err = share_slots(a, begin, end, many, out);
     if (!err)
-        err = write_saves(a, begin, n, n_saves, out);
+        err = write_saves(a, begin, many, n_saves, out);
     if (err)
         return err;
-    for (uint32_t k = 0; k < out->n_order; k++)
+    for (uint32_t k = 0; many && k < out->n_order; k++)
         for (uint32_t i = 0; i < a->f->blocks[out->order[k]].n; i++) {
             struct ir_op *op = &a->f->blocks[out->order[k]].ops[i];
 
