@@ -21,7 +21,7 @@ CF       += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 LDF      += -fsanitize=address,undefined
 endif
 
-# Rooms. The core is libc and pthreads alone; the full library adds libelf.
+# Rooms. The core is libc and pthreads alone; the full library adds libelf, and libbpf where it is installed.
 CORE_SRC := $(wildcard base/*.c vm/*.c vm/*/*.c verifier/*.c jit/*.c jit/*/*.c api/core/*.c)
 FULL_SRC := $(wildcard loader/*.c api/*.c)
 CLI_SRC  := $(wildcard cli/*.c)
@@ -29,6 +29,15 @@ CORE_OBJ := $(CORE_SRC:%.c=$(B)/obj/%.o)
 FULL_OBJ := $(FULL_SRC:%.c=$(B)/obj/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(B)/obj/%.o)
 LIB_LIBS := -lelf -lz
+
+# Linux's backend, where libbpf is installed; `make LIBBPF=` leaves it out.
+LIBBPF   ?= $(wildcard /usr/include/bpf/libbpf.h)
+ifneq ($(strip $(LIBBPF)),)
+$(B)/obj/api/backend.o: CF += -DSKEP_LIBBPF
+LIB_LIBS := -lbpf $(LIB_LIBS)
+else
+FULL_OBJ := $(filter-out $(B)/obj/loader/kernel%.o $(B)/obj/api/kernel%.o,$(FULL_OBJ))
+endif
 CLI_LIBS := -lpcap
 
 .PHONY: all

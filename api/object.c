@@ -11,6 +11,16 @@
 
 /* ---- Opening and closing ---- */
 
+static void unload(struct skep_object *o)
+{
+    /* Tables of programs first: what they hold may hold the other maps. */
+    for (uint32_t i = 0; i < o->obj->n_maps; i++)
+        map_unuse(&o->maps[i]);
+    for (uint32_t i = 0; i < o->obj->n_progs; i++)
+        if (o->progs[i].code)
+            code_put(o->progs[i].code);
+}
+
 static void put_share(struct object_share *share)
 {
     if (share && atomic_fetch_sub_explicit(&share->refs, 1, memory_order_acq_rel) == 1) {
@@ -26,12 +36,10 @@ void skep_object__close(struct skep_object *o)
 {
     if (!o)
         return;
-    /* Tables of programs first: what they hold may hold the other maps. */
-    for (uint32_t i = 0; o->maps && i < o->obj->n_maps; i++)
-        map_unuse(&o->maps[i]);
-    for (uint32_t i = 0; o->progs && i < o->obj->n_progs; i++)
-        if (o->progs[i].code)
-            code_put(o->progs[i].code);
+    if (o->maps && o->progs)
+        o->backend->close(o);
+    free(o->kconfig);
+    free(o->pin_root);
     free(o->maps);
     free(o->progs);
     free(o->btf_path);
@@ -41,12 +49,14 @@ void skep_object__close(struct skep_object *o)
 }
 
 /* Makes an instance around a share, of which it takes a reference. @return NULL: out of memory. */
-static struct skep_object *new_instance(struct object_share *share, struct skep_vm *vm)
+static struct skep_object *new_instance(struct object_share *share, struct skep_vm *vm,
+                                        const struct object_backend *backend)
 {
     struct skep_object *o = calloc(1, sizeof(*o));
     if (!o)
         return NULL;
     atomic_fetch_add_explicit(&share->refs, 1, memory_order_relaxed);
+    o->backend = backend;
     o->share = share;
     o->obj = share->obj;
     o->vm = vm_get(vm);
@@ -66,8 +76,14 @@ static struct skep_object *new_instance(struct object_share *share, struct skep_
     return o;
 }
 
+static bool copy_text(char **to, const char *from)
+{
+    return !from || (*to = strdup(from));
+}
+
 /* Takes over obj, also when it fails. */
-static struct skep_object *wrap(struct object *obj, struct skep_vm *vm, const char *btf_path)
+static struct skep_object *wrap(struct object *obj, struct skep_vm *vm, const struct object_backend *backend,
+                                const struct skep_object_open_opts *opts)
 {
     struct object_share *share = calloc(1, sizeof(*share));
     if (!share) {
@@ -76,9 +92,10 @@ static struct skep_object *wrap(struct object *obj, struct skep_vm *vm, const ch
     }
     atomic_init(&share->refs, 1);
     share->obj = obj;
-    struct skep_object *o = new_instance(share, vm);
+    struct skep_object *o = new_instance(share, vm, backend);
     put_share(share);
-    if (o && btf_path && !(o->btf_path = strdup(btf_path))) {
+    if (o && (!copy_text(&o->btf_path, opts->btf_custom_path) || !copy_text(&o->kconfig, opts->kconfig) ||
+              !copy_text(&o->pin_root, opts->pin_root_path))) {
         skep_object__close(o);
         o = NULL;
     }
@@ -94,11 +111,21 @@ static struct skep_object *open_object(const char *path, const void *data, size_
     struct skep_vm *vm = opts.vm ? vm_get(opts.vm) : skep_vm__new(opts.vm_opts);
     if (!vm)
         return NULL;
+    const struct object_backend *backend = backend_find(opts.backend);
+    if (!backend) {
+        int err = opts.backend == SKEP_BACKEND_KERNEL
+                      ? log_fail(&vm->log, -EOPNOTSUPP,
+                                 "this skep was built without libbpf and cannot hand objects to Linux; build it where "
+                                 "libbpf's headers are installed (libbpf-dev)")
+                      : -EINVAL;
+        skep_vm__free(vm);
+        return fail_null(err);
+    }
     struct object_open_opts how = {.name = opts.object_name, .kconfig = opts.kconfig, .max_size = opts.max_size};
     struct object *obj = NULL;
     int err = path ? object_open_file(path, &how, &vm->log, &obj)
                    : object_open_mem(data, size, opts.object_name ? opts.object_name : "memory", &how, &vm->log, &obj);
-    struct skep_object *o = err ? fail_null(err) : wrap(obj, vm, opts.btf_custom_path);
+    struct skep_object *o = err ? fail_null(err) : wrap(obj, vm, backend, &opts);
     int saved = errno;
     skep_vm__free(vm);
     errno = saved;
@@ -137,7 +164,7 @@ static void adjust(struct map_def *def, const struct skep_vm *vm)
     }
 }
 
-static bool is_constant(const struct object_map *m)
+bool object_map_is_constant(const struct object_map *m)
 {
     return m->internal && (!strncmp(m->section, ".rodata", 7) || !strcmp(m->section, ".kconfig"));
 }
@@ -146,7 +173,7 @@ static int fill_data(struct map *map, const struct object_map *m)
 {
     uint32_t zero = 0;
     int err = m->data ? map_host_update(map, &zero, m->data, MAP_ANY) : 0;
-    return !err && is_constant(m) ? map_freeze(map) : err;
+    return !err && object_map_is_constant(m) ? map_freeze(map) : err;
 }
 
 static int create_map(struct skep_object *o, uint32_t i, const struct log *log)
@@ -218,6 +245,7 @@ static int lower(struct skep_object *o, uint32_t i, struct map *const *maps, con
     int err = program_lower(o->vm, prog, maps, &o->exec, &o->share->judged[i], log, &p->code);
     if (err)
         return err;
+    p->ops = &user_program;
     p->explored = o->share->judged[i].explored;
     for (uint32_t m = 0; m < o->obj->n_maps && !err; m++)
         if (o->maps[m].map && o->maps[m].def->type == MAP_TYPE_PROG_ARRAY && uses_map(prog, m))
@@ -303,7 +331,7 @@ static int start(struct skep_object *o, const struct log *log)
     return err ? err : init_slots(o, true, log);
 }
 
-static int load(struct skep_object *o, const struct log *log)
+static int load_here(struct skep_object *o, const struct log *log)
 {
     for (uint32_t i = 0; i < o->obj->n_maps; i++)
         adjust(&o->obj->maps[i].def, o->vm);
@@ -320,6 +348,29 @@ static int load(struct skep_object *o, const struct log *log)
     return err ? err : start(o, log);
 }
 
+static int clone_here(struct skep_object *o, const struct skep_object *from, const struct log *log)
+{
+    for (uint32_t i = 0; i < o->obj->n_maps; i++)
+        if (from->maps[i].reused)
+            map_use(&o->maps[i], from->maps[i].map);
+    int err = create_maps(o, log);
+    return err ? err : start(o, log);
+}
+
+static int reuse_here(struct skep_map *map, const struct skep_map *other)
+{
+    map_unuse(map);
+    map_use(map, other->map);
+    return 0;
+}
+
+const struct object_backend user_backend = {.id = SKEP_BACKEND_USER,
+                                            .maps = &user_map,
+                                            .load = load_here,
+                                            .clone = clone_here,
+                                            .reuse = reuse_here,
+                                            .close = unload};
+
 int skep_object__load_opts(struct skep_object *o, const struct skep_exec_opts *user)
 {
     if (!o || o->state != OBJECT_OPEN)
@@ -333,7 +384,7 @@ int skep_object__load_opts(struct skep_object *o, const struct skep_exec_opts *u
         return log_fail(&log, -EINVAL, "there is no engine '%s'", exec.engine);
     exec.engine = engine ? engine->name : NULL;
     o->exec = exec;
-    int err = load(o, &log);
+    int err = o->backend->load(o, &log);
     o->state = err ? OBJECT_BROKEN : OBJECT_LOADED;
     return err;
 }
@@ -347,17 +398,12 @@ struct skep_object *skep_object__clone(const struct skep_object *from)
 {
     if (!from || from->state != OBJECT_LOADED)
         return fail_null(-EINVAL);
-    struct skep_object *o = new_instance(from->share, from->vm);
+    struct skep_object *o = new_instance(from->share, from->vm, from->backend);
     if (!o)
         return fail_null(-ENOMEM);
     struct log log = LOG_AT(&o->vm->log, o->obj->path);
     o->exec = from->exec;
-    for (uint32_t i = 0; i < o->obj->n_maps; i++)
-        if (from->maps[i].reused)
-            map_use(&o->maps[i], from->maps[i].map);
-    int err = create_maps(o, &log);
-    if (!err)
-        err = start(o, &log);
+    int err = o->backend->clone(o, from, &log);
     if (err) {
         skep_object__close(o);
         return fail_null(err);
@@ -381,6 +427,11 @@ const char *skep_object__license(const struct skep_object *o)
 unsigned skep_object__kversion(const struct skep_object *o)
 {
     return o->obj->kern_version;
+}
+
+uint32_t skep_object__backend(const struct skep_object *o)
+{
+    return o->backend->id;
 }
 
 struct skep_vm *skep_object__vm(const struct skep_object *o)

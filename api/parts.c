@@ -84,7 +84,7 @@ int skep_program__set_autoload(struct skep_program *prog, bool autoload)
 
 bool skep_program__loaded(const struct skep_program *prog)
 {
-    return prog->code != NULL;
+    return prog->ops != NULL;
 }
 
 /* ---- Maps ---- */
@@ -152,7 +152,7 @@ int skep_map__set_initial_value(struct skep_map *map, const void *data, size_t s
 /* What is to be changed must be an object's, not yet loaded, and no data section, whose size is its contents'. */
 static int may_define(const struct skep_map *map)
 {
-    if (!is_open(map->object) || map->map)
+    if (!is_open(map->object) || map->ops || map->reused)
         return -EBUSY;
     return map_of(map)->internal ? -EOPNOTSUPP : 0;
 }
@@ -211,15 +211,17 @@ int skep_map__reuse(struct skep_map *map, const struct skep_map *other)
 {
     if (!is_open(map->object))
         return -EBUSY;
-    if (!other || !other->map || other->vm != map->vm)
+    if (!other || !other->ops || other->vm != map->vm)
         return -EINVAL;
-    const struct map_def *want = map->def, *have = &other->map->def;
+    if (other->ops != map->object->backend->maps)
+        return log_fail(&map->vm->log, -EINVAL, "map '%s' cannot share map '%s', which lives elsewhere", map->def->name,
+                        other->def->name);
+    const struct map_def *want = map->def, *have = other->def;
     if (want->type != have->type || want->key_size != have->key_size || want->value_size != have->value_size ||
         want->max_entries != have->max_entries || want->flags != have->flags || want->extra != have->extra)
         return log_fail(&map->vm->log, -EINVAL, "map '%s' differs from map '%s' that it is to share", want->name,
                         have->name);
-    map_unuse(map);
-    map_use(map, other->map);
-    map->reused = true;
-    return 0;
+    int err = map->object->backend->reuse(map, other);
+    map->reused = !err;
+    return err;
 }

@@ -21,8 +21,8 @@ void *variable_at(const struct skep_object *o, const struct object_var *var)
     const struct skep_map *map = &o->maps[var->map];
     const struct object_map *m = &o->obj->maps[var->map];
     unsigned char *base = m->data;
-    if (map->map)
-        base = map->map->ops->direct ? map->map->ops->direct(map->map) : NULL;
+    if (map->ops)
+        base = map->ops->direct(map);
     if (!base || var->off > m->def.value_size || var->size > m->def.value_size - var->off)
         return NULL;
     return base + var->off;
@@ -74,10 +74,8 @@ int skep_variable__get(const struct skep_object *o, const struct skep_variable *
 /* Constants may change until they are frozen; an object that failed to load has neither contents. */
 static int may_write(const struct skep_object *o, const struct object_var *var)
 {
-    const struct map *map = o->maps[var->map].map;
-    if (map && __atomic_load_n(&map->frozen, __ATOMIC_ACQUIRE))
-        return -EPERM;
-    return 0;
+    const struct skep_map *map = &o->maps[var->map];
+    return map->ops && map->ops->frozen(map) ? -EPERM : 0;
 }
 
 int skep_variable__set(struct skep_object *o, const struct skep_variable *var, const void *value, size_t size)

@@ -211,7 +211,7 @@ struct events *events_open(struct run *r)
     skep_object__for_each_map(map, r->obj)
     {
         uint32_t type = skep_map__type(map);
-        if (!status && map->map && (type == SKEP_MAP_TYPE_RINGBUF || type == SKEP_MAP_TYPE_PERF_EVENT_ARRAY))
+        if (!status && map_exists(map) && (type == SKEP_MAP_TYPE_RINGBUF || type == SKEP_MAP_TYPE_PERF_EVENT_ARRAY))
             status = open_source(e, map);
     }
     if (status) {

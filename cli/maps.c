@@ -202,7 +202,7 @@ int maps_read(struct cli *c, struct skep_object *obj, struct skep_map *map, cons
     struct fill f = {.c = c, .obj = obj, .map = map, .log = cli_log(c)};
     struct arena arena = {.limit = 1u << 30};
     const struct json *root;
-    if (!map->map || skep_map__is_internal(map) || !has_elements(skep_map__type(map)))
+    if (!map_exists(map) || skep_map__is_internal(map) || !has_elements(skep_map__type(map)))
         return cli_fail(c, STATUS_USAGE, "map '%s' cannot be filled%s", skep_map__name(map),
                         skep_map__is_internal(map) ? "; its variables are set with --set" : "");
     buf_printf(&f.where, "%s: map '%s'", name, skep_map__name(map));

@@ -199,7 +199,7 @@ static bool has_vars(const struct dump *d)
 static bool has_elements(const struct skep_map *map)
 {
     uint32_t type = skep_map__type(map);
-    return map->map && type != SKEP_MAP_TYPE_RINGBUF && type != SKEP_MAP_TYPE_PERF_EVENT_ARRAY;
+    return map_exists(map) && type != SKEP_MAP_TYPE_RINGBUF && type != SKEP_MAP_TYPE_PERF_EVENT_ARRAY;
 }
 
 static void json_map(struct dump *d)
@@ -243,7 +243,7 @@ void maps_dump(struct cli *c, const struct skep_object *obj)
     }
     for (uint32_t i = 0; i < obj->obj->n_maps; i++) {
         struct dump d = {.obj = obj, .map = &obj->maps[i], .w = &c->w};
-        if (!d.map->map)
+        if (!map_exists(d.map))
             continue;
         if (c->json)
             json_map(&d);

@@ -20,7 +20,7 @@ static bool is_pinned(const struct skep_map *map)
     case SKEP_MAP_TYPE_HASH_OF_MAPS:
     case SKEP_MAP_TYPE_RINGBUF:
     case SKEP_MAP_TYPE_PERF_EVENT_ARRAY: return false;
-    default: return skep_map__pin_name(map) && map->map;
+    default: return skep_map__pin_name(map) && map_exists(map);
     }
 }
 

@@ -80,6 +80,16 @@ static void put_place(const struct prog *prog, const struct prog_line *line, uin
         buf_printf(out, "instruction %u: ", insn);
 }
 
+void report_head(const struct prog *prog, uint32_t insn, const char *what, struct buf *out)
+{
+    const struct prog_line *line = prog_line_at(prog, insn);
+
+    put_place(prog, line, insn, out);
+    buf_printf(out, "%s\n", what);
+    if (line)
+        put_source(line, out);
+}
+
 /* The condition of `if (...)`, where it is one comparison on one line. @return its length, 0: none. */
 static size_t find_condition(const char *text, const char **begin)
 {

@@ -12,6 +12,9 @@
  */
 void report_text(const struct prog *prog, const struct verify_result *result, struct buf *out);
 
+/** The head of a report, for what another judge says of an instruction: place, what, the source line marked. */
+void report_head(const struct prog *prog, uint32_t insn, const char *what, struct buf *out);
+
 /** One decision of the path in words, without a newline: "line 17 `if (x > y)`: jumps to line 20". */
 void report_step(const struct prog *prog, const struct verify_step *step, struct buf *out);
 

@@ -51,15 +51,22 @@ struct ring {
     void *ctx;
 };
 
-struct skep_ring_buffer {
+struct rings {
+    struct skep_ring_buffer public;
     struct ring *rings;
     uint32_t n;
     int epoll_fd;
 };
 
-int skep_ring_buffer__add(struct skep_ring_buffer *rb, struct skep_map *map, skep_ring_buffer_sample_fn fn, void *ctx)
+static struct rings *rings_of(const struct skep_ring_buffer *rb)
 {
-    if (!rb || !map || !map->map || map->def->type != MAP_TYPE_RINGBUF || !fn)
+    return (struct rings *)rb;
+}
+
+static int add_ring(struct skep_ring_buffer *public, struct skep_map *map, skep_ring_buffer_sample_fn fn, void *ctx)
+{
+    struct rings *rb = rings_of(public);
+    if (!map->map)
         return -EINVAL;
     struct ring *rings = realloc(rb->rings, (rb->n + 1) * sizeof(*rings));
     if (!rings)
@@ -72,28 +79,9 @@ int skep_ring_buffer__add(struct skep_ring_buffer *rb, struct skep_map *map, ske
     return 0;
 }
 
-struct skep_ring_buffer *skep_ring_buffer__new(struct skep_map *map, skep_ring_buffer_sample_fn fn, void *ctx,
-                                               const struct skep_ring_buffer_opts *user)
+static void free_rings(struct skep_ring_buffer *public)
 {
-    struct skep_ring_buffer_opts opts;
-    if (!opts_read(&opts, sizeof(opts), user))
-        return fail_null(-EINVAL);
-    struct skep_ring_buffer *rb = calloc(1, sizeof(*rb));
-    if (!rb)
-        return fail_null(-ENOMEM);
-    rb->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    int err = rb->epoll_fd < 0 ? -errno : skep_ring_buffer__add(rb, map, fn, ctx);
-    if (err) {
-        skep_ring_buffer__free(rb);
-        return fail_null(err);
-    }
-    return rb;
-}
-
-void skep_ring_buffer__free(struct skep_ring_buffer *rb)
-{
-    if (!rb)
-        return;
+    struct rings *rb = rings_of(public);
     for (uint32_t i = 0; i < rb->n; i++)
         map_put(rb->rings[i].map);
     if (rb->epoll_fd >= 0)
@@ -107,8 +95,9 @@ static int64_t consume_ring(struct ring *r)
     return ringbuf_consume(r->map, r->fn, r->ctx, 0);
 }
 
-int skep_ring_buffer__consume(struct skep_ring_buffer *rb)
+static int consume_rings(struct skep_ring_buffer *public)
 {
+    struct rings *rb = rings_of(public);
     int64_t total = 0;
     for (uint32_t i = 0; i < rb->n; i++) {
         int64_t n = consume_ring(&rb->rings[i]);
@@ -119,8 +108,9 @@ int skep_ring_buffer__consume(struct skep_ring_buffer *rb)
     return clamp(total);
 }
 
-int skep_ring_buffer__poll(struct skep_ring_buffer *rb, int timeout_ms)
+static int poll_rings(struct skep_ring_buffer *public, int timeout_ms)
 {
+    struct rings *rb = rings_of(public);
     struct epoll_event events[POLL_EVENTS];
     int ready = wait_events(rb->epoll_fd, events, timeout_ms);
     int64_t total = 0;
@@ -135,14 +125,31 @@ int skep_ring_buffer__poll(struct skep_ring_buffer *rb, int timeout_ms)
     return ready < 0 ? ready : clamp(total);
 }
 
-int skep_ring_buffer__epoll_fd(const struct skep_ring_buffer *rb)
+static int rings_fd(const struct skep_ring_buffer *public)
 {
-    return rb->epoll_fd;
+    return rings_of(public)->epoll_fd;
+}
+
+struct skep_ring_buffer *user_ring_reader(void)
+{
+    static const struct ring_backend ops = {
+        .add = add_ring, .poll = poll_rings, .consume = consume_rings, .epoll_fd = rings_fd, .free = free_rings};
+    struct rings *rb = calloc(1, sizeof(*rb));
+    if (!rb)
+        return fail_null(-ENOMEM);
+    rb->public.ops = &ops;
+    rb->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (rb->epoll_fd >= 0)
+        return &rb->public;
+    int err = -errno;
+    free(rb);
+    return fail_null(err);
 }
 
 /* ---- Perf buffers ---- */
 
-struct skep_perf_buffer {
+struct perf_rings {
+    struct skep_perf_buffer public;
     struct map *map;
     uint32_t n; /* rings, one a virtual CPU */
     int epoll_fd;
@@ -151,21 +158,26 @@ struct skep_perf_buffer {
     void *ctx;
 };
 
+static struct perf_rings *perf_of(const struct skep_perf_buffer *pb)
+{
+    return (struct perf_rings *)pb;
+}
+
 static int on_sample(void *ctx, uint32_t cpu, void *data, uint32_t size)
 {
-    struct skep_perf_buffer *pb = ctx;
+    struct perf_rings *pb = ctx;
     pb->sample(pb->ctx, (int)cpu, data, size);
     return 0;
 }
 
 static void on_lost(void *ctx, uint32_t cpu, uint64_t count)
 {
-    struct skep_perf_buffer *pb = ctx;
+    struct perf_rings *pb = ctx;
     if (pb->lost)
         pb->lost(pb->ctx, (int)cpu, count);
 }
 
-static int open_rings(struct skep_perf_buffer *pb, uint32_t n, size_t pages)
+static int open_rings(struct perf_rings *pb, uint32_t n, size_t pages)
 {
     int err = 0;
     for (pb->n = 0; pb->n < n && !err; pb->n++) {
@@ -177,35 +189,9 @@ static int open_rings(struct skep_perf_buffer *pb, uint32_t n, size_t pages)
     return err;
 }
 
-struct skep_perf_buffer *skep_perf_buffer__new(struct skep_map *map, size_t page_cnt,
-                                               skep_perf_buffer_sample_fn sample_cb, skep_perf_buffer_lost_fn lost_cb,
-                                               void *ctx, const struct skep_perf_buffer_opts *user)
+static void free_perf(struct skep_perf_buffer *public)
 {
-    struct skep_perf_buffer_opts opts;
-    if (!opts_read(&opts, sizeof(opts), user) || !map || !map->map || map->def->type != MAP_TYPE_PERF_EVENT_ARRAY ||
-        !sample_cb || !page_cnt || page_cnt > UINT32_MAX || (page_cnt & (page_cnt - 1)))
-        return fail_null(-EINVAL);
-    struct skep_perf_buffer *pb = calloc(1, sizeof(*pb));
-    if (!pb)
-        return fail_null(-ENOMEM);
-    pb->map = map_get(map->map);
-    pb->sample = sample_cb;
-    pb->lost = lost_cb;
-    pb->ctx = ctx;
-    pb->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    uint32_t cpus = map->vm->n_cpus, entries = map->def->max_entries;
-    int err = pb->epoll_fd < 0 ? -errno : open_rings(pb, cpus < entries ? cpus : entries, page_cnt);
-    if (err) {
-        skep_perf_buffer__free(pb);
-        return fail_null(err);
-    }
-    return pb;
-}
-
-void skep_perf_buffer__free(struct skep_perf_buffer *pb)
-{
-    if (!pb)
-        return;
+    struct perf_rings *pb = perf_of(public);
     if (pb->epoll_fd >= 0)
         close(pb->epoll_fd);
     for (uint32_t i = 0; i < pb->n; i++)
@@ -214,13 +200,14 @@ void skep_perf_buffer__free(struct skep_perf_buffer *pb)
     free(pb);
 }
 
-static int64_t consume_cpu(struct skep_perf_buffer *pb, uint32_t cpu)
+static int64_t consume_cpu(struct perf_rings *pb, uint32_t cpu)
 {
     return perf_array_consume(pb->map, cpu, on_sample, on_lost, pb);
 }
 
-int skep_perf_buffer__consume(struct skep_perf_buffer *pb)
+static int consume_perf(struct skep_perf_buffer *public)
 {
+    struct perf_rings *pb = perf_of(public);
     int64_t total = 0;
     for (uint32_t i = 0; i < pb->n; i++) {
         int64_t n = consume_cpu(pb, i);
@@ -231,8 +218,9 @@ int skep_perf_buffer__consume(struct skep_perf_buffer *pb)
     return clamp(total);
 }
 
-int skep_perf_buffer__poll(struct skep_perf_buffer *pb, int timeout_ms)
+static int poll_perf(struct skep_perf_buffer *public, int timeout_ms)
 {
+    struct perf_rings *pb = perf_of(public);
     struct epoll_event events[POLL_EVENTS];
     int ready = wait_events(pb->epoll_fd, events, timeout_ms);
     int64_t total = 0;
@@ -246,12 +234,32 @@ int skep_perf_buffer__poll(struct skep_perf_buffer *pb, int timeout_ms)
     return ready < 0 ? ready : clamp(total);
 }
 
-int skep_perf_buffer__epoll_fd(const struct skep_perf_buffer *pb)
+static int perf_fd(const struct skep_perf_buffer *public)
 {
-    return pb->epoll_fd;
+    return perf_of(public)->epoll_fd;
 }
 
-size_t skep_perf_buffer__buffer_cnt(const struct skep_perf_buffer *pb)
+static size_t count_perf(const struct skep_perf_buffer *public)
 {
-    return pb->n;
+    return perf_of(public)->n;
+}
+
+struct skep_perf_buffer *user_perf_reader(struct skep_map *map, size_t pages, skep_perf_buffer_sample_fn sample,
+                                          skep_perf_buffer_lost_fn lost, void *ctx)
+{
+    static const struct perf_backend ops = {
+        .poll = poll_perf, .consume = consume_perf, .epoll_fd = perf_fd, .count = count_perf, .free = free_perf};
+    struct perf_rings *pb = calloc(1, sizeof(*pb));
+    if (!pb)
+        return fail_null(-ENOMEM);
+    *pb = (struct perf_rings){
+        .public = {.ops = &ops}, .map = map_get(map->map), .sample = sample, .lost = lost, .ctx = ctx};
+    pb->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    uint32_t cpus = map->vm->n_cpus, entries = map->def->max_entries;
+    int err = pb->epoll_fd < 0 ? -errno : open_rings(pb, cpus < entries ? cpus : entries, pages);
+    if (err) {
+        free_perf(&pb->public);
+        return fail_null(err);
+    }
+    return &pb->public;
 }

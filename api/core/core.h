@@ -14,6 +14,7 @@
 #include "vm/maps/map.h"
 #include "vm/prog.h"
 #include <pthread.h>
+#include <skep/buffer.h>
 #include <skep/program.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -52,9 +53,46 @@ struct skep_vm *vm_get(struct skep_vm *vm);
 struct skep_env *vm_take_cpu(struct skep_vm *vm, uint32_t cpu, bool nowait, int *err);
 void vm_give_cpu(struct skep_vm *vm, struct skep_env *env);
 
+/*
+ * Where a map, a program or a reader lives: in this process or in Linux. A handle gets its table when the thing comes
+ * to be, so that NULL means that there is none yet. Sizes of keys and values were compared before an operation is
+ * called; all return 0 or a negative errno of Linux's.
+ */
+struct map_backend {
+    int (*lookup)(const struct skep_map *map, const void *key, void *value, uint64_t flags);
+    int (*update)(const struct skep_map *map, const void *key, const void *value, uint64_t flags);
+    int (*delete_key)(const struct skep_map *map, const void *key);
+    int (*lookup_and_delete)(const struct skep_map *map, const void *key, void *value, uint64_t flags);
+    int (*next_key)(const struct skep_map *map, const void *key, void *next);
+    int (*freeze)(struct skep_map *map);
+    bool (*frozen)(const struct skep_map *map);
+    int (*set_program)(struct skep_map *map, uint32_t index, struct skep_program *prog);             /* NULL deletes */
+    int (*set_inner)(struct skep_map *map, const void *key, struct skep_map *inner, uint64_t flags); /* NULL deletes */
+    uint32_t (*host_value_size)(const struct skep_map *map);
+    void *(*direct)(const struct skep_map *map); /* the bytes of a data section; NULL: not to be had */
+    struct skep_ring_buffer *(*ring_reader)(void);
+    struct skep_perf_buffer *(*perf_reader)(struct skep_map *map, size_t pages, skep_perf_buffer_sample_fn sample,
+                                            skep_perf_buffer_lost_fn lost, void *ctx);
+    int (*fd)(const struct skep_map *map);
+};
+
+struct program_backend {
+    int (*run)(const struct skep_program *prog, struct skep_run_opts *opts); /* opts: complete, and written back */
+    int (*fd)(const struct skep_program *prog);
+};
+
+struct skep_ring_buffer *user_ring_reader(void);
+struct skep_perf_buffer *user_perf_reader(struct skep_map *map, size_t pages, skep_perf_buffer_sample_fn sample,
+                                          skep_perf_buffer_lost_fn lost, void *ctx);
+extern const struct map_backend user_map;
+extern const struct program_backend user_program;
+
 struct skep_map {
+    const struct map_backend *ops; /* NULL: not created yet */
     struct skep_vm *vm;
-    struct map *map;            /* NULL: not created yet */
+    struct map *map;            /* one of this process's, once it is created; else NULL */
+    int fd;                     /* one of Linux's, once it is created; counts only where ops says so */
+    void *memory;               /* of Linux's: a data section, mapped when it is first asked for */
     struct map_def *def;        /* what it is or is to be: the map's own, or the object's until it is loaded */
     struct skep_object *object; /* NULL: the host's own */
     uint32_t index;             /* in the object */
@@ -67,14 +105,41 @@ struct skep_map {
 };
 
 struct skep_program {
+    const struct program_backend *ops; /* NULL: not loaded */
     struct skep_vm *vm;
     const char *name; /* the object's, or the program's own */
     uint32_t type;
     uint32_t n_insns;                /* before it is loaded */
-    struct code *code;               /* NULL: not loaded */
+    struct code *code;               /* one of this process's, once it is loaded; else NULL */
+    int fd;                          /* one of Linux's; counts only where ops says so */
     const struct explored *explored; /* runs are watched against it; NULL: they are not */
     struct skep_object *object;      /* NULL: the host's own, as is explored then */
     uint32_t index;
+};
+
+/* Readers begin with their table, which is that of their first map. */
+struct ring_backend {
+    int (*add)(struct skep_ring_buffer *rb, struct skep_map *map, skep_ring_buffer_sample_fn fn, void *ctx);
+    int (*poll)(struct skep_ring_buffer *rb, int timeout_ms);
+    int (*consume)(struct skep_ring_buffer *rb);
+    int (*epoll_fd)(const struct skep_ring_buffer *rb);
+    void (*free)(struct skep_ring_buffer *rb);
+};
+
+struct skep_ring_buffer {
+    const struct ring_backend *ops;
+};
+
+struct perf_backend {
+    int (*poll)(struct skep_perf_buffer *pb, int timeout_ms);
+    int (*consume)(struct skep_perf_buffer *pb);
+    int (*epoll_fd)(const struct skep_perf_buffer *pb);
+    size_t (*count)(const struct skep_perf_buffer *pb);
+    void (*free)(struct skep_perf_buffer *pb);
+};
+
+struct skep_perf_buffer {
+    const struct perf_backend *ops;
 };
 
 /** A number that no other map or program of this vm has, as Linux gives them out; what a lookup in a map of maps reads.
@@ -87,6 +152,11 @@ void vm_adopt(struct skep_vm *vm, struct map *map);
  * Linux: programs that it holds may hold it, and would keep one another alive for ever. */
 void map_use(struct skep_map *map, struct map *used);
 void map_unuse(struct skep_map *map);
+
+static inline bool map_exists(const struct skep_map *map)
+{
+    return map->ops;
+}
 
 /** Notes that a program uses or enters a PROG_ARRAY; fine for any other map. -EINVAL: the map serves another type,
  * engine or kind of execution already, as in Linux. */

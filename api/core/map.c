@@ -33,6 +33,7 @@ void vm_adopt(struct skep_vm *vm, struct map *map)
 void map_use(struct skep_map *map, struct map *used)
 {
     map->map = map_get(used);
+    map->ops = &user_map;
     __atomic_add_fetch(&used->users, 1, __ATOMIC_RELAXED);
 }
 
@@ -42,6 +43,7 @@ void map_unuse(struct skep_map *map)
     if (!used)
         return;
     map->map = NULL;
+    map->ops = NULL;
     if (__atomic_sub_fetch(&used->users, 1, __ATOMIC_ACQ_REL) == 0)
         map_clear_things(used);
     map_put(used);
@@ -102,12 +104,12 @@ void skep_map__free(struct skep_map *map)
 
 static bool key_fits(const struct skep_map *map, const void *key, size_t key_sz)
 {
-    return map && map->map && key_sz == map->def->key_size && (key || !key_sz);
+    return map && map->ops && key_sz == map->def->key_size && (key || !key_sz);
 }
 
 static bool value_fits(const struct skep_map *map, const void *value, size_t value_sz)
 {
-    return value_sz == map_host_value_size(map->map) && (value || !value_sz);
+    return value_sz == map->ops->host_value_size(map) && (value || !value_sz);
 }
 
 int skep_map__lookup_elem(const struct skep_map *map, const void *key, size_t key_sz, void *value, size_t value_sz,
@@ -115,7 +117,7 @@ int skep_map__lookup_elem(const struct skep_map *map, const void *key, size_t ke
 {
     if (!key_fits(map, key, key_sz) || !value_fits(map, value, value_sz))
         return -EINVAL;
-    return public_err(map_host_lookup(map->map, key, value, flags));
+    return public_err(map->ops->lookup(map, key, value, flags));
 }
 
 int skep_map__update_elem(const struct skep_map *map, const void *key, size_t key_sz, const void *value,
@@ -123,14 +125,14 @@ int skep_map__update_elem(const struct skep_map *map, const void *key, size_t ke
 {
     if (!key_fits(map, key, key_sz) || !value_fits(map, value, value_sz))
         return -EINVAL;
-    return public_err(map_host_update(map->map, key, value, flags));
+    return public_err(map->ops->update(map, key, value, flags));
 }
 
 int skep_map__delete_elem(const struct skep_map *map, const void *key, size_t key_sz, uint64_t flags)
 {
     if (!key_fits(map, key, key_sz) || flags)
         return -EINVAL;
-    return public_err(map_host_delete(map->map, key));
+    return public_err(map->ops->delete_key(map, key));
 }
 
 int skep_map__lookup_and_delete_elem(const struct skep_map *map, const void *key, size_t key_sz, void *value,
@@ -138,22 +140,43 @@ int skep_map__lookup_and_delete_elem(const struct skep_map *map, const void *key
 {
     if (!key_fits(map, key, key_sz) || !value_fits(map, value, value_sz))
         return -EINVAL;
-    return public_err(map_host_lookup_and_delete(map->map, key, value, flags));
+    return public_err(map->ops->lookup_and_delete(map, key, value, flags));
 }
 
 int skep_map__get_next_key(const struct skep_map *map, const void *cur_key, void *next_key, size_t key_sz)
 {
     if (!key_fits(map, next_key, key_sz))
         return -EINVAL;
-    return public_err(map_host_next_key(map->map, cur_key, next_key));
+    return public_err(map->ops->next_key(map, cur_key, next_key));
 }
 
 int skep_map__freeze(struct skep_map *map)
 {
-    return map && map->map ? public_err(map_freeze(map->map)) : -EINVAL;
+    return map && map->ops ? public_err(map->ops->freeze(map)) : -EINVAL;
 }
 
-/* ---- Maps that hold things ---- */
+int skep_map__fd(const struct skep_map *map)
+{
+    return map && map->ops ? map->ops->fd(map) : -EINVAL;
+}
+
+int skep_map__set_program(struct skep_map *map, uint32_t index, struct skep_program *prog)
+{
+    if (!map || !map->ops || map->def->type != MAP_TYPE_PROG_ARRAY)
+        return -EINVAL;
+    return public_err(map->ops->set_program(map, index, prog));
+}
+
+int skep_map__set_inner_map(struct skep_map *map, const void *key, size_t key_sz, struct skep_map *inner,
+                            uint64_t flags)
+{
+    if (!key_fits(map, key, key_sz) ||
+        (map->def->type != MAP_TYPE_ARRAY_OF_MAPS && map->def->type != MAP_TYPE_HASH_OF_MAPS))
+        return -EINVAL;
+    return public_err(map->ops->set_inner(map, key, inner, flags));
+}
+
+/* ---- Maps of this process ---- */
 
 int map_claim(struct skep_map *map, const struct code *code)
 {
@@ -178,28 +201,90 @@ int map_claim(struct skep_map *map, const struct code *code)
                       code->prog->name, map->def->name);
 }
 
-int skep_map__set_program(struct skep_map *map, uint32_t index, struct skep_program *prog)
+static int lookup(const struct skep_map *map, const void *key, void *value, uint64_t flags)
 {
-    if (!map || !map->map || map->def->type != MAP_TYPE_PROG_ARRAY)
-        return -EINVAL;
+    return map_host_lookup(map->map, key, value, flags);
+}
+
+static int update(const struct skep_map *map, const void *key, const void *value, uint64_t flags)
+{
+    return map_host_update(map->map, key, value, flags);
+}
+
+static int delete_key(const struct skep_map *map, const void *key)
+{
+    return map_host_delete(map->map, key);
+}
+
+static int lookup_and_delete(const struct skep_map *map, const void *key, void *value, uint64_t flags)
+{
+    return map_host_lookup_and_delete(map->map, key, value, flags);
+}
+
+static int next_key(const struct skep_map *map, const void *key, void *next)
+{
+    return map_host_next_key(map->map, key, next);
+}
+
+static int freeze(struct skep_map *map)
+{
+    return map_freeze(map->map);
+}
+
+static bool frozen(const struct skep_map *map)
+{
+    return __atomic_load_n(&map->map->frozen, __ATOMIC_ACQUIRE);
+}
+
+static int set_program(struct skep_map *map, uint32_t index, struct skep_program *prog)
+{
     if (!prog)
-        return public_err(map_set_thing(map->map, &index, NULL, 0));
+        return map_set_thing(map->map, &index, NULL, 0);
     if (!prog->code || prog->vm != map->vm)
         return -EINVAL;
     int err = map_claim(map, prog->code);
-    return err ? err : public_err(map_set_thing(map->map, &index, prog->code, 0));
+    return err ? err : map_set_thing(map->map, &index, prog->code, 0);
 }
 
-int skep_map__set_inner_map(struct skep_map *map, const void *key, size_t key_sz, struct skep_map *inner,
-                            uint64_t flags)
+static int set_inner(struct skep_map *map, const void *key, struct skep_map *inner, uint64_t flags)
 {
-    if (!key_fits(map, key, key_sz) ||
-        (map->def->type != MAP_TYPE_ARRAY_OF_MAPS && map->def->type != MAP_TYPE_HASH_OF_MAPS))
-        return -EINVAL;
     if (inner && (!inner->map || inner->vm != map->vm))
         return -EINVAL;
-    return public_err(map_set_thing(map->map, key, inner ? inner->map : NULL, flags));
+    return map_set_thing(map->map, key, inner ? inner->map : NULL, flags);
 }
+
+static uint32_t host_value_size(const struct skep_map *map)
+{
+    return map_host_value_size(map->map);
+}
+
+static void *direct(const struct skep_map *map)
+{
+    return map->map->ops->direct ? map->map->ops->direct(map->map) : NULL;
+}
+
+static int no_fd(const struct skep_map *map)
+{
+    (void)map;
+    return -EOPNOTSUPP;
+}
+
+const struct map_backend user_map = {
+    .lookup = lookup,
+    .update = update,
+    .delete_key = delete_key,
+    .lookup_and_delete = lookup_and_delete,
+    .next_key = next_key,
+    .freeze = freeze,
+    .frozen = frozen,
+    .set_program = set_program,
+    .set_inner = set_inner,
+    .host_value_size = host_value_size,
+    .direct = direct,
+    .ring_reader = user_ring_reader,
+    .perf_reader = user_perf_reader,
+    .fd = no_fd,
+};
 
 /* ---- What it is ---- */
 
@@ -256,7 +341,7 @@ bool skep_map__is_percpu(const struct skep_map *map)
 
 uint32_t skep_map__host_value_size(const struct skep_map *map)
 {
-    if (map->map)
-        return map_host_value_size(map->map);
+    if (map->ops)
+        return map->ops->host_value_size(map);
     return skep_map__is_percpu(map) ? (map->def->value_size + 7) / 8 * 8 * map->vm->n_cpus : map->def->value_size;
 }

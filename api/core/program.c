@@ -184,7 +184,7 @@ static int take_maps(struct load *l, const struct skep_prog_load_opts *opts)
     for (uint32_t i = 0; i < opts->map_cnt; i++) {
         struct skep_map *map = opts->maps[i];
         if (!map || !map->map)
-            return log_fail(&l->vm->log, -EINVAL, "map %u of the program does not exist yet", i);
+            return log_fail(&l->vm->log, -EINVAL, "map %u of the program does not exist in userspace", i);
         if (map->vm != l->vm)
             return log_fail(&l->vm->log, -EINVAL, "map '%s' belongs to another vm", map->def->name);
         l->defs[i] = map->def;
@@ -258,6 +258,7 @@ struct skep_program *skep_prog_load(struct skep_vm *vm, uint32_t type, const cha
         free(l.out);
         return fail_null(err);
     }
+    l.out->ops = &user_program;
     l.out->vm = vm_get(vm);
     l.out->name = l.out->code->prog->name;
     l.out->type = type;

@@ -185,29 +185,50 @@ static int run_in_ctx(struct skep_env *env, const struct skep_program *prog, str
     return err ? err : closed;
 }
 
-int skep_program__run(const struct skep_program *prog, struct skep_run_opts *user)
+static int run_here(const struct skep_program *prog, struct skep_run_opts *o)
 {
-    struct skep_run_opts o;
-    if (!prog || !opts_read(&o, sizeof(o), user) || (o.flags & ~RUN_FLAGS) || o.repeat < 0)
+    if (o->flags & ~RUN_FLAGS)
         return -EINVAL;
-    if (!prog->code)
-        return -ENOENT;
-    uint32_t cpu = o.flags & SKEP_RUN_CPU ? o.cpu : UINT32_MAX;
+    uint32_t cpu = o->flags & SKEP_RUN_CPU ? o->cpu : UINT32_MAX;
     if (cpu != UINT32_MAX && cpu >= prog->vm->n_cpus)
         return -EINVAL;
     int err = 0;
-    struct skep_env *env = vm_take_cpu(prog->vm, cpu, o.flags & SKEP_RUN_NOWAIT, &err);
+    struct skep_env *env = vm_take_cpu(prog->vm, cpu, o->flags & SKEP_RUN_NOWAIT, &err);
     if (!env)
         return err;
     env->n_mems = 0;
-    env->stop = o.stop;
-    env->user = o.user;
+    env->stop = o->stop;
+    env->user = o->user;
     env->trap.kind = TRAP_none;
-    err = set_world(env, o.world);
+    err = set_world(env, o->world);
     if (!err)
-        err = run_in_ctx(env, prog, &o);
+        err = run_in_ctx(env, prog, o);
     vm_give_cpu(prog->vm, env);
+    return err;
+}
+
+static int no_fd(const struct skep_program *prog)
+{
+    (void)prog;
+    return -EOPNOTSUPP;
+}
+
+const struct program_backend user_program = {.run = run_here, .fd = no_fd};
+
+int skep_program__run(const struct skep_program *prog, struct skep_run_opts *user)
+{
+    struct skep_run_opts o;
+    if (!prog || !opts_read(&o, sizeof(o), user) || o.repeat < 0)
+        return -EINVAL;
+    if (!prog->ops)
+        return -ENOENT;
+    int err = prog->ops->run(prog, &o);
     if (!err || err == -EFAULT || err == -ENOSPC)
         opts_write(user, &o, sizeof(o));
     return err;
+}
+
+int skep_program__fd(const struct skep_program *prog)
+{
+    return prog && prog->ops ? prog->ops->fd(prog) : -EINVAL;
 }

@@ -96,6 +96,10 @@ SKEP_API int skep_map__set_program(struct skep_map *map, uint32_t index, struct 
 SKEP_API int skep_map__set_inner_map(struct skep_map *map, const void *key, size_t key_sz, struct skep_map *inner,
                                      uint64_t flags);
 
+/** A map in Linux: its descriptor, which stays the object's. -EOPNOTSUPP: a map of this process; -EINVAL: not created.
+ */
+SKEP_API int skep_map__fd(const struct skep_map *map);
+
 SKEP_API const char *skep_map__name(const struct skep_map *map); /* never NULL */
 SKEP_API uint32_t skep_map__type(const struct skep_map *map);    /* enum skep_map_type */
 /** "percpu_hash", as bpftool writes it; NULL for an unknown number. */

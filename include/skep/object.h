@@ -21,6 +21,17 @@ extern "C" {
 struct skep_object;
 struct skep_variable;
 
+/**
+ * Where an object's maps and programs live. In Linux (through libbpf) load creates the maps and hands the programs to
+ * the kernel's verifier; maps, variables, readers and skep_program__run() (BPF_PROG_TEST_RUN) then work through the
+ * same calls, and programs can be attached (skep/link.h). What differs: per-CPU values are as many as the machine's
+ * possible CPUs (skep_map__host_value_size()); execution options, worlds, memory of the host and helpers of the host
+ * have no meaning there and are refused where asking for them would change a result.
+ */
+enum skep_backend { SKEP_BACKEND_USER, SKEP_BACKEND_KERNEL };
+/** Was this library built with it? */
+SKEP_API bool skep_has_backend(uint32_t backend);
+
 struct skep_object_open_opts {
     size_t sz;
     const char *object_name;     /* NULL: the file's name */
@@ -29,10 +40,13 @@ struct skep_object_open_opts {
     struct skep_vm *vm;          /* NULL: a vm of its own, made from vm_opts */
     const struct skep_vm_opts *vm_opts; /* used when vm is NULL; NULL: defaults. Its log tells of opening, too */
     size_t max_size;                    /* bytes that the file may have; 0: 256 MiB */
+    uint32_t backend;                   /* enum skep_backend */
+    /* Linux: a directory of a bpffs where maps that ask for pinning are found or made; NULL: they are not pinned. */
+    const char *pin_root_path;
 };
 
 /** Reads an object. @return NULL with errno: that of open(2) or read(2), EINVAL (no BPF object, or a damaged one: the
- * log names the section and what is wrong), EFBIG, ENOMEM. */
+ * log names the section and what is wrong), EFBIG, ENOMEM, EOPNOTSUPP (built without the backend). */
 SKEP_API struct skep_object *skep_object__open_file(const char *path, const struct skep_object_open_opts *opts);
 SKEP_API struct skep_object *skep_object__open(const char *path);
 /** Reads an object from memory, which is not used afterwards. */
@@ -56,6 +70,7 @@ SKEP_API const char *skep_object__name(const struct skep_object *obj);
 SKEP_API const char *skep_object__license(const struct skep_object *obj); /* "" for none */
 SKEP_API unsigned skep_object__kversion(const struct skep_object *obj);
 SKEP_API struct skep_vm *skep_object__vm(const struct skep_object *obj); /* the object's reference */
+SKEP_API uint32_t skep_object__backend(const struct skep_object *obj);
 SKEP_API bool skep_object__has_btf(const struct skep_object *obj);
 
 /* ---- Programs -------------------------------------------------------------------------------------------------- */

@@ -205,11 +205,16 @@ struct skep_run_opts {
  * @param opts  in and out; NULL: no data, no context.
  * @return 0; -EFAULT: the run trapped (opts->trap says why); -EINVAL: data or context do not fit the program type,
  * unknown flags, a CPU that the vm does not have; -ENOSPC: data_out or ctx_out were too short and hold what fits;
- *         -EBUSY; -ENOMEM; -ENOENT: the program is not loaded.
+ *         -EBUSY; -ENOMEM; -ENOENT: the program is not loaded; -EOPNOTSUPP: programs in Linux, of a type that it has no
+ *         test run for, or with options that it cannot honour (the vm's log names them).
  *
  * A helper may run further programs; each run takes a CPU of its own.
  */
 SKEP_API int skep_program__run(const struct skep_program *prog, struct skep_run_opts *opts);
+
+/** A program in Linux: its descriptor, which stays the object's. -EOPNOTSUPP: a program of this process; -EINVAL: not
+ *  loaded. */
+SKEP_API int skep_program__fd(const struct skep_program *prog);
 
 /* ---- What a program is ----------------------------------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 
 #include <skep/buffer.h>
 #include <skep/insn.h>
+#include <skep/link.h>
 #include <skep/map.h>
 #include <skep/object.h>
 #include <skep/program.h>

@@ -1,0 +1,152 @@
+/* Maps, test runs, statistics and readers of Linux, by descriptor. Results are 0 or a negative errno, as Linux gave it.
+ */
+#include "loader/kernel.h"
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+
+static int result(int err)
+{
+    return err < 0 ? err : 0;
+}
+
+int kernel_map_lookup(int fd, const void *key, void *value, uint64_t flags)
+{
+    return result(bpf_map_lookup_elem_flags(fd, key, value, flags));
+}
+
+int kernel_map_update(int fd, const void *key, const void *value, uint64_t flags)
+{
+    return result(bpf_map_update_elem(fd, key, value, flags));
+}
+
+int kernel_map_delete(int fd, const void *key)
+{
+    return result(bpf_map_delete_elem(fd, key));
+}
+
+int kernel_map_lookup_and_delete(int fd, const void *key, void *value, uint64_t flags)
+{
+    return result(bpf_map_lookup_and_delete_elem_flags(fd, key, value, flags));
+}
+
+int kernel_map_next_key(int fd, const void *key, void *next)
+{
+    return result(bpf_map_get_next_key(fd, key, next));
+}
+
+int kernel_map_freeze(int fd)
+{
+    return result(bpf_map_freeze(fd));
+}
+
+int kernel_test_run(int fd, struct kernel_run *r)
+{
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = r->data_in, .data_size_in = r->data_size_in,
+                .data_out = r->data_out, .data_size_out = r->data_size_out, .ctx_in = r->ctx_in,
+                .ctx_size_in = r->ctx_size_in, .ctx_out = r->ctx_out, .ctx_size_out = r->ctx_size_out,
+                .repeat = r->repeat, .flags = r->flags, .cpu = r->cpu);
+    int err = bpf_prog_test_run_opts(fd, &opts);
+    if (err && err != -ENOSPC)
+        return err;
+    r->retval = opts.retval;
+    r->duration = opts.duration;
+    r->data_size_out = opts.data_size_out;
+    r->ctx_size_out = opts.ctx_size_out;
+    return err;
+}
+
+int kernel_prog_stats(int fd, struct kernel_stats *out)
+{
+    /* Debian 12's struct has recursion_misses and verified_insns; what an older Linux does not fill stays zero. */
+    struct bpf_prog_info info;
+    uint32_t len = sizeof(info);
+    memset(&info, 0, sizeof(info));
+    int err = bpf_obj_get_info_by_fd(fd, &info, &len);
+    if (err)
+        return result(err);
+    *out = (struct kernel_stats){.id = info.id,
+                                 .run_cnt = info.run_cnt,
+                                 .run_time_ns = info.run_time_ns,
+                                 .recursion_misses = info.recursion_misses,
+                                 .verified_insns = info.verified_insns};
+    return 0;
+}
+
+int kernel_enable_stats(void)
+{
+    return bpf_enable_stats(BPF_STATS_RUN_TIME);
+}
+
+/* ---- Readers: the types are libbpf's under names of ours ---- */
+
+static struct ring_buffer *ring(const struct kernel_ring *rb)
+{
+    return (struct ring_buffer *)rb;
+}
+
+struct kernel_ring *kernel_ring_add(struct kernel_ring *rb, int fd, kernel_record_fn fn, void *ctx)
+{
+    if (!rb)
+        return (struct kernel_ring *)ring_buffer__new(fd, fn, ctx, NULL);
+    int err = ring_buffer__add(ring(rb), fd, fn, ctx);
+    if (err)
+        errno = -err;
+    return err ? NULL : rb;
+}
+
+int kernel_ring_poll(struct kernel_ring *rb, int timeout_ms)
+{
+    return ring_buffer__poll(ring(rb), timeout_ms);
+}
+
+int kernel_ring_consume(struct kernel_ring *rb)
+{
+    return ring_buffer__consume(ring(rb));
+}
+
+int kernel_ring_fd(const struct kernel_ring *rb)
+{
+    return ring_buffer__epoll_fd(ring(rb));
+}
+
+void kernel_ring_free(struct kernel_ring *rb)
+{
+    ring_buffer__free(ring(rb));
+}
+
+static struct perf_buffer *perf(const struct kernel_perf *pb)
+{
+    return (struct perf_buffer *)pb;
+}
+
+struct kernel_perf *kernel_perf_new(int fd, size_t pages, kernel_sample_fn sample, kernel_lost_fn lost, void *ctx)
+{
+    return (struct kernel_perf *)perf_buffer__new(fd, pages, sample, lost, ctx, NULL);
+}
+
+int kernel_perf_poll(struct kernel_perf *pb, int timeout_ms)
+{
+    return perf_buffer__poll(perf(pb), timeout_ms);
+}
+
+int kernel_perf_consume(struct kernel_perf *pb)
+{
+    return perf_buffer__consume(perf(pb));
+}
+
+int kernel_perf_fd(const struct kernel_perf *pb)
+{
+    return perf_buffer__epoll_fd(perf(pb));
+}
+
+size_t kernel_perf_count(const struct kernel_perf *pb)
+{
+    return perf_buffer__buffer_cnt(perf(pb));
+}
+
+void kernel_perf_free(struct kernel_perf *pb)
+{
+    perf_buffer__free(perf(pb));
+}
