@@ -322,8 +322,12 @@ static int build_all(struct builder *b)
     }
     if (!err)
         err = build_trim_args(ir);
-    for (uint32_t i = 0; i < ir->n_funcs && !err && b->opts & IR_OPT_PROMOTE; i++)
-        err = build_promote(b, &ir->funcs[i]);
+    for (uint32_t i = 0; i < ir->n_funcs && !err; i++) {
+        if (b->opts & IR_OPT_WEBS && b->code->opts.opts & CODE_OPT_INLINE)
+            err = build_special(b, &ir->funcs[i]);
+        if (!err && b->opts & IR_OPT_PROMOTE)
+            err = build_promote(b, &ir->funcs[i]);
+    }
     if (!err)
         build_settle_calls(ir);
     return err;

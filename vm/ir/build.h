@@ -105,6 +105,25 @@ int build_webs(struct ir_func *f, uint32_t first, unsigned n);
 int build_trim_args(struct ir *ir);
 /** Leaves out what local calls need not do: frames that nobody uses, looking for traps that cannot be. */
 void build_settle_calls(struct ir *ir);
+/* A register, as far as addresses and constants in it are known. */
+enum { KNOWN_NOWHERE = INT32_MIN };
+struct known {
+    uint32_t writes;
+    int32_t at;    /* KNOWN_NOWHERE, or: it is the frame's address plus this */
+    int64_t value; /* when is_const */
+    bool is_const;
+};
+/** What registers that are written once hold. @return malloc'd, one a register; NULL: out of memory. */
+struct known *build_known(struct ir_func *f);
+/** The program's map that this is, or NULL. */
+const struct map *build_map_of(const struct builder *b, const struct known *k);
+
+/* In op->aux of a CALL: it calls a map's own function, with the helper's arguments and then the CPU. */
+enum { BUILD_MAP_CALL = 1 };
+/** Is it one of Linux's helpers that do what a map's operation does? */
+bool build_is_map_call(const struct helper *helper);
+/** Calls of helpers whose arguments are known become what the helpers would do. @return 0 or -ENOMEM. */
+int build_special(struct builder *b, struct ir_func *f);
 /** Stack slots to registers. @return 0 or -ENOMEM. */
 int build_promote(struct builder *b, struct ir_func *f);
 

@@ -13,20 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRAME = PROG_STACK_FRAME, NOWHERE = INT32_MIN };
-
-/* A register, as far as addresses and constants in it are known. */
-struct origin {
-    uint32_t writes;
-    int32_t at;    /* NOWHERE, or: it is the frame's address plus this */
-    int64_t value; /* when is_const */
-    bool is_const;
-};
+enum { FRAME = PROG_STACK_FRAME };
 
 struct promoter {
     struct builder *b;
     struct ir_func *f;
-    struct origin *from;    /* by register */
+    struct known *from;     /* by register */
     bool all;               /* the address went where nobody can follow */
     uint8_t escaped[FRAME]; /* by byte, from the lowest: others may touch it */
     uint8_t mixed[FRAME];   /* it is accessed as part of different ranges, or not only by loads and stores */
@@ -37,35 +29,6 @@ struct promoter {
 };
 
 /* ---- Where the address goes ---- */
-
-static void count_writes(struct promoter *p)
-{
-    for (uint32_t k = 0; k < p->f->n_blocks; k++)
-        for (uint32_t i = 0; i < p->f->blocks[k].n; i++)
-            p->from[p->f->blocks[k].ops[i].dst].writes++;
-}
-
-/* What a register that is written once holds, when that is the frame's address or a constant. */
-static void derive(struct promoter *p, const struct ir_op *op)
-{
-    struct origin *to = &p->from[op->dst], *a = &p->from[op->a];
-    int64_t at;
-
-    if (!op->dst || to->writes != 1 || op->dst <= IR_PARAMS)
-        return;
-    if (op->kind == IR_CONST) {
-        to->is_const = true;
-        to->value = op->imm;
-    } else if (op->kind == IR_COPY) {
-        to->at = a->at;
-        to->is_const = a->is_const;
-        to->value = a->value;
-    } else if (op->kind == IR_ADD && op->width == 8 && op->flags & IR_IMM && a->at != NOWHERE) {
-        at = a->at + op->imm;
-        if (at >= -4 * FRAME && at <= 4 * FRAME)
-            to->at = (int32_t)at;
-    }
-}
 
 static void escape(struct promoter *p, int64_t at, int64_t size)
 {
@@ -102,19 +65,40 @@ static void note_access(struct promoter *p, int64_t at, unsigned size)
     }
 }
 
-/* Bytes that a helper may touch behind this argument; -1: nobody knows. */
-static int64_t reach(const struct promoter *p, const struct helper *h, const struct ir_op *op, unsigned arg)
+/* A helper's call, as the form has it: the first of the helper's arguments, and how many there are. */
+struct passed {
+    const struct helper *helper; /* NULL: what is called is no helper */
+    const uint32_t *args;
+    unsigned n;
+};
+
+static struct passed passed_of(const struct promoter *p, const struct ir_op *op)
 {
-    const uint32_t *args = p->f->args + op->args + 1; /* after the environment */
-    const struct origin *next = arg + 1u < op->n_args - 1u ? &p->from[args[arg + 1]] : NULL;
+    const struct code *code = p->b->code;
+    const struct op *from = &code->ops[op->slot];
+    const uint32_t *args = p->f->args + op->args;
+
+    if (op->kind != IR_CALL || from->kind != OP_CALL_BODY)
+        return (struct passed){0};
+    if (op->aux == BUILD_MAP_CALL) /* after them, mostly, comes the CPU */
+        return (struct passed){code->helpers[from->aux], args, op->n_args};
+    if (from->imm != (uint64_t)op->imm)
+        return (struct passed){0};
+    return (struct passed){code->helpers[from->aux], args + 1, op->n_args - 1u};
+}
+
+/* Bytes that a helper may touch behind this argument; -1: nobody knows. */
+static int64_t reach(const struct promoter *p, const struct passed *c, unsigned arg)
+{
+    const struct known *next = arg + 1 < c->n ? &p->from[c->args[arg + 1]] : NULL;
     const struct map *map = NULL;
 
-    for (unsigned i = 0; i < 5 && i + 1u < op->n_args; i++)
-        if (h->arg[i] == ARG_MAP && p->from[args[i]].is_const)
-            for (uint32_t m = 0; m < p->b->code->prog->n_maps; m++)
-                if ((uintptr_t)p->b->code->maps[m] == (uint64_t)p->from[args[i]].value)
-                    map = p->b->code->maps[m];
-    switch ((enum arg_kind)h->arg[arg]) {
+    for (unsigned i = 0; i < 5 && i < c->n; i++)
+        if (c->helper->arg[i] == ARG_MAP)
+            map = build_map_of(p->b, &p->from[c->args[i]]);
+    if (arg >= 5)
+        return -1;
+    switch ((enum arg_kind)c->helper->arg[arg]) {
     case ARG_MAP_KEY: return map ? (int64_t)map->def.key_size : -1;
     case ARG_MAP_VALUE:
     case ARG_MAP_VALUE_UNINIT: return map ? (int64_t)map->def.value_size : -1;
@@ -129,43 +113,28 @@ static int64_t reach(const struct promoter *p, const struct helper *h, const str
     }
 }
 
-/* The helper that this operation calls, if it is a helper's call at all. */
-static const struct helper *helper_of(const struct promoter *p, const struct ir_op *op)
-{
-    const struct code *code = p->b->code;
-    const struct op *from = &code->ops[op->slot];
-
-    if (from->kind != OP_CALL_BODY || from->imm != (uint64_t)op->imm)
-        return NULL;
-    return code->helpers[from->aux];
-}
-
-static void pass_arg(struct promoter *p, const struct ir_op *op, unsigned arg, int32_t at)
-{
-    const struct helper *h = op->kind == IR_CALL ? helper_of(p, op) : NULL;
-    int64_t size = h && arg ? reach(p, h, op, arg - 1) : -1;
-
-    if (op->kind == IR_CALL && op->imm == (int64_t)(uintptr_t)run_load_ctx)
-        size = 4;
-    if (op->kind != IR_CALL && arg == 1) /* the callee's own frame */
-        return;
-    if (size < 0)
-        p->all = true;
-    else
-        escape(p, at, size);
-}
-
 static bool is_derived(const struct promoter *p, uint32_t vreg)
 {
-    return vreg && p->from[vreg].at != NOWHERE;
+    return vreg && p->from[vreg].at != KNOWN_NOWHERE;
 }
 
 static void follow_args(struct promoter *p, const struct ir_op *op)
 {
+    const struct passed c = passed_of(p, op);
+
     for (unsigned i = 0; i < op->n_args; i++) {
-        uint32_t v = p->f->args[op->args + i];
-        if (is_derived(p, v))
-            pass_arg(p, op, i, p->from[v].at);
+        const uint32_t *v = &p->f->args[op->args + i];
+        int64_t size = -1;
+        if (!is_derived(p, *v) || (op->kind != IR_CALL && i == 1)) /* the latter: the callee's own frame */
+            continue;
+        if (c.helper && v >= c.args)
+            size = reach(p, &c, (unsigned)(v - c.args));
+        else if (op->kind == IR_CALL && op->imm == (int64_t)(uintptr_t)run_load_ctx)
+            size = 4;
+        if (size < 0)
+            p->all = true;
+        else
+            escape(p, p->from[*v].at, size);
     }
 }
 
@@ -205,26 +174,11 @@ static void follow(struct promoter *p, struct ir_op *op)
         p->all = true;
 }
 
-static int trace(struct promoter *p)
+static void trace(struct promoter *p)
 {
-    struct ir_func *f = p->f;
-    uint32_t n, *order = ir_order(f, &n);
-
-    if (!order)
-        return -ENOMEM;
-    for (uint32_t v = 0; v < f->n_vregs; v++)
-        p->from[v] = (struct origin){.at = NOWHERE};
-    p->from[IR_FP].at = 0;
-    count_writes(p);
-    p->from[0].writes = 2;
-    for (uint32_t k = 0; k < n; k++)
-        for (uint32_t i = 0; i < f->blocks[order[k]].n; i++)
-            derive(p, &f->blocks[order[k]].ops[i]);
-    for (uint32_t k = 0; k < n; k++)
-        for (uint32_t i = 0; i < f->blocks[order[k]].n; i++)
-            follow(p, &f->blocks[order[k]].ops[i]);
-    free(order);
-    return 0;
+    for (uint32_t k = 0; k < p->f->n_blocks; k++)
+        for (uint32_t i = 0; i < p->f->blocks[k].n; i++)
+            follow(p, &p->f->blocks[k].ops[i]);
 }
 
 /* ---- What becomes of it ---- */
@@ -313,10 +267,9 @@ static void lessen_clear(struct promoter *p)
 static int promote(struct promoter *p)
 {
     uint32_t n;
-    int err = trace(p);
+    int err;
 
-    if (err)
-        return err;
+    trace(p);
     judge(p);
     p->n_vregs = p->f->n_vregs;
     n = choose(p);
@@ -342,7 +295,7 @@ int build_promote(struct builder *b, struct ir_func *f)
         return -ENOMEM;
     p->b = b;
     p->f = f;
-    p->from = malloc(f->n_vregs * sizeof(*p->from));
+    p->from = build_known(f);
     if (p->from)
         err = promote(p);
     free(p->from);
