@@ -76,7 +76,7 @@ bool build_is_map_call(const struct helper *helper)
 static uintptr_t function_of(const struct helper *helper, const struct map *map, const struct known *flags)
 {
     switch (helper->id) {
-    case HELPER_MAP_LOOKUP: return (uintptr_t)map->ops->lookup;
+    case HELPER_MAP_LOOKUP: return (uintptr_t)map->lookup;
     case HELPER_MAP_UPDATE: /* with a lock there is more to ask */
         return flags->is_const && !(flags->value & MAP_LOCK) ? (uintptr_t)map->ops->update : 0;
     default: return (uintptr_t)map->ops->remove;
