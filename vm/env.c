@@ -231,15 +231,12 @@ uint64_t env_call(struct skep_env *env, uint64_t func, uint64_t a1, uint64_t a2,
 
 uint64_t env_ktime(struct skep_env *env)
 {
-    struct timespec ts;
-
     if (env->clock.fixed) {
         uint64_t now = env->clock.now;
         env->clock.now += env->clock.step;
         return now;
     }
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+    return fast_clock_read(&env->host_clock);
 }
 
 uint64_t env_realtime(struct skep_env *env)

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "vm/abi/trap.h"
+#include "vm/clock.h"
 #include "vm/code.h"
 #include "vm/epoch.h"
 
@@ -130,8 +131,9 @@ struct skep_env {
 
     /* The world. */
     struct env_clock clock;
-    uint64_t random;   /* state of the generator */
-    bool random_fixed; /* seeded: the sequence repeats */
+    struct fast_clock host_clock; /* what env_ktime() reads when the clock is not fixed */
+    uint64_t random;              /* state of the generator */
+    bool random_fixed;            /* seeded: the sequence repeats */
     struct env_task task;
     uint32_t n_cpus;
     struct env_output out;
