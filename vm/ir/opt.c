@@ -230,6 +230,7 @@ static void begin_block(struct opt *o, uint32_t index, uint32_t before)
 
     o->block = index;
     o->depth = b->depth;
+    o->begin = o->pos + 1;
     if (b->n_preds != 1 || b->preds[0] != before)
         o->region = o->pos + 1;
 }
@@ -453,6 +454,8 @@ static int optimize(struct opt *o)
     if ((o->opts & (IR_OPT_ADDRESS | IR_OPT_WIDE)) && addresses(o))
         return -ENOMEM;
     if ((o->opts & IR_OPT_MEMORY) && operands(o))
+        return -ENOMEM;
+    if ((o->opts & IR_OPT_SIMPLIFY) && opt_copies(o))
         return -ENOMEM;
     return opt_legalise(o);
 }

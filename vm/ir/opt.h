@@ -44,10 +44,12 @@ struct opt {
     /* The walk. */
     uint32_t pos;    /* of the operation that is looked at, from 1 */
     uint32_t region; /* first position of the region */
+    uint32_t begin;  /* of the block */
     uint32_t stored; /* position of the latest operation that may write memory */
     uint32_t block;  /* index of the block */
     uint32_t depth;  /* loops around it, when ir_loops() was asked */
     uint32_t at;     /* index of the operation in it */
+    void *pass;      /* what a pass keeps beside */
     struct opt_insert *inserts;
     uint32_t n_inserts, insert_cap;
     bool blocks_changed; /* edges went: ir_clean, and the order anew */
@@ -174,6 +176,7 @@ uint32_t opt_strip(const struct opt *o, uint32_t v, unsigned bits);
 /** Comparisons: what opt_simplify does to BR, SET and SELECT. */
 void opt_condition(struct opt *o, struct ir_op *op);
 int opt_select(struct opt *o);
+int opt_copies(struct opt *o);
 int opt_legalise(struct opt *o);
 
 #endif

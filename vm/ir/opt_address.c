@@ -35,6 +35,22 @@ static bool worth(const struct opt *o, uint32_t v)
     return (r->uses == 1 || r->uses <= r->in_memory) && o->depth <= r->depth;
 }
 
+/* Is the result of this addition or left shift what 64 bits would give? */
+static bool is_wide(const struct opt *o, const struct ir_op *d)
+{
+    unsigned a, b;
+
+    if (d->width == 8)
+        return true;
+    if (d->flags & IR_MEM || (d->kind != IR_ADD && d->kind != IR_SHL))
+        return false;
+    a = o->v[d->a].bits;
+    if (d->kind == IR_SHL)
+        return (d->flags & IR_IMM) && a + (uint64_t)d->imm <= 32;
+    b = d->flags & IR_IMM ? opt_length((uint64_t)d->imm) : o->v[d->b].bits;
+    return a < 32 && b < 32;
+}
+
 static bool add_disp(struct ir_op *op, int64_t imm, unsigned shift)
 {
     int64_t sum;
@@ -54,7 +70,7 @@ static bool fold_base(const struct opt *o, const struct ir_op *op, struct ir_op 
     const struct ir_op *d = opt_def(o, op->base);
     uint32_t v = op->base;
 
-    if (!d || d->width != 8)
+    if (!d || !is_wide(o, d))
         return false;
     switch (d->kind) {
     case IR_ADD:
@@ -87,7 +103,7 @@ static bool fold_index(const struct opt *o, const struct ir_op *op, struct ir_op
 {
     const struct ir_op *d = opt_def(o, op->index);
 
-    if (!d || d->width != 8 || !(d->flags & IR_IMM) || !opt_may_show(o, d) || d->kind == IR_CONST ||
+    if (!d || !is_wide(o, d) || !(d->flags & IR_IMM) || !opt_may_show(o, d) || d->kind == IR_CONST ||
         !opt_same(o, d->a, op->index))
         return false;
     to->index = d->a;
@@ -175,8 +191,8 @@ static bool look_into_sum(const struct opt *o, struct ir_op *lea)
         const struct ir_op *d = lea->index ? opt_def(o, lea->index) : NULL;
         uint32_t v = lea->index;
 
-        if (d && d->width == lea->width && (d->flags & IR_IMM) && opt_may_show(o, d) && o->v[v].uses == 1 &&
-            opt_same(o, d->a, v)) {
+        if (d && (d->width == lea->width || (lea->width == 8 && is_wide(o, d))) && (d->flags & IR_IMM) &&
+            opt_may_show(o, d) && o->v[v].uses == 1 && opt_same(o, d->a, v)) {
             if (d->kind == IR_SHL && lea->shift + (uint64_t)d->imm <= 3) {
                 lea->index = d->a;
                 lea->shift = (uint8_t)(lea->shift + d->imm);
@@ -215,6 +231,29 @@ static void make_lea(struct opt *o, struct ir_op *op)
     *op = lea;
 }
 
+/* x * (2^n - 1) = (x << n) - x; x * (2^n + 1) = (x << n) + x. */
+static void make_shifted_sum(struct opt *o, struct ir_op *op, uint64_t imm)
+{
+    uint64_t all = op->width == 4 ? UINT32_MAX : UINT64_MAX;
+    bool less = !(imm & (imm + 1)) && imm != all && imm > 1, more = imm > 2 && !((imm - 1) & (imm - 2));
+    struct ir_op up = {.kind = IR_SHL, .width = op->width, .a = op->a};
+    uint32_t v;
+
+    if (!less && !more)
+        return;
+    up.flags = IR_IMM | (op->flags & IR_SECRET);
+    up.imm = less ? __builtin_ctzll(imm + 1) : __builtin_ctzll(imm - 1);
+    v = opt_insert(o, up);
+    if (!v)
+        return;
+    o->v[v].uses++;
+    op->b = op->a;
+    op->a = v;
+    op->kind = less ? IR_SUB : IR_ADD;
+    op->flags = 0;
+    op->imm = 0;
+}
+
 /* x * 3, 5, 9 = x + (x << 1, 2, 3); times a power of two after that. */
 static void make_product(struct opt *o, struct ir_op *op)
 {
@@ -222,6 +261,10 @@ static void make_product(struct opt *o, struct ir_op *op)
     unsigned up = imm ? (unsigned)__builtin_ctzll(imm) : 0;
     struct ir_op lea = {.kind = IR_LEA, .width = op->width, .slot = op->slot, .dst = op->dst};
 
+    if (imm > 9)
+        make_shifted_sum(o, op, imm);
+    if (op->kind != IR_MUL)
+        return;
     imm >>= up;
     if (imm != 3 && imm != 5 && imm != 9)
         return;

@@ -222,6 +222,18 @@ static void simplify_mul(struct opt *o, struct ir_op *op)
         become_zext(o, op, IR_NEG, 0);
 }
 
+/* A wide right shift by less than 32 that this mask alone reads: masked to what the low half has, it is a narrow one.
+ */
+static struct ir_op *inner_shift(const struct opt *o, const struct ir_op *op)
+{
+    struct ir_op *d = opt_def(o, op->a);
+
+    return opt_is_imm(d, IR_SHR) && d->width == 8 && (uint64_t)d->imm < 32 && o->v[op->a].uses == 1 &&
+                   opt_same(o, d->a, op->a)
+               ? d
+               : NULL;
+}
+
 static void simplify_and(struct opt *o, struct ir_op *op)
 {
     struct ir_op *d = inner(o, op);
@@ -232,6 +244,15 @@ static void simplify_and(struct opt *o, struct ir_op *op)
         merge(o, op, d, (uint64_t)op->imm & (uint64_t)d->imm);
     bits = o->v[op->a].bits < width_bits(op) ? o->v[op->a].bits : width_bits(op);
     imm = cut(op, (uint64_t)op->imm);
+    d = inner_shift(o, op);
+    if (d && d->imm && imm == opt_ones(32 - (unsigned)d->imm)) {
+        uint64_t n = (uint64_t)d->imm;
+
+        opt_set(o, &op->a, d->a);
+        op->width = 4;
+        become(o, op, IR_SHR, n);
+        return;
+    }
     if (!(imm & opt_ones(bits)))
         opt_to_const(o, op, 0, false);
     else if (!(~imm & opt_ones(bits)))
