@@ -1,0 +1,251 @@
+/*
+ * Around and behind the operations of a function.
+ *
+ * From the return address down: the callee-saved registers that the function writes, in the order of their numbers,
+ * each pushed; then its slots, and room for a tail call. rsp is a multiple of 16 in the body of functions that call;
+ * others take what they need, which is nothing for most. There is no frame pointer: jit_frame says how to unwind.
+ */
+#include "jit/runtime.h"
+#include "jit/x86_64/lower.h"
+
+#include <stdlib.h>
+
+int x86_frame(struct lower *l)
+{
+    const struct ir_func *f = l->f;
+    bool calls = false, tail = false;
+    uint32_t pushed;
+
+    for (uint32_t k = 0; k < l->alloc->n_order; k++) {
+        const struct ir_block *b = &f->blocks[l->alloc->order[k]];
+
+        for (uint32_t i = 0; i < b->n; i++) {
+            calls |= (ir_kinds[b->ops[i].kind].what & IR_W_CALL) != 0;
+            tail |= b->ops[i].kind == IR_TAIL_CALL;
+        }
+    }
+    if (l->alloc->n_slots > 1u << 20)
+        return -E2BIG;
+    l->saved = l->alloc->used & X86_CALLEE_SAVED;
+    pushed = (uint32_t)__builtin_popcount(l->saved) * 8;
+    l->frame = (l->alloc->n_slots + (tail ? 2 : 0)) * 8;
+    if (calls && (l->frame + pushed + 8) % 16)
+        l->frame += 8;
+    l->depth = l->frame + pushed;
+    return 0;
+}
+
+/* Which parameters are read before they are written, on some path: a bit each, from 0. */
+static uint32_t live_params(const struct lower *l)
+{
+    struct ir_func *f = l->f;
+    uint8_t *seen = calloc(f->n_blocks, 1);
+    uint32_t *work = malloc(sizeof(*work) * ((size_t)f->n_blocks * IR_PARAMS + 1)), n = 0, live = 0;
+    uint8_t *pending = malloc((size_t)f->n_blocks * IR_PARAMS + 1);
+
+    if (!seen || !work || !pending) {
+        l->a->err = l->a->err ? l->a->err : -ENOMEM;
+        goto out;
+    }
+    work[n] = 0;
+    pending[n++] = (1u << IR_PARAMS) - 1;
+    seen[0] = (1u << IR_PARAMS) - 1;
+    while (n) {
+        struct ir_block *b = &f->blocks[work[--n]];
+        uint8_t left = pending[n];
+
+        for (uint32_t i = 0; i < b->n && left; i++) {
+            uint32_t *uses[IR_MAX_USES];
+            unsigned many = ir_uses(f, &b->ops[i], uses);
+
+            for (unsigned k = 0; k < many; k++)
+                if (*uses[k] <= IR_PARAMS && left >> (*uses[k] - 1) & 1)
+                    live |= 1u << (*uses[k] - 1);
+            if (b->ops[i].dst && b->ops[i].dst <= IR_PARAMS)
+                left &= (uint8_t) ~(1u << (b->ops[i].dst - 1));
+        }
+        for (unsigned s = 0; s < 2; s++) {
+            uint8_t more;
+
+            if (b->succ[s] == IR_NO_BLOCK)
+                continue;
+            more = left & (uint8_t)~seen[b->succ[s]];
+            if (!more)
+                continue;
+            seen[b->succ[s]] |= more;
+            work[n] = b->succ[s];
+            pending[n++] = more;
+        }
+    }
+out:
+    free(seen);
+    free(work);
+    free(pending);
+    return live;
+}
+
+static bool any_shared(const struct jit_place *place)
+{
+    for (unsigned i = 1; i <= IR_PARAMS; i++)
+        for (unsigned k = 1; k < i; k++)
+            if (place[i].reg == place[k].reg &&
+                (place[i].reg != JIT_NO_REG || (place[i].slot == place[k].slot && place[i].slot != JIT_NO_SLOT)))
+                return true;
+    return false;
+}
+
+/* Parameters go where the function wants them. Two of them may share a place when one is not read as it came. */
+static void take_params(struct lower *l)
+{
+    const struct jit_place *place = l->alloc->place;
+    struct jit_move moves[IR_PARAMS], todo[2 * IR_PARAMS];
+    uint32_t live = (1u << IR_PARAMS) - 1;
+    unsigned n = 0;
+
+    if (any_shared(place))
+        live = live_params(l);
+    for (unsigned i = 0; i < IR_PARAMS; i++) {
+        if (!(live >> i & 1))
+            continue;
+        if (place[i + 1].reg != JIT_NO_REG)
+            moves[n++] = (struct jit_move){.dst = place[i + 1].reg, .src = x86_params[i]};
+        else if (place[i + 1].slot != JIT_NO_SLOT)
+            x86_mov_to(l->a, 8, x86_slot(l, place[i + 1].slot), x86_params[i]);
+    }
+    n = jit_moves(moves, n, X86_SCRATCH, todo);
+    for (unsigned i = 0; i < n; i++)
+        x86_move(l, todo[i].dst, todo[i].src);
+}
+
+/* The bytes below fp that the program may read before it writes them. */
+static void clear_stack(struct lower *l)
+{
+    static const uint8_t pxor[] = {0x66, 0x0f, 0xef, 0xc0};
+    uint32_t left = (l->f->frame_clear + 7) / 8 * 8;
+    int32_t at = -(int32_t)left;
+
+    if (left >= 16)
+        x86_bytes(l->a, pxor, sizeof(pxor));
+    for (; left >= 16; left -= 16, at += 16) {
+        /* movups [rax + at], xmm0 */
+        uint8_t movups[] = {
+            0x0f, 0x11, 0x80, (uint8_t)at, (uint8_t)(at >> 8), (uint8_t)(at >> 16), (uint8_t)(at >> 24)};
+
+        x86_bytes(l->a, movups, sizeof(movups));
+    }
+    if (left)
+        x86_mov_imm(l->a, 8, x86_at(X86_FP, at), 0);
+}
+_Static_assert(X86_FP == X86_RAX, "clear_stack() writes through rax");
+
+void x86_prologue(struct lower *l)
+{
+    for (uint32_t left = l->saved; left; left &= left - 1)
+        x86_push(l->a, x86_r((enum x86_reg)__builtin_ctz(left)));
+    if (l->frame)
+        x86_alu_imm(l->a, X86_SUB, 8, x86_r(X86_RSP), l->frame);
+    clear_stack(l);
+    take_params(l);
+}
+
+void x86_epilogue(struct lower *l)
+{
+    if (l->frame)
+        x86_alu_imm(l->a, X86_ADD, 8, x86_r(X86_RSP), l->frame);
+    for (uint32_t left = l->saved; left;) {
+        unsigned r = 31u - (unsigned)__builtin_clz(left);
+
+        x86_pop(l->a, x86_r((enum x86_reg)r));
+        left &= ~(1u << r);
+    }
+}
+
+void x86_lower_exit(struct lower *l, const struct ir_op *op)
+{
+    x86_get_into(l, 8, X86_RAX, op->a);
+    x86_epilogue(l);
+    x86_plain(l->a, X86_RET);
+}
+
+void x86_stubs(struct lower *l)
+{
+    for (uint32_t i = 0; i < l->n_stubs && !l->a->err; i++) {
+        const struct x86_stub stub = l->stubs[i];
+
+        if (stub.kind <= X86_STUB_POLL)
+            x86_stub_flow(l, &stub);
+        else
+            x86_stub_divide(l, &stub);
+    }
+    l->n_stubs = 0;
+    if (!l->leaves)
+        return;
+    x86_bind(l->a, l->leave);
+    x86_epilogue(l);
+    x86_plain(l->a, X86_RET);
+}
+
+/* r11 and the flags are all that POLL's callers do not keep. Their rsp is of any alignment. */
+void x86_refuel(struct lower *l)
+{
+    static const uint8_t kept[] = {X86_RAX, X86_RCX, X86_RDX, X86_RSI, X86_RDI, X86_R8, X86_R9, X86_R10, X86_RBP};
+    enum { KEPT = sizeof(kept) };
+
+    x86_bind(l->a, l->refuel_label);
+    for (unsigned i = 0; i < KEPT; i++)
+        x86_push(l->a, x86_r(kept[i]));
+    x86_mov(l->a, 8, X86_RBP, x86_r(X86_RSP));
+    x86_alu_imm(l->a, X86_AND, 8, x86_r(X86_RSP), -16);
+    x86_mov(l->a, 8, X86_RDI, x86_at(X86_RBP, 8 * (KEPT + 1)));
+    x86_mov(l->a, 8, X86_RSI, x86_r(X86_R11));
+    x86_call_c(l, (uintptr_t)jit_refuel);
+    x86_mov(l->a, 8, X86_R11, x86_r(X86_RAX));
+    x86_mov(l->a, 8, X86_RSP, x86_r(X86_RBP));
+    for (unsigned i = KEPT; i-- > 0;)
+        x86_pop(l->a, x86_r(kept[i]));
+    x86_plain(l->a, X86_RET);
+}
+
+void x86_describe(const struct lower *l, struct jit_frame *frame)
+{
+    int32_t at = -8;
+
+    frame->size = l->depth;
+    frame->n_saved = 0;
+    for (uint32_t left = l->saved; left; left &= left - 1) {
+        frame->saved[frame->n_saved].reg = (uint8_t)__builtin_ctz(left);
+        frame->saved[frame->n_saved++].at = at -= 8;
+    }
+}
+
+/* uint64_t enter(env, fp, args, function). Functions keep what C wants kept. */
+size_t x86_trampoline(void *bytes, size_t room, struct jit_frame *frame)
+{
+    struct x86_asm a;
+    size_t size = 0, body = 0;
+
+    x86_init(&a, room);
+    x86_push(&a, x86_r(X86_RBP));
+    body = a.len;
+    x86_mov(&a, 8, X86_RAX, x86_r(X86_RSI));
+    x86_mov(&a, 8, X86_R11, x86_r(X86_RCX));
+    x86_mov(&a, 8, X86_RSI, x86_at(X86_RDX, 0));
+    x86_mov(&a, 8, X86_RCX, x86_at(X86_RDX, 16));
+    x86_mov(&a, 8, X86_R8, x86_at(X86_RDX, 24));
+    x86_mov(&a, 8, X86_R9, x86_at(X86_RDX, 32));
+    x86_mov(&a, 8, X86_RDX, x86_at(X86_RDX, 8));
+    x86_call_rm(&a, x86_r(X86_R11));
+    x86_pop(&a, x86_r(X86_RBP));
+    x86_plain(&a, X86_RET);
+    if (!x86_finish(&a) && a.size <= room && !x86_write(&a, bytes, 0)) {
+        size = a.size;
+        *frame = (struct jit_frame){.begin = 0,
+                                    .body = (uint32_t)body,
+                                    .end = (uint32_t)size,
+                                    .size = 8,
+                                    .saved = {{.reg = X86_RBP, .at = -16}},
+                                    .n_saved = 1};
+    }
+    x86_free(&a);
+    return size;
+}

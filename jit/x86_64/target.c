@@ -1,0 +1,608 @@
+/*
+ * x86-64 as a target: what operations ask of allocation, what they may hold, and the walk that lowers a program.
+ *
+ * needs() and lowering are two views of one thing. What lowering reads after it wrote something is late; what it takes
+ * from slots is allowed here; and never are two things allowed that would both want r11.
+ */
+#include "jit/x86_64/lower.h"
+#include "vm/ir/shape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- What operations ask ---- */
+
+/* Which bit of the sets in struct jit_needs each operand has; 0: the operation has none such. */
+struct operands {
+    uint8_t a, b, mem, pick, all;
+};
+
+static struct operands operands_of(const struct ir_op *op)
+{
+    unsigned shape = ir_shape(op->kind), n = 0;
+    bool imm = op->flags & IR_IMM, mem = shape & IR_S_MEM || (shape & IR_S_B && op->flags & IR_MEM);
+    struct operands o = {0};
+
+    if (shape & IR_S_A || (shape & IR_S_A_OR_IMM && !imm))
+        o.a = (uint8_t)(1u << n++);
+    if (shape & IR_S_B_REG || (shape & IR_S_B && !imm && !mem))
+        o.b = (uint8_t)(1u << n++);
+    if (mem && op->base)
+        o.mem |= (uint8_t)(1u << n++);
+    if (mem && op->index)
+        o.mem |= (uint8_t)(1u << n++);
+    if (shape & IR_S_PICK) {
+        o.pick = (uint8_t)(3u << n);
+        n += 2;
+    }
+    o.all = (uint8_t)((1u << n) - 1);
+    return o;
+}
+
+static void wish(struct jit_needs *needs, uint8_t operand, enum x86_reg reg)
+{
+    if (operand)
+        needs->use[__builtin_ctz(operand)] = (uint8_t)reg;
+}
+
+/* May the displacement have to be hidden, which takes r11? */
+static bool may_hide_disp(const struct ir_op *op)
+{
+    return op->flags & IR_SECRET && op->disp != (int16_t)op->disp;
+}
+
+static void needs_shift(uint32_t features, const struct ir_op *op, struct operands o, struct jit_needs *needs)
+{
+    needs->in_slot = o.all;
+    needs->dst_in_slot = true;
+    if (op->flags & IR_IMM) {
+        needs->dst_is_a = op->kind != IR_ROL || !(features & X86_HAS_BMI2);
+    } else if (op->kind == IR_ROL || !(features & X86_HAS_BMI2)) {
+        needs->clobbers = 1u << X86_RCX;
+        wish(needs, o.b, X86_RCX);
+        needs->dst_is_a = true;
+    }
+}
+
+static void needs_mulhi(uint32_t features, struct operands o, struct jit_needs *needs)
+{
+    bool bmi2 = features & X86_HAS_BMI2;
+
+    needs->clobbers = bmi2 ? 1u << X86_RDX : 1u << X86_RAX | 1u << X86_RDX;
+    wish(needs, o.a, bmi2 ? X86_RDX : X86_RAX);
+    needs->dst = bmi2 ? JIT_NO_REG : X86_RDX;
+    needs->in_slot = o.all;
+    needs->dst_in_slot = true;
+}
+
+static void needs_store(uint32_t features, const struct ir_op *op, struct operands o, struct jit_needs *needs)
+{
+    bool swaps = op->flags & IR_SWAP && !(features & X86_HAS_MOVBE);
+
+    if (may_hide_disp(op) || (op->flags & IR_IMM && op->flags & IR_SECRET))
+        needs->in_slot = 0;
+    else
+        needs->in_slot = swaps ? o.a : o.all;
+}
+
+static void needs_atomic(const struct ir_op *op, struct operands o, struct jit_needs *needs)
+{
+    bool loop = op->kind == IR_FETCH && op->aux != IR_ADD;
+
+    needs->in_slot = loop ? o.a : o.all;
+    if (op->kind == IR_ATOMIC)
+        return;
+    needs->dst_in_slot = true;
+    if (op->kind == IR_CMPXCHG || loop) {
+        needs->clobbers = 1u << X86_RAX;
+        needs->dst = X86_RAX;
+        needs->late = o.a | o.mem;
+        wish(needs, o.b, X86_RAX);
+    } else {
+        needs->late = o.mem;
+        needs->dst_is_a = true;
+    }
+}
+
+static void needs_call(const struct ir_op *op, struct jit_needs *needs)
+{
+    static const uint8_t tail[] = {X86_ENV, X86_FP, X86_RSI, X86_RDX, X86_RCX};
+    const uint8_t *where = op->kind == IR_CALL ? x86_c_args : op->kind == IR_CALL_LOCAL ? x86_params : tail;
+    unsigned most = op->kind == IR_CALL ? X86_C_ARGS : op->kind == IR_CALL_LOCAL ? IR_PARAMS : sizeof(tail);
+
+    for (unsigned i = 0; i < op->n_args && i < most; i++)
+        needs->use[i] = where[i];
+    needs->any_slot = (uint8_t)((1u << op->n_args) - 1);
+    needs->dst = X86_RAX;
+    needs->dst_in_slot = true;
+}
+
+void x86_needs(uint32_t features, const struct ir_op *op, struct jit_needs *needs)
+{
+    struct operands o = operands_of(op);
+
+    switch (op->kind) {
+    case IR_CONST: needs->dst_in_slot = true; break;
+    case IR_ADD:
+    case IR_SUB:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+    case IR_MUL:
+        needs->in_slot = o.all;
+        needs->dst_in_slot = true;
+        needs->dst_is_a = op->kind != IR_MUL || !(op->flags & IR_IMM);
+        break;
+    case IR_ANDN:
+        needs->in_slot = o.all;
+        needs->dst_in_slot = true;
+        needs->dst_is_a = !(features & X86_HAS_BMI1);
+        break;
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
+    case IR_ROL: needs_shift(features, op, o, needs); break;
+    case IR_UDIV:
+    case IR_UMOD:
+    case IR_SDIV:
+    case IR_SMOD:
+        needs->clobbers = 1u << X86_RAX | 1u << X86_RDX;
+        needs->dst = op->kind == IR_UDIV || op->kind == IR_SDIV ? X86_RAX : X86_RDX;
+        wish(needs, o.a, X86_RAX);
+        needs->in_slot = o.all;
+        needs->dst_in_slot = true;
+        break;
+    case IR_MULHI: needs_mulhi(features, o, needs); break;
+    case IR_NEG:
+    case IR_NOT:
+    case IR_BSWAP:
+        needs->dst_is_a = true;
+        /* fall through */
+    case IR_COPY:
+    case IR_ZEXT:
+    case IR_SEXT:
+    case IR_SET:
+    case IR_SELECT:
+        needs->in_slot = o.all;
+        needs->dst_in_slot = true;
+        break;
+    case IR_LEA:
+    case IR_LOAD:
+    case IR_LOAD_ACQ:
+        needs->in_slot = may_hide_disp(op) ? 0 : o.all;
+        needs->dst_in_slot = true;
+        break;
+    case IR_STORE:
+    case IR_STORE_REL:
+    case IR_RMW: needs_store(features, op, o, needs); break;
+    case IR_ATOMIC:
+    case IR_FETCH:
+    case IR_XCHG:
+    case IR_CMPXCHG: needs_atomic(op, o, needs); break;
+    case IR_CALL:
+    case IR_CALL_LOCAL:
+    case IR_TAIL_CALL: needs_call(op, needs); break;
+    case IR_POLL:
+        /* The environment is read when the fuel is used up. */
+        needs->late = needs->any_slot = o.b;
+        needs->in_slot = o.a;
+        needs->dst_is_a = needs->dst_in_slot = true;
+        break;
+    case IR_TRAP: needs->any_slot = o.a; break;
+    case IR_EXIT:
+        wish(needs, o.a, X86_RAX);
+        needs->in_slot = o.a;
+        break;
+    case IR_CHECK:
+    case IR_BR: needs->in_slot = o.all; break;
+    default: break;
+    }
+}
+
+/* ---- What operations may hold ---- */
+
+static bool is_bit(uint64_t v)
+{
+    return v && !(v & (v - 1));
+}
+
+static bool imm_ok(const struct ir_op *op)
+{
+    int64_t v = op->imm;
+
+    switch (op->kind) {
+    case IR_CONST:
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
+    case IR_ROL:
+    case IR_UDIV:
+    case IR_UMOD:
+    case IR_SDIV:
+    case IR_SMOD:
+    case IR_MULHI: return true;
+    case IR_STORE:
+    case IR_RMW: return op->size < 8 || v == (int32_t)v;
+    default: break;
+    }
+    if (v == (int32_t)v)
+        return true;
+    switch (op->kind) {
+    case IR_ADD: return v == 0x80000000;
+    case IR_AND: return v == (uint32_t)v || is_bit(~(uint64_t)v);
+    case IR_OR:
+    case IR_XOR: return is_bit((uint64_t)v);
+    case IR_MUL: return is_bit((uint64_t)v);
+    case IR_SET:
+    case IR_SELECT:
+    case IR_BR: return (op->cc == IR_TZ || op->cc == IR_TNZ) && (v == (uint32_t)v || is_bit((uint64_t)v));
+    default: return false;
+    }
+}
+
+/* Every address is one; but two constants of the program's author in one operation are more than can be hidden. */
+static bool mem_ok(const struct ir_op *op)
+{
+    if (!may_hide_disp(op))
+        return true;
+    return !(op->flags & (IR_IMM | IR_MEM)) && (op->kind == IR_LEA || op->kind == IR_LOAD || op->kind == IR_STORE) &&
+           !(op->flags & IR_SWAP && op->kind == IR_STORE);
+}
+
+static bool mem_operand(enum ir_kind kind, unsigned width, unsigned size)
+{
+    switch (kind) {
+    case IR_ADD:
+    case IR_SUB:
+    case IR_MUL:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+    case IR_ANDN:
+    case IR_SET:
+    case IR_BR:
+    case IR_MULHI: return width == size;
+    default: return false;
+    }
+}
+
+/* ---- A program ---- */
+
+static bool grow_marks(struct x86_output *out)
+{
+    uint32_t cap = out->mark_cap ? out->mark_cap * 2 : 256;
+    struct x86_mark *more;
+
+    if (out->n_marks < out->mark_cap)
+        return true;
+    more = realloc(out->marks, cap * sizeof(*more));
+    if (!more)
+        return false;
+    out->marks = more;
+    out->mark_cap = cap;
+    return true;
+}
+
+static void mark(struct lower *l, uint32_t slot, bool always)
+{
+    struct x86_output *out = l->out;
+
+    if (!always && out->n_marks && out->marks[out->n_marks - 1].slot == slot)
+        return;
+    if (!grow_marks(out)) {
+        l->a->err = l->a->err ? l->a->err : -ENOMEM;
+        return;
+    }
+    out->marks[out->n_marks] = (struct x86_mark){x86_label(l->a), slot};
+    x86_bind(l->a, out->marks[out->n_marks++].label);
+}
+
+/* What is kept around the call that is operation `op` of this block. */
+static void find_saves(struct lower *l, uint32_t block, uint32_t op)
+{
+    const struct jit_save *saves = l->alloc->saves;
+    uint32_t low = 0, high = l->alloc->n_saves;
+
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+
+        if (saves[mid].block < block || (saves[mid].block == block && saves[mid].op < op))
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    l->saves = saves + low;
+    l->n_saves = 0;
+    while (low + l->n_saves < l->alloc->n_saves && saves[low + l->n_saves].block == block &&
+           saves[low + l->n_saves].op == op)
+        l->n_saves++;
+}
+
+static void lower_const(struct lower *l, const struct ir_op *op)
+{
+    enum x86_reg d = x86_dst(l, op);
+
+    if (d == X86_SCRATCH && op->imm == (int32_t)op->imm && !x86_is_blind(l, op)) {
+        x86_mov_imm(l->a, 8, x86_place(l, op->dst), op->imm);
+        return;
+    }
+    x86_const_of(l, d, op);
+    x86_put(l, op, d);
+}
+
+static void lower_copy(struct lower *l, const struct ir_op *op)
+{
+    enum x86_reg d = x86_dst(l, op);
+
+    if (d == X86_SCRATCH && in_reg(l, op->a))
+        d = place_reg(l, op->a);
+    else
+        x86_get_into(l, 8, d, op->a);
+    x86_put(l, op, d);
+}
+
+static void lower_op(struct lower *l, const struct ir_op *op, const struct ir_block *b)
+{
+    switch ((enum ir_kind)op->kind) {
+    case IR_NOP: break;
+    case IR_CONST: lower_const(l, op); break;
+    case IR_COPY: lower_copy(l, op); break;
+    case IR_ADD:
+    case IR_SUB:
+    case IR_MUL:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+    case IR_ANDN: x86_lower_alu(l, op); break;
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
+    case IR_ROL: x86_lower_shift(l, op); break;
+    case IR_NEG:
+    case IR_NOT:
+    case IR_ZEXT:
+    case IR_SEXT:
+    case IR_BSWAP: x86_lower_unary(l, op); break;
+    case IR_UDIV:
+    case IR_UMOD:
+    case IR_SDIV:
+    case IR_SMOD: x86_lower_divide(l, op); break;
+    case IR_MULHI: x86_lower_mulhi(l, op); break;
+    case IR_LEA: x86_lower_lea(l, op); break;
+    case IR_SET: x86_lower_set(l, op); break;
+    case IR_SELECT: x86_lower_select(l, op); break;
+    case IR_LOAD: x86_lower_load(l, op); break;
+    case IR_STORE: x86_lower_store(l, op); break;
+    case IR_RMW: x86_lower_rmw(l, op); break;
+    case IR_LOAD_ACQ:
+    case IR_STORE_REL:
+    case IR_ATOMIC:
+    case IR_FETCH:
+    case IR_XCHG:
+    case IR_CMPXCHG: x86_lower_atomic(l, op); break;
+    case IR_CALL:
+    case IR_CALL_LOCAL: x86_lower_call(l, op); break;
+    case IR_TAIL_CALL: x86_lower_tail_call(l, op); break;
+    case IR_CHECK: x86_lower_check(l, op); break;
+    case IR_POLL: x86_lower_poll(l, op); break;
+    case IR_JMP: x86_lower_jump(l, b->succ[0]); break;
+    case IR_BR: x86_lower_branch(l, op, b); break;
+    case IR_EXIT: x86_lower_exit(l, op); break;
+    case IR_TRAP: x86_lower_trap(l, op); break;
+    case IR_RELOAD: x86_mov(l->a, 8, x86_dst(l, op), x86_slot(l, (uint32_t)op->imm)); break;
+    case IR_SPILL: x86_mov_to(l->a, 8, x86_slot(l, (uint32_t)op->imm), place_reg(l, op->a)); break;
+    case IR_KIND_COUNT: l->a->err = l->a->err ? l->a->err : -EINVAL; break;
+    }
+}
+
+static void lower_block(struct lower *l, uint32_t k)
+{
+    uint32_t block = l->alloc->order[k];
+    const struct ir_block *b = &l->f->blocks[block];
+
+    l->next = k + 1 < l->alloc->n_order ? l->alloc->order[k + 1] : IR_NO_BLOCK;
+    if (b->loop_head && !b->cold)
+        x86_align(l->a, 32, 16);
+    x86_bind(l->a, l->block_label + block);
+    for (uint32_t i = 0; i < b->n && !l->a->err; i++) {
+        const struct ir_op *op = &b->ops[i];
+
+        mark(l, op->slot, i == 0);
+        if (ir_kinds[op->kind].what & IR_W_CALL)
+            find_saves(l, block, i);
+        lower_op(l, op, b);
+    }
+}
+
+/* Offsets are labels until everything is laid out. */
+static void lower_func(struct lower *l, uint32_t index, const struct jit_alloc *alloc, struct jit_frame *frame)
+{
+    l->f = &l->ir->funcs[index];
+    l->alloc = alloc;
+    l->leaves = false;
+    if (!l->a->err)
+        l->a->err = x86_frame(l);
+    l->leave = x86_label(l->a);
+    l->block_label = x86_label(l->a);
+    for (uint32_t i = 1; i < l->f->n_blocks; i++)
+        x86_label(l->a);
+    x86_align(l->a, 16, 15);
+    x86_bind(l->a, l->func_label + index);
+    frame->begin = l->func_label + index;
+    x86_prologue(l);
+    frame->body = x86_label(l->a);
+    x86_bind(l->a, frame->body);
+    for (uint32_t k = 0; k < alloc->n_order && !l->a->err; k++)
+        lower_block(l, k);
+    x86_stubs(l);
+    frame->end = x86_label(l->a);
+    x86_bind(l->a, frame->end);
+    x86_describe(l, frame);
+}
+
+static void lower_pool(struct lower *l)
+{
+    struct x86_output *out = l->out;
+
+    if (!out->n_pool)
+        return;
+    x86_align(l->a, 8, 7);
+    for (uint32_t i = 0; i < out->n_pool; i++) {
+        x86_bind(l->a, out->pool[i].label);
+        x86_bytes(l->a, &out->pool[i].address, 8);
+    }
+}
+
+static int lower_all(struct lower *l, const struct jit_alloc *alloc, struct jit_frame *frames)
+{
+    l->func_label = x86_label(l->a);
+    for (uint32_t i = 1; i < l->ir->n_funcs; i++)
+        x86_label(l->a);
+    l->refuel_label = x86_label(l->a);
+    for (uint32_t i = 0; i < l->ir->n_funcs && !l->a->err; i++)
+        lower_func(l, i, &alloc[i], &frames[i]);
+    if (l->refuels)
+        x86_refuel(l);
+    lower_pool(l);
+    return x86_finish(l->a);
+}
+
+/* What labels stand for is known now. */
+static int settle(const struct x86_output *o, uint32_t n_funcs, uint32_t func_label, struct jit_output *out)
+{
+    out->size = o->a.size;
+    out->entry = malloc(n_funcs * sizeof(*out->entry));
+    out->lines = malloc((o->n_marks + 1) * sizeof(*out->lines));
+    if (!out->entry || !out->lines)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < n_funcs; i++) {
+        struct jit_frame *f = &out->frames[i];
+
+        out->entry[i] = (uint32_t)x86_offset(&o->a, func_label + i);
+        f->begin = (uint32_t)x86_offset(&o->a, f->begin);
+        f->body = (uint32_t)x86_offset(&o->a, f->body);
+        f->end = (uint32_t)x86_offset(&o->a, f->end);
+    }
+    for (uint32_t i = 0; i < o->n_marks; i++) {
+        struct jit_line line = {(uint32_t)x86_offset(&o->a, o->marks[i].label), o->marks[i].slot};
+
+        /* Operations without instructions leave two at one place. */
+        if (out->n_lines && out->lines[out->n_lines - 1].offset == line.offset)
+            out->n_lines--;
+        out->lines[out->n_lines++] = line;
+    }
+    return 0;
+}
+
+int x86_emit(uint32_t features, struct ir *ir, const struct jit_alloc *alloc, const struct jit_opts *opts,
+             struct jit_output *out)
+{
+    struct x86_output *o = calloc(1, sizeof(*o));
+    struct lower l = {.out = o, .features = features, .opts = opts, .random = opts->random, .ir = ir};
+    int err = -ENOMEM;
+
+    *out = (struct jit_output){.state = o, .frames = calloc(ir->n_funcs, sizeof(*out->frames))};
+    if (o && out->frames) {
+        l.a = &o->a;
+        x86_init(&o->a, 0);
+        err = lower_all(&l, alloc, out->frames);
+        if (!err)
+            err = settle(o, ir->n_funcs, l.func_label, out);
+    }
+    free(l.stubs);
+    if (err)
+        x86_output_free(out);
+    return err;
+}
+
+/* call [rip + pool] and call rel32 with a prefix that means nothing have one length. */
+static void make_direct(const struct x86_output *o, uint8_t *bytes, uint64_t address)
+{
+    for (uint32_t i = 0; i < o->n_externs; i++) {
+        size_t at = x86_offset(&o->a, o->externs[i].label);
+        int64_t d = (int64_t)(o->pool[o->externs[i].pool].address - (address + at + 6));
+        int32_t d32 = (int32_t)d;
+
+        if (d != d32)
+            continue;
+        bytes[at] = 0x67;
+        bytes[at + 1] = 0xe8;
+        memcpy(bytes + at + 2, &d32, 4);
+    }
+}
+
+int x86_output_write(struct jit_output *out, void *bytes, uint64_t address)
+{
+    const struct x86_output *o = out->state;
+    int err = x86_write(&o->a, bytes, address);
+
+    if (!err)
+        make_direct(o, bytes, address);
+    return err;
+}
+
+void x86_output_free(struct jit_output *out)
+{
+    struct x86_output *o = out->state;
+
+    if (o) {
+        x86_free(&o->a);
+        free(o->externs);
+        free(o->pool);
+        free(o->marks);
+    }
+    free(o);
+    free(out->code);
+    free(out->entry);
+    free(out->lines);
+    free(out->frames);
+    *out = (struct jit_output){0};
+}
+
+static const char *usable(void)
+{
+    return NULL;
+}
+
+static void needs_here(const struct ir_func *f, const struct ir_op *op, struct jit_needs *needs)
+{
+    (void)f;
+    x86_needs(x86_features(), op, needs);
+}
+
+static void needs_plain(const struct ir_func *f, const struct ir_op *op, struct jit_needs *needs)
+{
+    (void)f;
+    x86_needs(0, op, needs);
+}
+
+static int emit_here(struct ir *ir, const struct jit_alloc *alloc, const struct jit_opts *opts, struct jit_output *out)
+{
+    return x86_emit(x86_features(), ir, alloc, opts, out);
+}
+
+static int emit_plain(struct ir *ir, const struct jit_alloc *alloc, const struct jit_opts *opts, struct jit_output *out)
+{
+    return x86_emit(0, ir, alloc, opts, out);
+}
+
+/* clang-format off */
+#define TARGET(text, needs_of, emit_of)                                                                                \
+    {                                                                                                                  \
+        .name = text,                                                                                                  \
+        .ir = {.imm_ok = imm_ok, .mem_ok = mem_ok, .mem_operand = mem_operand, .rmw = true, .swap_mem = true,          \
+               .andn = true, .mulhi = true, .fast_unaligned = true},                                                   \
+        .allocatable = X86_ALLOCATABLE, .callee_saved = X86_CALLEE_SAVED,                                              \
+        .params = {X86_ENV, X86_FP, X86_RSI, X86_RDX, X86_RCX, X86_R8, X86_R9}, .result = X86_RAX,                     \
+        .dwarf = {0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15}, .dwarf_sp = 7, .dwarf_ra = 16,                \
+        .elf_machine = 62 /* EM_X86_64 */, .trap = {0xcc, 0xcc, 0xcc, 0xcc},                                           \
+        .usable = usable, .needs = needs_of, .emit = emit_of, .write = x86_output_write,                               \
+        .output_free = x86_output_free, .trampoline = x86_trampoline,                                                  \
+    }
+/* clang-format on */
+const struct jit_target x86_target = TARGET("x86_64", needs_here, emit_here);
+const struct jit_target x86_target_plain = TARGET("x86_64, nothing optional", needs_plain, emit_plain);
+
+#ifdef __x86_64__
+const struct jit_target *const jit_host_target = &x86_target;
+#endif
