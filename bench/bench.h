@@ -67,6 +67,7 @@ struct bench_way {
     unsigned tables;
     const char *engine;
     struct code_opts opts;
+    bool harden;
 };
 
 enum { BENCH_MAX_WAYS = 32, BENCH_REFERENCE = 0 /* the way that ratios are over */ };
@@ -74,8 +75,6 @@ extern const struct bench_way bench_ways[];
 extern const unsigned bench_n_ways;
 /** The way with this name. */
 unsigned bench_way_named(const char *name);
-/** Does this way belong to the table, and is its engine here? */
-bool bench_way_is_shown(const struct bench_way *way, enum bench_table table);
 
 struct bench_result {
     double least, median; /* CPU seconds a run; 0: not run this way */
@@ -86,7 +85,11 @@ struct bench_result {
 struct bench_settings {
     enum bench_table table;
     unsigned rounds, warm; /* samples are their product */
+    struct jit *jit[2];    /* where machine code goes, plain and hardened; NULL: there can be none */
 };
+
+/** Does this way belong to the table, and can its engine work here? */
+bool bench_way_is_shown(const struct bench_way *way, const struct bench_settings *settings);
 
 /** Runs one program in all ways of the table, interleaved; results has bench_n_ways entries. Each run starts from the
  *  same memory. @return false when a way of ours did not open, or a run returned or left in memory something else than

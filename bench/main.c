@@ -6,6 +6,7 @@
  */
 #include "bench/bench.h"
 
+#include "jit/jit.h"
 #include "vm/env.h"
 #include <errno.h>
 #include <math.h>
@@ -39,28 +40,38 @@ struct sums {
 };
 
 /* What stands at the right: how long the way compiled that the table is about. */
-static unsigned compiled_way(enum bench_table table)
+static unsigned compiled_way(const struct bench_settings *set)
 {
     unsigned jit = bench_way_named("jit");
 
-    return bench_way_is_shown(&bench_ways[jit], table) ? jit : bench_way_named("interp");
+    return bench_way_is_shown(&bench_ways[jit], set) ? jit : bench_way_named("interp");
 }
 
-static void print_head(enum bench_table table)
+/* Medians are shown where there are few columns. */
+enum { WIDE = 14, NARROW = 9 };
+
+static int width(const struct bench_settings *set)
+{
+    return set->table == BENCH_OPTS ? NARROW : WIDE;
+}
+
+static void print_head(const struct bench_settings *set)
 {
     printf("%-15s %-16s %6s %10s", "program", "kind", "insns", "native us");
     for (unsigned w = 1; w < bench_n_ways; w++)
-        if (bench_way_is_shown(&bench_ways[w], table))
-            printf("  %14s", bench_ways[w].name);
-    printf("  %10s %7s\n", "compile us", "ns/insn");
+        if (bench_way_is_shown(&bench_ways[w], set))
+            printf("  %*s", width(set), bench_ways[w].name);
+    printf("  %10s %7s %7s\n", "compile us", "ns/insn", "bytes");
 }
 
-static void print_pair(double least, double median)
+static void print_pair(double least, double median, const struct bench_settings *set)
 {
-    if (least > 0)
+    if (least <= 0)
+        printf("  %*s", width(set), "-");
+    else if (width(set) == WIDE)
         printf("  %6.2f (%5.2f)", least, median);
     else
-        printf("  %14s", "-");
+        printf("  %*.2f", width(set), least);
 }
 
 static void print_compile(double time, uint64_t insns, size_t bytes)
@@ -74,15 +85,16 @@ static void print_compile(double time, uint64_t insns, size_t bytes)
     printf("\n");
 }
 
-static void print_row(const struct bench_prog *prog, const struct bench_result *results, enum bench_table table)
+static void print_row(const struct bench_prog *prog, const struct bench_result *results,
+                      const struct bench_settings *set)
 {
-    const struct bench_result *native = &results[BENCH_REFERENCE], *made = &results[compiled_way(table)];
+    const struct bench_result *native = &results[BENCH_REFERENCE], *made = &results[compiled_way(set)];
 
     printf("%-15s %-16s %6u %10.1f", prog->name, prog->kind, prog->n_insns, native->least * 1e6);
     for (unsigned w = 1; w < bench_n_ways; w++)
-        if (bench_way_is_shown(&bench_ways[w], table))
+        if (bench_way_is_shown(&bench_ways[w], set))
             print_pair(native->least > 0 ? results[w].least / native->least : 0,
-                       native->median > 0 ? results[w].median / native->median : 0);
+                       native->median > 0 ? results[w].median / native->median : 0, set);
     print_compile(made->compile, prog->n_insns, made->code_size);
     fflush(stdout);
 }
@@ -116,9 +128,9 @@ static void add_contest(struct contest *c, const struct bench_result *ours, cons
 }
 
 static void add(struct sums *sums, const struct bench_prog *prog, const struct bench_result *results,
-                enum bench_table table)
+                const struct bench_settings *set)
 {
-    unsigned ours = compiled_way(table);
+    unsigned ours = compiled_way(set);
 
     for (unsigned w = 1; w < bench_n_ways; w++)
         add_column(&sums->columns[w], prog, &results[w], &results[BENCH_REFERENCE]);
@@ -131,35 +143,46 @@ static void add(struct sums *sums, const struct bench_prog *prog, const struct b
     }
 }
 
-enum sum_line { MEAN, MOST, WORST, LEAST, COUNT, LINES };
+enum sum_line { MEAN, OVER, MOST, WORST, LEAST, COUNT, LINES };
 
-static void print_sum(const struct column *c, enum sum_line line)
+/* ours: the way that the others are compared with. */
+static void print_sum(const struct column *c, const struct column *ours, enum sum_line line,
+                      const struct bench_settings *set)
 {
-    if (!c->n) {
-        printf("  %14s", "-");
-        return;
-    }
-    switch (line) {
-    case MEAN: printf("  %6.3f (%5.2f)", exp(c->logs / c->n), exp(c->median_logs / c->n)); break;
-    case MOST: printf("  %6.2f        ", c->most); break;
-    case WORST: printf("  %14s", c->worst); break;
-    case LEAST: printf("  %6.2f        ", c->least); break;
-    default: printf("  %6u        ", c->n);
-    }
+    double mean = c->n ? exp(c->logs / c->n) : 0;
+    char text[32] = "-";
+
+    if (c->n)
+        switch (line) {
+        case MEAN:
+            if (width(set) == WIDE)
+                snprintf(text, sizeof(text), "%.3f (%5.2f)", mean, exp(c->median_logs / c->n));
+            else
+                snprintf(text, sizeof(text), "%.3f", mean);
+            break;
+        case OVER: snprintf(text, sizeof(text), "%.3f", mean / (ours->n ? exp(ours->logs / ours->n) : 1)); break;
+        case MOST: snprintf(text, sizeof(text), "%.2f", c->most); break;
+        case WORST: snprintf(text, sizeof(text), "%.*s", width(set), c->worst); break;
+        case LEAST: snprintf(text, sizeof(text), "%.2f", c->least); break;
+        default: snprintf(text, sizeof(text), "%u", c->n);
+        }
+    printf("  %*s", width(set), text);
 }
 
-static void print_sums(const struct sums *sums, enum bench_table table)
+static void print_sums(const struct sums *sums, const struct bench_settings *set)
 {
-    static const char *const names[] = {"geometric mean", "most", "", "least", "programs"};
+    static const char *const names[] = {"geometric mean", "over that of ours", "most", "", "least", "programs"};
     const struct contest *c = &sums->contest;
     const struct compile_sum *made = &sums->compiled;
-    const char *ours = bench_ways[compiled_way(table)].name;
+    const char *ours = bench_ways[compiled_way(set)].name;
 
     for (enum sum_line line = MEAN; line < LINES; line++) {
+        if (line == OVER && set->table == BENCH_MAIN)
+            continue;
         printf("%-50s", names[line]);
         for (unsigned w = 1; w < bench_n_ways; w++)
-            if (bench_way_is_shown(&bench_ways[w], table))
-                print_sum(&sums->columns[w], line);
+            if (bench_way_is_shown(&bench_ways[w], set))
+                print_sum(&sums->columns[w], &sums->columns[compiled_way(set)], line, set);
         printf("\n");
     }
     if (c->n)
@@ -188,17 +211,17 @@ static bool run_set(unsigned number, char *const *names, const struct bench_memo
     bool good = true;
 
     printf("\nSet %u: %u programs.\n", number + 1, set->n);
-    print_head(settings->table);
+    print_head(settings);
     for (const struct bench_prog *p = set->progs; p < set->progs + set->n; p++) {
         struct bench_result results[BENCH_MAX_WAYS];
 
         if (!wanted(p->name, names))
             continue;
         good = bench_measure(p, memory, env, settings, results) && good;
-        print_row(p, results, settings->table);
-        add(&sums, p, results, settings->table);
+        print_row(p, results, settings);
+        add(&sums, p, results, settings);
     }
-    print_sums(&sums, settings->table);
+    print_sums(&sums, settings);
     return good;
 }
 
@@ -237,6 +260,27 @@ static int profile(const char *path, unsigned sets, const struct bench_memory *m
     if (out != stdout)
         fclose(out);
     return 0;
+}
+
+/* Machine code is made in one place for all programs, as it is in a process that has many. */
+static void open_jit(struct bench_settings *set)
+{
+    const struct jit_config harden = {.harden = true};
+    struct log log = {0};
+
+    if (jit_new(&set->jit[0], NULL, &log))
+        set->jit[0] = NULL;
+    if (set->table != BENCH_OPTS || jit_new(&set->jit[1], &harden, &log))
+        set->jit[1] = NULL;
+    if (!set->jit[0])
+        printf("jit: not measured: there is none for this machine\n");
+}
+
+static void close_jit(struct bench_settings *set)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (set->jit[i])
+            jit_put(set->jit[i]);
 }
 
 struct options {
@@ -290,11 +334,13 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench: no memory\n");
         return 2;
     }
+    open_jit(&o.settings);
     if (bench_read(&bench_sets[0], argv[optind]) && bench_read(&bench_sets[1], argv[optind]))
         status = o.profile_to ? profile(o.profile_to, o.sets, &memory)
                               : run_all(o.sets, argv + optind + 1, &memory, &o.settings);
     bench_free(&bench_sets[0]);
     bench_free(&bench_sets[1]);
+    close_jit(&o.settings);
     bench_memory_close(&memory);
     return status;
 }

@@ -5,7 +5,9 @@
 #include "bench/bench.h"
 
 #include "api/core/core.h"
+#include "jit/jit.h"
 #include "vm/env.h"
+#include "vm/ir/ir.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -13,18 +15,38 @@
 
 enum { COMPILES = 15 };
 
+/* clang-format off */
+#define INTERP(name, tables, ...) {name, BENCH_OURS, tables, "interp", {__VA_ARGS__}, false}
+#define JIT(name, tables, ...)    {name, BENCH_OURS, tables, "jit", {.opts = CODE_OPT_ALL, ##__VA_ARGS__}, false}
+#define WITHOUT(name, bits)       JIT(name, BENCH_OPTS, .no_ir = (bits))
+
 const struct bench_way bench_ways[] = {
-    {"native", BENCH_NATIVE, BENCH_MAIN | BENCH_INTERP | BENCH_OPTS, NULL, {0}},
-    {"vectors", BENCH_VECTOR, BENCH_MAIN, NULL, {0}},
-    {"kernel", BENCH_KERNEL, BENCH_MAIN, NULL, {0}},
-    {"interp", BENCH_OURS, BENCH_MAIN | BENCH_INTERP, "interp", {.opts = CODE_OPT_ALL}},
-    {"jit", BENCH_OURS, BENCH_MAIN | BENCH_OPTS, "jit", {.opts = CODE_OPT_ALL}},
-    {"plain", BENCH_OURS, BENCH_INTERP, "interp", {.opts = 0}},
-    {"checked", BENCH_OURS, BENCH_INTERP, "interp", {.checked = true, .opts = CODE_OPT_ALL}},
-    {"special", BENCH_OURS, BENCH_INTERP, "interp", {.opts = CODE_OPT_SPECIAL}},
-    {"fuse", BENCH_OURS, BENCH_INTERP, "interp", {.opts = CODE_OPT_FUSE}},
-    {"chk-plain", BENCH_OURS, BENCH_INTERP, "interp", {.checked = true}},
+    {"native", BENCH_NATIVE, BENCH_MAIN | BENCH_INTERP | BENCH_OPTS, NULL, {0}, false},
+    {"vectors", BENCH_VECTOR, BENCH_MAIN, NULL, {0}, false},
+    {"kernel", BENCH_KERNEL, BENCH_MAIN, NULL, {0}, false},
+    INTERP("interp", BENCH_MAIN | BENCH_INTERP, .opts = CODE_OPT_ALL),
+    JIT("jit", BENCH_MAIN | BENCH_OPTS),
+    INTERP("plain", BENCH_INTERP, .opts = 0),
+    INTERP("checked", BENCH_INTERP, .checked = true, .opts = CODE_OPT_ALL),
+    INTERP("special", BENCH_INTERP, .opts = CODE_OPT_SPECIAL),
+    INTERP("fuse", BENCH_INTERP, .opts = CODE_OPT_FUSE),
+    INTERP("chk-plain", BENCH_INTERP, .checked = true),
+    WITHOUT("-promote", IR_OPT_PROMOTE),
+    WITHOUT("-webs", IR_OPT_WEBS),
+    WITHOUT("-simplify", IR_OPT_SIMPLIFY),
+    WITHOUT("-rotate", IR_OPT_ROTATE),
+    WITHOUT("-address", IR_OPT_ADDRESS),
+    WITHOUT("-wide", IR_OPT_WIDE),
+    WITHOUT("-memory", IR_OPT_MEMORY),
+    WITHOUT("-select", IR_OPT_SELECT),
+    WITHOUT("-divide", IR_OPT_DIVIDE),
+    WITHOUT("-alloc", JIT_NO_ALLOC),
+    WITHOUT("-layout", JIT_NO_LAYOUT),
+    WITHOUT("none", JIT_NO_ALL),
+    JIT("budget", BENCH_OPTS, .count_insns = true),
+    {"hardened", BENCH_OURS, BENCH_OPTS, "jit", {.opts = CODE_OPT_ALL}, true},
 };
+/* clang-format on */
 const unsigned bench_n_ways = sizeof(bench_ways) / sizeof(bench_ways[0]);
 
 struct open_way {
@@ -49,9 +71,14 @@ unsigned bench_way_named(const char *name)
     return w;
 }
 
-bool bench_way_is_shown(const struct bench_way *way, enum bench_table table)
+static bool is_jit(const struct bench_way *way)
 {
-    return way->tables & table && (!way->engine || engine_find(way->engine));
+    return way->engine && !strcmp(way->engine, "jit");
+}
+
+bool bench_way_is_shown(const struct bench_way *way, const struct bench_settings *settings)
+{
+    return way->tables & settings->table && (!is_jit(way) || settings->jit[way->harden]);
 }
 
 static double cpu_time(void)
@@ -69,15 +96,17 @@ static void say(void *ctx, enum skep_log_level level, const char *text)
 }
 
 /* Lowers some times over and keeps the last. */
-static struct code *compile(const struct bench_prog *prog, const struct bench_way *way, double *least)
+static struct code *compile(const struct bench_prog *prog, const struct bench_way *way, struct jit *jit, double *least)
 {
     struct log log = {.fn = say, .ctx = (void *)prog->name, .max = SKEP_LOG_WARN};
     struct prog_spec spec = {.name = prog->name, .insns = prog->insns, .n_insns = prog->n_insns};
     const struct engine *engine = engine_find(way->engine);
+    struct code_opts opts = way->opts;
     struct prog *made;
     struct code *code = NULL;
 
     *least = 0;
+    opts.jit = jit;
     if (prog_new(&spec, false, &log, &made))
         return NULL;
     for (unsigned i = 0; i < COMPILES; i++) {
@@ -87,7 +116,7 @@ static struct code *compile(const struct bench_prog *prog, const struct bench_wa
             code_put(code);
         code = NULL;
         time = cpu_time();
-        if (code_lower(made, NULL, NULL, &way->opts, engine, &log, &code))
+        if (code_lower(made, NULL, NULL, &opts, engine, &log, &code))
             break;
         time = cpu_time() - time;
         *least = !i || time < *least ? time : *least;
@@ -145,6 +174,7 @@ static bool run_once(const struct bench_way *way, struct open_way *open, struct 
 static bool open_way(const struct bench_way *way, struct open_way *open, const struct bench_prog *prog,
                      const struct bench_memory *memory, const struct bench_settings *set, struct bench_result *result)
 {
+    struct jit_view view;
     char why[400];
 
     open->samples = calloc((size_t)set->rounds * set->warm, sizeof(open->samples[0]));
@@ -153,7 +183,11 @@ static bool open_way(const struct bench_way *way, struct open_way *open, const s
     switch (way->how) {
     case BENCH_NATIVE:
     case BENCH_VECTOR: return true;
-    case BENCH_OURS: return (open->code = compile(prog, way, &result->compile)) != NULL;
+    case BENCH_OURS:
+        open->code = compile(prog, way, is_jit(way) ? set->jit[way->harden] : NULL, &result->compile);
+        if (open->code && jit_view(open->code, &view))
+            result->code_size = view.size;
+        return open->code != NULL;
     case BENCH_KERNEL:
         if (memory->arena < 0)
             return false;
@@ -211,7 +245,7 @@ bool bench_measure(const struct bench_prog *prog, const struct bench_memory *mem
 
         results[w] = (struct bench_result){0};
         opened[w].fd = -1;
-        if (!good || !bench_way_is_shown(way, set->table))
+        if (!good || !bench_way_is_shown(way, set))
             continue;
         opened[w].open = open_way(way, &opened[w], prog, memory, set, &results[w]);
         if (!opened[w].open && way->how != BENCH_KERNEL)
