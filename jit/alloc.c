@@ -147,6 +147,8 @@ static int round_of(struct alloc *a, unsigned round, bool *again)
     if (!err)
         err = alloc_live(a);
     if (!err)
+        err = alloc_coalesce(a);
+    if (!err)
         err = alloc_color(a);
     *again = false;
     if (!err && settle(a, round >= ROUNDS))

@@ -1,5 +1,6 @@
 /*
- * What the files of register allocation share: live.c finds where each virtual register is live, color.c gives those
+ * What the files of register allocation share: live.c finds where each virtual register is live, coalesce.c
+ * joins what should lie in one place, color.c gives those
  * that fit a machine register, spill.c rewrites operations whose operands have none, alloc.c calls them in rounds until
  * nothing is left to rewrite, check.c proves the result.
  *
@@ -29,6 +30,7 @@ enum alloc_kind {
 struct alloc_segment {
     uint32_t from, to;
     uint32_t next; /* the next later one of this register; 0: none */
+    uint32_t vreg;
 };
 
 /* What operands and results say about where a virtual register would be best. */
@@ -84,6 +86,7 @@ struct alloc {
     uint32_t n_clobbers;
     uint32_t *head; /* of each virtual register: its first segment; 0: it is never live */
     struct alloc_list segments;
+    uint32_t *unit, *member; /* coalesce.c */
     struct jit_place *place; /* JIT_NO_REG: got none */
     uint32_t used;           /* machine registers written */
 };
@@ -130,6 +133,13 @@ int alloc_read(struct alloc *a);
 
 /** Finds where everything is live. @return 0, -ENOMEM, or -E2BIG: at too many blocks' borders. */
 int alloc_live(struct alloc *a);
+
+/** Makes units of what should share a machine register. @return 0 or -ENOMEM. */
+int alloc_coalesce(struct alloc *a);
+/** The member that stands for the unit of v, whose segments are those of all. */
+uint32_t alloc_unit(const struct alloc *a, uint32_t v);
+/** Every member stands for itself again, with its own segments. */
+void alloc_dissolve(struct alloc *a, uint32_t unit);
 
 /** Gives machine registers. @return 0 or -ENOMEM, -EINVAL: something that must have a register found none. */
 int alloc_color(struct alloc *a);

@@ -29,6 +29,9 @@ struct color {
     struct alloc *a;
     uint32_t *taken, *any, *all;
     double *call_cost; /* of one save and restore around each of the calls before this one, summed */
+    uint64_t *heap;    /* members of units that were dissolved, by rank */
+    size_t n_heap;
+    uint32_t *parts; /* room for the members of a unit */
 };
 
 struct votes {
@@ -88,7 +91,6 @@ static void ask(const struct alloc *a, uint32_t v, struct votes *votes)
     unsigned most = WISHES;
     float gain = 0;
 
-    votes->regs = 0;
     for (uint32_t i = a->wish[v]; i && most--; i = alloc_wish(a, i)->next) {
         const struct alloc_wish *w = alloc_wish(a, i);
 
@@ -102,9 +104,18 @@ static void ask(const struct alloc *a, uint32_t v, struct votes *votes)
         vote(votes, a->want[v], gain * WANT);
 }
 
-static float cost_of_slot(const struct alloc *a, uint32_t v)
+static float cost_of_one(const struct alloc *a, uint32_t v)
 {
     return a->makes[v] ? a->cost[v] * MAKE_COST : a->cost[v];
+}
+
+static float cost_of_slot(const struct alloc *a, uint32_t unit)
+{
+    float cost = cost_of_one(a, unit);
+
+    for (uint32_t v = a->member[unit]; v != unit; v = a->member[v])
+        cost += cost_of_one(a, v);
+    return cost;
 }
 
 /* What calls make of lying in a register that they destroy. */
@@ -128,14 +139,17 @@ static uint32_t lowest(uint32_t regs)
 }
 
 /* Registers without votes are alike within three kinds; of each one will do. */
-static unsigned best_of(const struct color *c, uint32_t v, uint32_t spare, float *cost)
+static unsigned best_of(const struct color *c, uint32_t unit, uint32_t spare, float *cost)
 {
     const struct alloc *a = c->a;
-    float calls = cost_of_calls(c, v);
+    float calls = cost_of_calls(c, unit);
     struct votes votes = {.regs = 0};
     unsigned best = JIT_NO_REG;
+    uint32_t v = unit;
 
-    ask(a, v, &votes);
+    do
+        ask(a, v, &votes);
+    while ((v = a->member[v]) != unit);
     spare = (spare & votes.regs) | lowest(spare & a->caller_saved) | lowest(spare & ~a->caller_saved & a->used) |
             lowest(spare & ~a->caller_saved & ~a->used);
     for (; spare; spare &= spare - 1) {
@@ -154,24 +168,28 @@ static unsigned best_of(const struct color *c, uint32_t v, uint32_t spare, float
     return best;
 }
 
-static void choose(struct color *c, uint32_t v)
+/* @return did the unit get a machine register? */
+static bool choose(struct color *c, uint32_t unit)
 {
     struct alloc *a = c->a;
-    uint32_t spare = a->target->allocatable;
+    uint32_t spare = a->target->allocatable, v = unit;
     unsigned best;
     float cost = 0;
 
-    for (uint32_t s = a->head[v]; s && spare; s = alloc_segment(a, s)->next)
+    for (uint32_t s = a->head[unit]; s && spare; s = alloc_segment(a, s)->next)
         spare &= ~taken_in(c, alloc_segment(a, s)->from, alloc_segment(a, s)->to);
     if (!spare)
-        return;
-    best = best_of(c, v, spare, &cost);
-    if (a->kind[v] != ALLOC_TINY && cost > cost_of_slot(a, v))
-        return;
-    a->place[v].reg = (uint8_t)best;
+        return false;
+    best = best_of(c, unit, spare, &cost);
+    if (a->kind[unit] != ALLOC_TINY && cost > cost_of_slot(a, unit))
+        return false;
+    do
+        a->place[v].reg = (uint8_t)best;
+    while ((v = a->member[v]) != unit);
     a->used |= 1u << best;
-    for (uint32_t s = a->head[v]; s; s = alloc_segment(a, s)->next)
+    for (uint32_t s = a->head[unit]; s; s = alloc_segment(a, s)->next)
         take(c, alloc_segment(a, s)->from, alloc_segment(a, s)->to, 1u << best);
+    return true;
 }
 
 /* The dearest for their length come first; before all others what must have a register. */
@@ -189,6 +207,50 @@ static uint32_t rank(const struct alloc *a, uint32_t v)
     return UINT32_MAX - bits;
 }
 
+/* ---- Order ---- */
+
+static void push(struct color *c, uint64_t x)
+{
+    size_t at = c->n_heap++;
+
+    for (; at && c->heap[(at - 1) / 2] > x; at = (at - 1) / 2)
+        c->heap[at] = c->heap[(at - 1) / 2];
+    c->heap[at] = x;
+}
+
+static uint64_t pop(struct color *c)
+{
+    uint64_t top = c->heap[0], x = c->heap[--c->n_heap];
+    size_t at = 0, n = c->n_heap;
+
+    for (;;) {
+        size_t child = 2 * at + 1;
+
+        if (child + 1 < n && c->heap[child + 1] < c->heap[child])
+            child++;
+        if (child >= n || c->heap[child] >= x)
+            break;
+        c->heap[at] = c->heap[child];
+        at = child;
+    }
+    c->heap[at] = x;
+    return top;
+}
+
+/* The unit finds no room, or is not worth what there is: its members try for themselves when it is their turn. */
+static void part(struct color *c, uint32_t unit)
+{
+    struct alloc *a = c->a;
+    uint32_t v = unit, n = 0, *members = c->parts;
+
+    do
+        members[n++] = v;
+    while ((v = a->member[v]) != unit);
+    alloc_dissolve(a, unit);
+    for (uint32_t i = 0; i < n; i++)
+        push(c, (uint64_t)rank(a, members[i]) << 32 | members[i]);
+}
+
 static int choose_all(struct color *c)
 {
     struct alloc *a = c->a;
@@ -199,16 +261,27 @@ static int choose_all(struct color *c)
     if (!list)
         return -ENOMEM;
     for (uint32_t v = 1; v < n; v++)
-        if (a->head[v] && a->kind[v] <= ALLOC_TINY)
+        if (a->head[v] && a->kind[v] <= ALLOC_TINY && a->unit[v] == v)
             list[many++] = (uint64_t)rank(a, v) << 32 | v;
     alloc_sort(list, list + n, many);
-    for (size_t i = 0; i < many; i++) {
-        uint32_t v = (uint32_t)list[i];
+    c->heap = list + n;
+    c->parts = ARENA_ARRAY(&a->arena, uint32_t, n);
+    if (!c->parts)
+        return -ENOMEM;
+    for (size_t i = 0; i < many || c->n_heap;) {
+        uint64_t next = c->n_heap && (i == many || c->heap[0] < list[i]) ? pop(c) : list[i++];
+        uint32_t v = (uint32_t)next;
 
-        choose(c, v);
-        if (a->kind[v] == ALLOC_TINY && a->place[v].reg == JIT_NO_REG)
+        if (choose(c, v))
+            continue;
+        if (a->member[v] != v)
+            part(c, v);
+        else if (a->kind[v] == ALLOC_TINY)
             return -EINVAL;
     }
+    for (uint32_t v = 1; v < n; v++)
+        if (a->unit[v] == v)
+            alloc_dissolve(a, v);
     return 0;
 }
 

@@ -136,7 +136,7 @@ static int cut(struct walk *w, uint32_t v, uint32_t from, uint32_t to)
 
     if (alloc_room(&a->segments, 1, sizeof(struct alloc_segment)))
         return -ENOMEM;
-    *alloc_segment(a, a->segments.n) = (struct alloc_segment){from, to, a->head[v]};
+    *alloc_segment(a, a->segments.n) = (struct alloc_segment){from, to, a->head[v], v};
     a->head[v] = a->segments.n++;
     w->open[v] = 0;
     return 0;

@@ -1,0 +1,146 @@
+/*
+ * Virtual registers that are never live at the same time and between which a value moves become one unit, which is
+ * given a machine register as a whole: then the move is none. The most frequent moves come first.
+ *
+ * A unit is known by one of its members (unit[] leads to it), whose list of segments holds those of all; members form a
+ * ring. A unit that finds no machine register is dissolved, so that being together never costs anyone his place.
+ */
+#include "jit/alloc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Lists of segments are gone through so far and no farther: what is left out costs a move, never time. */
+enum { STEPS = 192 };
+
+uint32_t alloc_unit(const struct alloc *a, uint32_t v)
+{
+    while (a->unit[v] != v)
+        v = a->unit[v] = a->unit[a->unit[v]];
+    return v;
+}
+
+static bool apart(const struct alloc *a, uint32_t x, uint32_t y)
+{
+    uint32_t s = a->head[x], t = a->head[y];
+
+    for (unsigned steps = 0; s && t; steps++) {
+        const struct alloc_segment *p = alloc_segment(a, s), *q = alloc_segment(a, t);
+
+        if (steps == STEPS)
+            return false;
+        if (p->to < q->from)
+            s = p->next;
+        else if (q->to < p->from)
+            t = q->next;
+        else
+            return false;
+    }
+    return true;
+}
+
+static void unite(struct alloc *a, uint32_t x, uint32_t y)
+{
+    uint32_t s = a->head[x], t = a->head[y], *at = &a->head[x], ring = a->member[x];
+
+    while (s && t) {
+        uint32_t *first = alloc_segment(a, s)->from < alloc_segment(a, t)->from ? &s : &t;
+
+        *at = *first;
+        at = &alloc_segment(a, *first)->next;
+        *first = *at;
+    }
+    *at = s ? s : t;
+    a->unit[y] = x;
+    a->member[x] = a->member[y];
+    a->member[y] = ring;
+}
+
+static bool may(const struct alloc *a, uint32_t v)
+{
+    return a->head[v] && a->kind[v] <= ALLOC_PIECE;
+}
+
+static bool join(struct alloc *a, uint32_t x, uint32_t y)
+{
+    if (!may(a, x) || !may(a, y))
+        return false;
+    x = alloc_unit(a, x);
+    y = alloc_unit(a, y);
+    if (x == y)
+        return true;
+    if (!apart(a, x, y))
+        return false;
+    unite(a, x, y);
+    return true;
+}
+
+static void join_block(struct alloc *a, uint32_t block)
+{
+    const struct ir_block *b = &a->f->blocks[block];
+    uint32_t first = a->first[block];
+
+    for (uint32_t i = 0; i < b->n; i++) {
+        const struct alloc_op *op = &a->ops[first + i];
+
+        if (!op->tied || join(a, op->dst, a->uses[op->use]))
+            continue;
+        /* The other operand will do where the two may change places. */
+        if (ir_kinds[b->ops[i].kind].what & IR_W_COMM && op[1].use - op->use > 1 && !(b->ops[i].flags & IR_MEM))
+            join(a, op->dst, a->uses[op->use + 1]);
+    }
+}
+
+int alloc_coalesce(struct alloc *a)
+{
+    uint32_t n = a->f->n_vregs;
+    uint64_t *list = ARENA_ARRAY(&a->arena, uint64_t, (size_t)a->n_order * 2);
+
+    a->unit = ARENA_ARRAY(&a->arena, uint32_t, n);
+    a->member = ARENA_ARRAY(&a->arena, uint32_t, n);
+    if (!list || !a->unit || !a->member)
+        return -ENOMEM;
+    for (uint32_t v = 0; v < n; v++)
+        a->unit[v] = a->member[v] = v;
+    for (uint32_t k = 0; k < a->n_order; k++) {
+        uint32_t bits;
+
+        memcpy(&bits, &a->freq[a->order[k]], sizeof(bits));
+        list[k] = (uint64_t)(UINT32_MAX - bits) << 32 | a->order[k];
+    }
+    alloc_sort(list, list + a->n_order, a->n_order);
+    for (uint32_t k = 0; k < a->n_order; k++)
+        join_block(a, (uint32_t)list[k]);
+    return 0;
+}
+
+void alloc_dissolve(struct alloc *a, uint32_t unit)
+{
+    uint32_t s = a->head[unit], v = unit, back = 0;
+
+    if (a->member[unit] == unit)
+        return;
+    do {
+        uint32_t next = a->member[v];
+
+        a->unit[v] = a->member[v] = v;
+        a->head[v] = 0;
+        v = next;
+    } while (v != unit);
+    while (s) {
+        uint32_t next = alloc_segment(a, s)->next;
+
+        alloc_segment(a, s)->next = back;
+        back = s;
+        s = next;
+    }
+    while (back) {
+        struct alloc_segment *p = alloc_segment(a, back);
+        uint32_t next = p->next;
+
+        p->next = a->head[p->vreg];
+        a->head[p->vreg] = back;
+        back = next;
+    }
+}
