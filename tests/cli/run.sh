@@ -166,13 +166,21 @@ t "an endless program meets its limit" 1 run --raw "$tmp/loop.bin" --max-insns 1
 says "insn_limit"
 t "also unchecked" 1 run --raw "$tmp/loop.bin" --max-insns 100000 --unchecked
 says "insn_limit"
-for opt in "--checked" "--check-invariants" "--unchecked" "--unchecked --no-opt all" "--engine interp" "--no-opt fuse --opt fuse"; do
+for opt in "--checked" "--check-invariants" "--unchecked" "--unchecked --no-opt all" "--engine interp" "--no-opt fuse --opt fuse" \
+    "--verify" "--engine jit" "--engine jit --harden" "--engine jit --no-opt all" "--engine jit --no-opt rotate --max-insns 0" \
+    "--jit-unverified" "--jit-unverified --harden --no-opt all"; do
     # shellcheck disable=SC2086
     t "raw $opt" 0 run --raw "$tmp/wide.bin" $opt
     is 0x1122334455667788
 done
 t "an engine that is not there" 1 run --raw "$tmp/wide.bin" --engine steam
 says "steam"
+t "an endless program as machine code meets its limit" 1 run --raw "$tmp/loop.bin" --max-insns 100000 --jit-unverified
+says "insn_limit"
+t "machine code checks nothing" 1 run --raw "$tmp/wide.bin" --engine jit --checked
+says "checked"
+t "machine code of what nobody verified" 1 run --raw "$tmp/wide.bin" --engine jit --unchecked
+says "jit_unverified"
 t "raw programs have no maps" 2 run --raw "$tmp/wide.bin" --dump-maps
 
 if [ -z "$cc" ]; then
@@ -289,6 +297,21 @@ has "# firewall (xdp)" "# curious (xdp)"
 t "dump in JSON" 0 -j dump "$fw" curious
 jqs '.programs[0].name == "curious"' '.programs[0].funcs[0].insns | length > 3' \
     '.programs[0].funcs[0].insns[-1].disasm == "exit"' '[.programs[0].funcs[0].insns[] | select(.src)] | length > 0'
+t "machine code" 0 dump "$fw" curious jited
+has "int curious(struct xdp_md *ctx):" "bpf_prog_curious:" "fw.bpf.c line_num:" "ret" "r2 = map[fw.data]"
+hasnt "firewall"
+t "machine code without lines, with bytes" 0 dump "$fw" curious --jited nolinum opcodes
+has "c3"
+hasnt "line_num"
+t "machine code of all, hardened, counting, without optimisations" 0 dump "$fw" --jited --harden --count --no-opt all
+has "# firewall (xdp)" "# curious (xdp)" "ret"
+t "machine code in JSON" 0 -j dump "$fw" curious jited linum opcodes
+jqs '.programs[0].name == "curious"' '.programs[0].bytes_jited > 16' '.programs[0].funcs[0].name == "bpf_prog_curious"' \
+    '[.programs[0].funcs[0].insns[] | select(.src and .line_num)] | length > 0' \
+    '[.programs[0].funcs[0].insns[] | select(.operation == "retq" or .operation == "ret")] | length > 0' \
+    '.programs[0].funcs[0].insns | all(.pc and (.operands | type == "array") and (.opcodes | length > 0))'
+t "machine code without an optimisation that there is not" 2 dump "$fw" curious jited --no-opt magic
+says "magic"
 t "dump of nothing" 2 dump "$fw" nothing
 says "no program 'nothing'" "firewall"
 
@@ -344,8 +367,13 @@ first=$(cat "$out")
 t "a seed repeats" 0 -j run "$fw" world data_in "$tmp/web.bin" --pid 7 --seed 5
 name="the same random number"
 if [ "$(jq .retval <<<"$first")" = "$(jq .retval "$out")" ]; then pass; else fail "$name" "differs"; fi
+t "verified programs run as machine code" 0 -j run "$fw" firewall data_in "$tmp/web.bin"
+jqs '.engine == "jit"'
+t "what is checked is interpreted" 0 -j -d run "$fw" firewall data_in "$tmp/web.bin" --checked
+jqs '.engine == "interp"' '[.messages[].text | select(contains("is interpreted"))] | length > 0'
 t "ifindex is for packets" 2 run "$fw" probe --ifindex 3
-for opt in --unchecked "--unchecked --no-opt all" "--no-opt inline"; do
+for opt in --unchecked "--unchecked --no-opt all" "--no-opt inline" "--engine interp" "--engine jit" "--engine jit --harden" \
+    "--engine jit --no-opt all" --jit-unverified; do
     # shellcheck disable=SC2086
     t "run $opt" 0 run "$fw" firewall data_in "$tmp/web.bin" $opt
     has "XDP_DROP"
