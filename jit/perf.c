@@ -186,11 +186,11 @@ void jit_perf_free(struct jit_perf *p)
 void jit_symbol(const struct prog *prog, uint32_t i, char *out, size_t room)
 {
     if (i == prog->n_funcs)
-        snprintf(out, room, "bpf_prog_%s[enter]", prog->name);
+        snprintf(out, room, "bpf_enter_%s", prog->name);
     else if (i == 0)
         snprintf(out, room, "bpf_prog_%s", prog->name);
     else
-        snprintf(out, room, "bpf_prog_%s:%s", prog->name, prog->funcs[i].name);
+        snprintf(out, room, "bpf_prog_%s.%s", prog->name, prog->funcs[i].name);
     for (char *c = out; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 0x7f)
             *c = '?';

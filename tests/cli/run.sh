@@ -297,20 +297,22 @@ has "# firewall (xdp)" "# curious (xdp)"
 t "dump in JSON" 0 -j dump "$fw" curious
 jqs '.programs[0].name == "curious"' '.programs[0].funcs[0].insns | length > 3' \
     '.programs[0].funcs[0].insns[-1].disasm == "exit"' '[.programs[0].funcs[0].insns[] | select(.src)] | length > 0'
-t "machine code" 0 dump "$fw" curious jited
-has "int curious(struct xdp_md *ctx):" "bpf_prog_curious:" "fw.bpf.c line_num:" "ret" "r2 = map[fw.data]"
+t "machine code" 0 dump "$fw" world jited
+has "int world(" "bpf_prog_world:" "fw.bpf.c line_num:" "ret" "call bpf_get_prandom_u32"
 hasnt "firewall"
-t "machine code without lines, with bytes" 0 dump "$fw" curious --jited nolinum opcodes
+t "machine code without lines, with bytes" 0 dump "$fw" world --jited nolinum opcodes
 has "c3"
 hasnt "line_num"
-t "machine code of all, hardened, counting, without optimisations" 0 dump "$fw" --jited --harden --count --no-opt all
+t "machine code of what is refused" 1 dump "$fw" --jited
+says "packet_out_of_bounds"
+t "machine code of all, hardened, counting, without optimisations" 0 dump "$fw" --jited --harden --count --no-opt all --jit-unverified
 has "# firewall (xdp)" "# curious (xdp)" "ret"
-t "machine code in JSON" 0 -j dump "$fw" curious jited linum opcodes
-jqs '.programs[0].name == "curious"' '.programs[0].bytes_jited > 16' '.programs[0].funcs[0].name == "bpf_prog_curious"' \
+t "machine code in JSON" 0 -j dump "$fw" world jited linum opcodes
+jqs '.programs[0].name == "world"' '.programs[0].bytes_jited > 16' '.programs[0].funcs[0].name == "bpf_prog_world"' \
     '[.programs[0].funcs[0].insns[] | select(.src and .line_num)] | length > 0' \
     '[.programs[0].funcs[0].insns[] | select(.operation == "retq" or .operation == "ret")] | length > 0' \
     '.programs[0].funcs[0].insns | all(.pc and (.operands | type == "array") and (.opcodes | length > 0))'
-t "machine code without an optimisation that there is not" 2 dump "$fw" curious jited --no-opt magic
+t "machine code without an optimisation that there is not" 2 dump "$fw" world jited --no-opt magic
 says "magic"
 t "dump of nothing" 2 dump "$fw" nothing
 says "no program 'nothing'" "firewall"

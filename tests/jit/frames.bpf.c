@@ -16,10 +16,21 @@ static __attribute__((noinline)) __u64 inner(__u64 a, __u64 *seen)
 SEC("xdp")
 int frames(struct xdp_md *ctx)
 {
-    __u64 seen = ctx->ingress_ifindex;
+    __u64 seen = ctx->rx_queue_index;
 
     last = inner(ctx->rx_queue_index, &seen);
     return seen == 1 ? XDP_PASS : XDP_DROP;
+}
+
+/* Where a profiler finds nothing but this. */
+SEC("xdp")
+int spins(struct xdp_md *ctx)
+{
+    __u32 x = ctx->rx_queue_index;
+
+    for (int i = 0; i < 20000; i++)
+        x = x * 1664525 + 1013904223;
+    return x ? XDP_PASS : XDP_DROP;
 }
 
 char LICENSE[] SEC("license") = "GPL";

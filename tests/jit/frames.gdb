@@ -8,11 +8,10 @@ run
 echo ---- frames\n
 backtrace
 echo ---- up\n
-frame function bpf_prog_frames:inner
-info frame
-echo ---- line\n
-info line *$pc
+frame function bpf_prog_frames.inner
+info source
 echo ---- on\n
 delete
+break bpf_prog_frames.inner
 finish
 continue

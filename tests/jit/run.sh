@@ -37,9 +37,9 @@ else
     timeout 120 gdb -nx -batch -x tests/jit/frames.gdb --args "$S" "${run[@]}" >"$tmp/gdb" 2>&1
     sed -n '/^---- frames/,/^---- up/p' "$tmp/gdb" >"$tmp/frames"
     has "$tmp/frames" 'env_ktime' "gdb, the helper"
-    has "$tmp/frames" ' in bpf_prog_frames:inner \(.*frames\.bpf\.c:' "gdb, the inner function with its line"
+    has "$tmp/frames" ' in bpf_prog_frames\.inner \(.*frames\.bpf\.c:' "gdb, the inner function with its line"
     has "$tmp/frames" ' in bpf_prog_frames \(.*frames\.bpf\.c:' "gdb, the outer function with its line"
-    has "$tmp/frames" 'bpf_prog_frames\[enter\]' "gdb, the trampoline"
+    has "$tmp/frames" 'bpf_enter_frames' "gdb, the trampoline"
     has "$tmp/frames" ' env_run ' "gdb, who runs it"
     has "$tmp/frames" ' main ' "gdb, to the end"
     # What the run that gdb watched printed after all that.
@@ -55,16 +55,16 @@ if [ "$(cat "$tmp/rc")" = 0 ]; then pass; else fail "run with a dump"; cat "$tmp
 dump=$(ls "$tmp"/dump/jit-*.dump 2>/dev/null)
 pid=${dump##*/jit-} pid=${pid%.dump}
 if [ -n "$dump" ]; then pass; else fail "no dump"; fi
-has "/tmp/perf-$pid.map" 'bpf_prog_frames:inner$' "perf's map"
+has "/tmp/perf-$pid.map" 'bpf_prog_frames\.inner$' "perf's map"
 rm -f "/tmp/perf-$pid.map"
 # A recording needs the right to one; what perf makes of the dump in it is its own code.
-if ! command -v perf >/dev/null || ! perf record -q -k mono -o "$tmp/perf.data" -- "$S" "${run[@]}" repeat 200000 --jitdump "$tmp/dump" >"$tmp/out" 2>&1; then
+if ! command -v perf >/dev/null || ! perf record -q -k mono -o "$tmp/perf.data" -- "$S" run "$obj" spins data_in "$tmp/packet" repeat 20000 --jitdump "$tmp/dump" >"$tmp/out" 2>&1; then
     skip "perf cannot record here"
 elif ! perf inject --jit -i "$tmp/perf.data" -o "$tmp/perf.jit" >"$tmp/out" 2>&1; then
     fail "perf inject: $(head -c 300 "$tmp/out")"
 else
     pass
     perf report -i "$tmp/perf.jit" --stdio >"$tmp/report" 2>&1
-    has "$tmp/report" 'bpf_prog_frames' "perf report"
+    has "$tmp/report" 'bpf_prog_spins' "perf report"
 fi
 end

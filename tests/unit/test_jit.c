@@ -438,7 +438,7 @@ static void callbacks_without_end_use_up_the_budget(void **state)
 
     (void)state;
     env->insn_budget = 10000;
-    expect_trap(code, TRAP_insn_limit, 7);
+    expect_trap(code, TRAP_insn_limit, 8);
     env->insn_budget = UINT64_MAX;
     code_put(code);
 }
