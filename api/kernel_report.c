@@ -155,11 +155,22 @@ static const char *errno_text(int err)
     return err == -ENOTSUPP ? "Not supported by this kernel" : strerror(-err);
 }
 
+/* Linux's verifier closes its log with what it processed; what has no hook here is told before it looked at anything. */
+static bool was_judged(int err, const char *log)
+{
+    unsigned long long processed = 0;
+    const char *stats = strstr(log, "processed ");
+    if (stats)
+        sscanf(stats, "processed %llu", &processed);
+    return stats && err != -EPERM && (processed || err == -EACCES || err == -EINVAL || err == -E2BIG);
+}
+
 void kernel_report(struct skep_object *o, int err, const struct kernel_refusal *why, const struct log *log)
 {
     struct buf text = {0};
     char words[LINE_LEN];
     if (why->prog >= 0) {
+        o->refused = was_judged(err, buf_text(&why->log));
         report_program(o, err, why, &text);
         log_debug(log, "Linux's log of program '%s':\n%s", o->progs[why->prog].name, buf_text(&why->log));
     } else {

@@ -315,6 +315,7 @@ static int judge(struct skep_object *o, const struct log *log)
         struct verify_opts rules = {.read_const = read_const, .read_const_ctx = &constants};
         if (constants.prog)
             err = program_judge(constants.prog, &o->exec, &rules, log, &o->share->judged[i]);
+        o->refused = err == -EACCES;
     }
     if (!err && has_prog_array(o->obj))
         run_alike(o->share->judged, o->obj->n_progs);

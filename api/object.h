@@ -58,6 +58,7 @@ struct skep_object {
     const struct object_backend *backend;
     struct kernel_object *kernel; /* Linux's: what libbpf holds, once it is loaded */
     char *kconfig, *pin_root;     /* Linux's: for libbpf; NULL: none */
+    bool refused;                 /* load failed because a verifier said no */
     struct object_share *share;
     struct object *obj; /* share->obj */
     struct skep_vm *vm;

@@ -38,7 +38,7 @@ struct command {
     const char *help; /* what follows the usage line */
 };
 
-extern const struct command cmd_show, cmd_dump, cmd_run, cmd_verify, cmd_asm, cmd_disasm;
+extern const struct command cmd_show, cmd_dump, cmd_run, cmd_verify, cmd_asm, cmd_disasm, cmd_diff, cmd_attach;
 
 /** Says why it failed. @return status */
 int cli_fail(struct cli *c, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -99,6 +99,9 @@ void json_bytes_at(struct json_writer *w, const char *name, const void *data, si
 /** "00ff", spaces and a leading 0x allowed. @return false: it is no hex or does not give size bytes. */
 bool parse_hex(const char *text, size_t len, struct buf *out);
 
+/** How many values a per-CPU map has for a key, and how far they lie apart; 1 for other maps. */
+uint32_t cli_slots(const struct skep_map *map, uint32_t *step);
+
 /** Is a variable but the text of a bpf_printk()? Those are left out where people read. */
 bool is_print_format(const char *name);
 
@@ -106,5 +109,10 @@ bool is_print_format(const char *name);
 struct skep_object *cli_open(struct cli *c, const char *path, const struct skep_object_open_opts *opts, int *status);
 /** The program that is meant: by its name, or the only one. NULL: said, with a list, *status STATUS_USAGE. */
 struct skep_program *cli_program(struct cli *c, const struct skep_object *obj, const char *name, int *status);
+
+/** Only prog is loaded, where no table of programs makes others needed, too: it saves their preparation and failures. */
+void cli_choose(struct skep_object *obj, struct skep_program *prog);
+/** "VAR=VALUE" of --set. @return 0 or STATUS_USAGE, said. */
+int cli_set(struct cli *c, const struct command *cmd, struct skep_object *obj, const char *arg);
 
 #endif

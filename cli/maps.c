@@ -79,11 +79,6 @@ static int put(struct fill *f, const char *what, uint32_t type, const struct jso
 
 /* ---- Values ---- */
 
-static uint32_t slot_size(const struct fill *f)
-{
-    return (skep_map__value_size(f->map) + 7) / 8 * 8;
-}
-
 static int put_value(struct fill *f, const struct json *v, unsigned char *to)
 {
     return put(f, "value", skep_map__btf_value_type_id(f->map), v, to, skep_map__value_size(f->map));
@@ -92,7 +87,7 @@ static int put_value(struct fill *f, const struct json *v, unsigned char *to)
 /* One value for all CPUs. */
 static int put_same(struct fill *f, const struct json *v)
 {
-    uint32_t cpus = skep_vm__cpus(f->obj->vm), step = slot_size(f);
+    uint32_t step, cpus = cli_slots(f->map, &step);
     int err = put_value(f, v, f->value);
     for (uint32_t i = 1; i < cpus && !err; i++)
         memcpy(f->value + (size_t)i * step, f->value, step);
@@ -102,7 +97,7 @@ static int put_same(struct fill *f, const struct json *v)
 /* A list of {"cpu": n, "value": v}; CPUs that are not named get zero. */
 static int put_percpu(struct fill *f, const struct json *list)
 {
-    uint32_t cpus = skep_vm__cpus(f->obj->vm), step = slot_size(f);
+    uint32_t step, cpus = cli_slots(f->map, &step);
     if (list->kind != JSON_ARRAY)
         return log_fail(&f->log, -EINVAL, "line %u: \"values\" must be a list", list->line);
     for (size_t i = 0; i < list->length; i++) {

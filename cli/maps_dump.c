@@ -64,7 +64,8 @@ static void json_values(const struct dump *d)
 {
     json_name(d->w, "values");
     json_array_begin(d->w);
-    for (uint32_t cpu = 0; cpu < skep_vm__cpus(d->obj->vm); cpu++) {
+    uint32_t step, cpus = cli_slots(d->map, &step);
+    for (uint32_t cpu = 0; cpu < cpus; cpu++) {
         json_object_begin(d->w);
         json_u64_at(d->w, "cpu", cpu);
         json_name(d->w, "value");
@@ -103,7 +104,7 @@ static void print_element(struct dump *d)
     one.w = &w;
     show(&one, skep_map__btf_key_type_id(d->map), d->key, skep_map__key_size(d->map));
     printf("  %s: ", buf_text(&line));
-    uint32_t cpus = skep_map__is_percpu(d->map) ? skep_vm__cpus(d->obj->vm) : 1;
+    uint32_t step, cpus = cli_slots(d->map, &step);
     for (uint32_t cpu = 0; cpu < cpus; cpu++) {
         buf_clear(&line);
         w = (struct json_writer){.out = &line};

@@ -72,3 +72,34 @@ struct skep_program *cli_program(struct cli *c, const struct skep_object *obj, c
     buf_free(&list);
     return NULL;
 }
+
+void cli_choose(struct skep_object *obj, struct skep_program *prog)
+{
+    struct skep_map *m;
+    struct skep_program *p;
+    bool tables = false;
+    skep_object__for_each_map(m, obj) tables |= skep_map__type(m) == SKEP_MAP_TYPE_PROG_ARRAY;
+    if (!tables)
+        skep_object__for_each_program(p, obj) skep_program__set_autoload(p, false);
+    skep_program__set_autoload(prog, true);
+}
+
+int cli_set(struct cli *c, const struct command *cmd, struct skep_object *obj, const char *arg)
+{
+    const char *eq = strchr(arg, '=');
+    struct buf name = {0};
+    if (!eq)
+        return cli_usage(c, cmd, "--set: '%s' is not VAR=VALUE", arg);
+    buf_add(&name, arg, (size_t)(eq - arg));
+    int err = name.failed ? -ENOMEM : skep_object__set_variable(obj, buf_text(&name), eq + 1);
+    buf_free(&name);
+    if (err)
+        return c->failed ? STATUS_USAGE : cli_fail(c, STATUS_USAGE, "--set %s: %s", arg, strerror(-err));
+    return 0;
+}
+
+uint32_t cli_slots(const struct skep_map *map, uint32_t *step)
+{
+    *step = (skep_map__value_size(map) + 7) / 8 * 8;
+    return skep_map__is_percpu(map) && *step ? skep_map__host_value_size(map) / *step : 1;
+}

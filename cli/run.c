@@ -251,19 +251,6 @@ static int run_single(struct run *r)
 
 /* ---- From object to program ---- */
 
-/* Without tables of programs only the one that runs is needed, which saves the others' preparation and their failures.
- */
-static void choose(struct skep_object *obj, struct skep_program *prog)
-{
-    struct skep_map *m;
-    struct skep_program *p;
-    bool tables = false;
-    skep_object__for_each_map(m, obj) tables |= skep_map__type(m) == SKEP_MAP_TYPE_PROG_ARRAY;
-    if (!tables)
-        skep_object__for_each_program(p, obj) skep_program__set_autoload(p, false);
-    skep_program__set_autoload(prog, true);
-}
-
 static int set_type(struct cli *c, struct skep_program *prog, const char *name)
 {
     int type = skep_prog_type_by_name(name);
@@ -274,18 +261,10 @@ static int set_type(struct cli *c, struct skep_program *prog, const char *name)
 
 static int set_variables(struct run *r)
 {
-    for (uint32_t i = 0; i < r->o->n_sets; i++) {
-        const char *arg = r->o->sets[i], *eq = strchr(arg, '=');
-        struct buf name = {0};
-        if (!eq)
-            return cli_usage(r->c, &cmd_run, "--set: '%s' is not VAR=VALUE", arg);
-        buf_add(&name, arg, (size_t)(eq - arg));
-        int err = name.failed ? -ENOMEM : skep_object__set_variable(r->obj, buf_text(&name), eq + 1);
-        buf_free(&name);
-        if (err)
-            return r->c->failed ? STATUS_USAGE : cli_fail(r->c, STATUS_USAGE, "--set %s: %s", arg, strerror(-err));
-    }
-    return 0;
+    int status = 0;
+    for (uint32_t i = 0; i < r->o->n_sets && !status; i++)
+        status = cli_set(r->c, &cmd_run, r->obj, r->o->sets[i]);
+    return status;
 }
 
 static int prepare(struct run *r)
@@ -297,7 +276,7 @@ static int prepare(struct run *r)
         return status;
     if (r->o->type && (status = set_type(c, r->prog, r->o->type)))
         return status;
-    choose(r->obj, r->prog);
+    cli_choose(r->obj, r->prog);
     if ((status = set_variables(r)))
         return status;
     int err = skep_object__load_opts(r->obj, &r->o->exec);
@@ -346,8 +325,8 @@ static int open_and_run(struct cli *c, const struct run_opts *o)
     struct run r = {.c = c, .o = o};
     struct buf kconfig = {0};
     int status = o->kconfig ? file_read(c, o->kconfig, 4 << 20, &kconfig) : 0;
-    SKEP_OPTS(skep_object_open_opts, opts, .vm_opts = &o->vm, .btf_custom_path = o->btf,
-              .kconfig = kconfig.len ? kconfig.data : NULL);
+    SKEP_OPTS(skep_object_open_opts, opts, .backend = o->kernel ? SKEP_BACKEND_KERNEL : SKEP_BACKEND_USER,
+              .vm_opts = &o->vm, .btf_custom_path = o->btf, .kconfig = kconfig.len ? kconfig.data : NULL);
     if (!status)
         r.obj = cli_open(c, o->object, &opts, &status);
     if (r.obj)
@@ -393,6 +372,7 @@ const struct command cmd_run = {
         "  --pin-dir DIR                 keep pinned maps as files there (else pinning is ignored)\n"
         "  --btf FILE, --kconfig FILE    types and CONFIG_ lines of the target\n"
         "\n"
+        "  --kernel                      in Linux: its verifier, its BPF_PROG_TEST_RUN, its maps\n"
         "  --cpus N, --cpu N             virtual CPUs (1), and the one to run on\n"
         "  --time NS|now|pcap            the clock, ns since boot; pcap: of each packet. --time-step NS a reading\n"
         "  --seed N                      random numbers that repeat\n"

@@ -13,7 +13,7 @@
 struct run_opts {
     const char *object, *prog, *type;
     const char *data_in, *data_out, *ctx_in, *ctx_out, *pcap_in, *pcap_out, *mem, *btf, *pin_dir, *kconfig;
-    bool raw, verify_raw, dump_maps, time_pcap, has_cpu, has_max;
+    bool raw, kernel, verify_raw, dump_maps, time_pcap, has_cpu, has_max;
     uint64_t repeat, cpus, cpu, max_insns, ifindex, packets, ctx_size;
     struct skep_world world;
     struct skep_exec_opts exec;

@@ -151,6 +151,8 @@ static bool is_rest(struct parse *p)
     struct run_opts *o = p->o;
     if (args_switch(&p->a, "--dump-maps"))
         return o->dump_maps = true;
+    if (args_switch(&p->a, "--kernel"))
+        return o->kernel = true;
     if (number_option(p, "--cpu", 4095, &o->cpu))
         return o->has_cpu = true;
     return number_option(p, "--cpus", 4096, &o->cpus) || list_option(p, "--set", o->sets, &o->n_sets) ||
@@ -185,11 +187,13 @@ static int check_opts(struct cli *c, struct run_opts *o)
 {
     if (!o->object)
         return cli_usage(c, &cmd_run, "%s is missing", o->raw ? "a file of instructions" : "an object");
-    if (o->cpu >= o->cpus)
+    if (o->cpu >= o->cpus && !o->kernel)
         return cli_usage(c, &cmd_run, "--cpu %llu needs --cpus %llu or more", (unsigned long long)o->cpu,
                          (unsigned long long)o->cpu + 1);
     if (o->mem && !o->raw)
         return cli_usage(c, &cmd_run, "--mem goes with --raw; programs of an object take data_in");
+    if (o->raw && o->kernel)
+        return cli_usage(c, &cmd_run, "--kernel goes with an object; raw programs run here alone");
     if (o->raw && (o->pcap_in || o->n_sets || o->n_maps || o->pin_dir || o->dump_maps))
         return cli_usage(c, &cmd_run, "raw programs have no maps, no variables and no packets");
     if (o->pcap_in && (o->data_in || o->data_out))

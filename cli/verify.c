@@ -5,6 +5,7 @@
 #include "verifier/verify.h"
 #include "api/object.h"
 #include "cli/cli.h"
+#include "cli/diff.h"
 #include "verifier/report.h"
 #include "vm/abi/prog_types.h"
 #include <inttypes.h>
@@ -17,9 +18,10 @@ struct job {
     const char *prog;             /* --prog */
     const struct prog_type *type; /* type TYPE */
     const char *btf;
+    bool linux_too; /* --kernel */
     struct buf log; /* --log with -j */
     struct verify_opts opts;
-    unsigned accepted, rejected, unsupported;
+    unsigned accepted, rejected, unsupported, linux_rejected;
     int status;
 };
 
@@ -114,6 +116,43 @@ static void json_refusal(struct json_writer *w, const struct prog *prog, const s
     buf_free(&text);
 }
 
+/* ---- Linux's verdict, with --kernel ---- */
+
+static const char *const side_verdicts[] = {
+    [SIDE_RUNS] = "accept", [SIDE_REJECTS] = "reject", [SIDE_CANNOT] = "cannot"};
+
+/* Loads this program alone; what Linux says when it does not take it stays in side->why. */
+static bool ask_linux(struct job *job, const char *path, const struct object_prog *p, struct side *side)
+{
+    struct diff_opts o = {.object = path, .btf = job->btf};
+
+    *side = (struct side){0};
+    if (!job->linux_too)
+        return false;
+    if (side_open(job->c, &o, NULL, p->name, side))
+        side->state = SIDE_CANNOT;
+    job->linux_rejected += side->state == SIDE_REJECTS;
+    return true;
+}
+
+static void show_linux(struct job *job, const char *path, const struct object_prog *p)
+{
+    struct json_writer *w = &job->c->w;
+    struct side side;
+
+    if (ask_linux(job, path, p, &side) && job->c->json) {
+        json_name(w, "linux");
+        json_object_begin(w);
+        json_str_at(w, "verdict", side_verdicts[side.state]);
+        if (*side.why)
+            json_str_at(w, "message", side.why);
+        json_object_end(w);
+    } else if (job->linux_too) {
+        printf("%s: %s: Linux: %s\n%s%s", path, p->name, side_verdicts[side.state], side.why, *side.why ? "\n" : "");
+    }
+    side_close(&side);
+}
+
 static void json_program(struct job *job, const char *path, const struct object_prog *p, const struct verify_result *r,
                          uint64_t ns)
 {
@@ -138,6 +177,7 @@ static void json_program(struct job *job, const char *path, const struct object_
     if (job->opts.log_level)
         json_str_at(w, "log", buf_text(&job->log));
     buf_clear(&job->log);
+    show_linux(job, path, p);
     json_object_end(w);
 }
 
@@ -169,7 +209,7 @@ static int verify_one(struct job *job, const char *path, const struct object *ob
     if (job->c->json)
         json_program(job, path, p, &result, cpu_ns() - begin);
     else
-        print_program(path, p, &result, cpu_ns() - begin);
+        print_program(path, p, &result, cpu_ns() - begin), show_linux(job, path, p);
     job->accepted += result.verdict == VERDICT_ACCEPT;
     job->rejected += result.verdict == VERDICT_REJECT;
     job->unsupported += result.verdict == VERDICT_UNSUPPORTED;
@@ -246,6 +286,8 @@ static bool take_option(struct args *a, struct job *job, bool *bad)
         job->opts.log_level = (int)n;
     } else if (args_switch(a, "--unprivileged")) {
         job->opts.unprivileged = true;
+    } else if (args_switch(a, "--kernel")) {
+        job->linux_too = true;
     } else if (args_switch(a, "--strict-alignment")) {
         job->opts.strict_alignment = true;
     } else {
@@ -290,13 +332,13 @@ static int run_verify(struct cli *c, int argc, char **argv)
         printf("%u accepted, %u rejected, %u unsupported\n", job.accepted, job.rejected, job.unsupported);
     free(paths);
     buf_free(&job.log);
-    return job.status ? job.status : job.rejected || job.unsupported ? STATUS_REFUSED : STATUS_OK;
+    return job.status ? job.status : job.rejected || job.unsupported || job.linux_rejected ? STATUS_REFUSED : STATUS_OK;
 }
 
 const struct command cmd_verify = {
     .name = "verify",
     .run = run_verify,
-    .usage = "OBJ... [--prog NAME] [type TYPE] [--btf FILE] [--max-insns N] [--unprivileged] [--log 1|2]",
+    .usage = "OBJ... [--prog NAME] [type TYPE] [--btf FILE] [--max-insns N] [--unprivileged] [--kernel] [--log 1|2]",
     .summary = "say whether programs are safe, and if not, where and why",
     .help =
         "Walks every path of each program, as Linux's verifier does, and prints one line a program and a report for\n"
@@ -307,6 +349,7 @@ const struct command cmd_verify = {
         "  --btf FILE          types of the target for CO-RE; default: the running kernel's\n"
         "  --max-insns N       instructions to process before giving up; default 1000000\n"
         "  --unprivileged      as for a loader without capabilities\n"
+        "  --kernel            ask the verifier of the running kernel, too (each program is loaded and let go)\n"
         "  --strict-alignment  every access aligned to its size\n"
         "  --log 1|2           the state at branches, or at every instruction\n",
 };

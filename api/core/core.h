@@ -79,6 +79,7 @@ struct map_backend {
 struct program_backend {
     int (*run)(const struct skep_program *prog, struct skep_run_opts *opts); /* opts: complete, and written back */
     int (*fd)(const struct skep_program *prog);
+    const char *(*engine)(const struct skep_program *prog);
 };
 
 struct skep_ring_buffer *user_ring_reader(void);

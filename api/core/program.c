@@ -290,7 +290,7 @@ uint32_t skep_program__type(const struct skep_program *prog)
 
 const char *skep_program__engine(const struct skep_program *prog)
 {
-    return prog->code ? prog->code->engine->name : NULL;
+    return prog->ops ? prog->ops->engine(prog) : NULL;
 }
 
 size_t skep_program__insn_cnt(const struct skep_program *prog)

@@ -213,7 +213,12 @@ static int no_fd(const struct skep_program *prog)
     return -EOPNOTSUPP;
 }
 
-const struct program_backend user_program = {.run = run_here, .fd = no_fd};
+static const char *engine_here(const struct skep_program *prog)
+{
+    return prog->code->engine->name;
+}
+
+const struct program_backend user_program = {.run = run_here, .fd = no_fd, .engine = engine_here};
 
 int skep_program__run(const struct skep_program *prog, struct skep_run_opts *user)
 {

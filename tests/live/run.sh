@@ -1,0 +1,90 @@
+#!/bin/bash
+# Objects in Linux: `skep diff`, `skep verify --kernel`, `skep run --kernel`, and `skep attach` in network and mount
+# namespaces that are made here and go with the processes in them. What this kernel lacks is skipped with the reason.
+cd "$(dirname "$0")/../.." || exit 2
+B=${B:-build}
+export SKEP=$PWD/$B/skep
+tmp=$(mktemp -d) || exit 2
+export tmp
+trap 'rm -rf "$tmp"' EXIT
+passed=0 failed=0 skipped=0
+
+pass() { passed=$((passed + 1)); }
+fail() {
+    failed=$((failed + 1))
+    printf 'FAILED: %s\n' "$1"
+    [ -z "$2" ] || printf '%s\n' "$2" | head -30 | sed 's/^/    /'
+}
+skip() {
+    skipped=$((skipped + 1))
+    printf 'skipped: %s\n' "$1"
+}
+# name, status, text that must be there (extended regular expressions, one a line), command...
+says() {
+    local name=$1 want=$2 texts=$3 out rc t
+    shift 3
+    out=$("$@" 2>&1)
+    rc=$?
+    if [ "$rc" != "$want" ]; then
+        fail "$name: status $rc, not $want" "$out"
+        return
+    fi
+    while IFS= read -r t; do
+        [ -z "$t" ] || grep -qE -- "$t" <<<"$out" || { fail "$name: does not say '$t'" "$out"; return; }
+    done <<<"$texts"
+    pass
+}
+finish() {
+    echo "$passed passed, $failed failed, $skipped skipped"
+    [ "$failed" -eq 0 ]
+    exit
+}
+
+clang=
+for c in ${BPF_CLANG:-clang-19} clang-16 clang-14 clang; do command -v "$c" >/dev/null && clang=$c && break; done
+[ -n "$clang" ] || { skip "no clang"; finish; }
+build() { "$clang" -O2 -g -target bpf -mcpu=v3 -I"/usr/include/$(uname -m)-linux-gnu" -c "$1" -o "$2"; }
+for f in tests/live/*.bpf.c tests/api/bad.bpf.c tests/api/both.bpf.c; do
+    build "$f" "$tmp/$(basename "${f%.c}").o" || fail "$f compiles"
+done
+cd "$tmp" || exit 2
+
+# Without the backend the rest stands: objects cannot be opened for Linux, and say why.
+if ! "$SKEP" run --kernel both.bpf.o judge data_in hex:000102030405060708090a0b0c0d0e0f >first 2>&1; then
+    if grep -q 'built without libbpf' first; then skip "built without libbpf"; finish; fi
+    if [ "$(id -u)" != 0 ] || grep -qE 'CAP_BPF|seccomp' first; then skip "bpf(2) is not allowed: $(head -1 first)"; finish; fi
+fi
+
+# ---- run, verify, diff ----
+says "a run in Linux" 0 'Return value: 2 \(XDP_PASS\)' "$SKEP" run --kernel both.bpf.o judge data_in hex:000102030405060708090a0b0c0d0e0f
+says "its maps" 0 'runs = 1
+percpu_array counts' "$SKEP" run --kernel both.bpf.o judge data_in hex:000102030405060708090a0b0c0d0e0f --dump-maps
+says "its events" 0 '"engine":"linux"
+"map":"events","size":8' "$SKEP" -j run --kernel both.bpf.o send data_in hex:000102030405060708090a0b0c0d0e0f
+says "variables" 0 'XDP_DROP' "$SKEP" run --kernel both.bpf.o judge --set limit=3 data_in hex:000102030405060708090a0b0c0d0e0f
+says "a refusal at its line" 1 'bad.bpf.c:10:12: Linux refuses program .bad.: .*outside of the packet
+10 \|     return p\[3\]' "$SKEP" run --kernel bad.bpf.o data_in hex:000102030405060708090a0b0c0d0e0f
+says "no test run" 1 'no test run for programs of type kprobe' "$SKEP" run --kernel both.bpf.o probe
+says "both verdicts" 1 'bad: reject, 4 instructions
+bad: Linux: reject' "$SKEP" verify --kernel bad.bpf.o
+says "both accept" 0 'judge: Linux: accept' "$SKEP" verify --kernel both.bpf.o
+says "both verdicts in JSON" 1 '"linux":\{"verdict":"reject","message"' "$SKEP" -j verify --kernel bad.bpf.o
+says "alike" 0 'interp  accepts it and ran 50
+linux   accepts it and ran 50
+the same on every side' "$SKEP" diff diff.bpf.o same --random 50
+says "rejected alike" 0 'rejected alike' "$SKEP" diff bad.bpf.o
+says "what Linux cannot run is said" 0 'linux   cannot run it: .*no test run for programs of type kprobe' "$SKEP" diff diff.bpf.o no_run
+says "maps differ by field" 1 'differs: map table, key 3.*: interp [0-9]+, linux [0-9]+
+.luck: interp
+differs: variable fortune
+calls bpf_get_prandom_u32' "$SKEP" diff diff.bpf.o random_map
+says "packets differ by field" 1 'differs: input 1: packet bytes [0-9]+ to [0-9]+ \(ip.src\): interp [0-9a-f]+, linux' "$SKEP" diff diff.bpf.o random_packet
+says "events differ" 1 'differs: input 1: map events, event 1: interp' "$SKEP" diff diff.bpf.o random_event
+says "return values differ" 1 'differs: input 1: return value: interp [0-9]+, linux [0-9]+' "$SKEP" diff diff.bpf.o random_verdict
+says "differences in JSON" 1 '"what":"map table, key 3","field":".luck"
+"varies":\["get_prandom_u32"\]' "$SKEP" -j diff diff.bpf.o random_map
+says "all programs" 1 '4 of 6 programs differ' "$SKEP" diff diff.bpf.o
+says "the same seed, the same inputs" 0 'ran 20' "$SKEP" diff diff.bpf.o same --random 20 --seed 7
+says "no object" 2 'an object is missing' "$SKEP" diff
+
+finish
