@@ -26,6 +26,7 @@ struct gen_prog {
     uint32_t n;
     bool unsteady;  /* its result is not the same everywhere */
     bool raw_stack; /* it may read stack that it never wrote, which Linux does not clear */
+    bool patient;   /* long explorations and runs of it are worth their time; most are loops going round */
 };
 
 void gen_make(uint64_t seed, struct gen_prog *out);

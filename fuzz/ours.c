@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* GARBAGE: what the stack is full of before each run, lest what must be cleared be clean by chance. */
-enum { GARBAGE = 0xa5, BUDGET = 30000, EXACT_LIMIT = 20000, LIMIT = 100000 };
+enum { GARBAGE = 0xa5, BUDGET = 30000, EXACT_LIMIT = 20000, LIMIT = 100000, IMPATIENT = 10 };
 
 struct ours {
     struct map *maps[GEN_MAPS];
@@ -107,8 +107,13 @@ static void collect(struct ours *o, struct result *out)
         out->hash_has[k] = !map_host_lookup(o->maps[GEN_HASH], &k, out->hash[k], 0);
 }
 
+static uint64_t limit(const struct gen_prog *p, uint64_t most)
+{
+    return p->patient ? most : most / IMPATIENT;
+}
+
 static int run(struct ours *o, const struct code *code, const struct gen_prog *p, const struct input *in,
-               struct result *out)
+               uint64_t budget, struct result *out)
 {
     struct ctx_io io = {.data_in = in->packet, .data_size_in = in->size};
     unsigned char(*frames)[PROG_STACK_FRAME] =
@@ -118,7 +123,7 @@ static int run(struct ours *o, const struct code *code, const struct gen_prog *p
 
     if (err)
         return err;
-    o->env->insn_budget = BUDGET;
+    o->env->insn_budget = budget;
     memset(frames, GARBAGE, sizeof(frames[0]) * PROG_MAX_FRAMES);
     err = env_run(o->env, code, (uintptr_t)o->env->ctx, 0, &r0);
     ctx_close(o->env, p->type, &io, r0);
@@ -150,6 +155,7 @@ static bool trapped(struct ours *o, const struct trial *t, const struct way *way
 static bool try_input(struct ours *o, const struct trial *t, const struct way *way, const struct code *code, unsigned n)
 {
     struct invariants inv = {0};
+    uint64_t budget = limit(t->p, BUDGET);
     struct result result;
     int err;
 
@@ -159,7 +165,9 @@ static bool try_input(struct ours *o, const struct trial *t, const struct way *w
         if (!explored_unfit(t->exact))
             invariants_watch_also(&inv, t->exact);
     }
-    err = run(o, code, t->p, &t->inputs[n], &result);
+    err = run(o, code, t->p, &t->inputs[n], budget, &result);
+    if (err == -EFAULT && o->env->trap.kind == TRAP_insn_limit && !t->p->unsteady && budget < BUDGET) /* it must end */
+        err = reset(o, &t->inputs[n]) ? run(o, code, t->p, &t->inputs[n], BUDGET, &result) : -ENOMEM;
     t->v->insns_watched += inv.checked;
     if (err)
         return trapped(o, t, way, n, err);
@@ -276,7 +284,7 @@ static bool parts_of_pointers(struct prog *prog, enum reason reason)
 static void test(struct ours *o, struct prog *prog, struct verify_result *verified, const struct gen_prog *p,
                  const struct input inputs[2], struct verdict_of_us *v)
 {
-    const struct verify_opts exact_opts = {.keep_states = VERIFY_KEEP_EXACT, .max_insns = EXACT_LIMIT};
+    const struct verify_opts exact_opts = {.keep_states = VERIFY_KEEP_EXACT, .max_insns = limit(p, EXACT_LIMIT)};
     struct verify_result exact = {0};
     struct trial t = {
         .prog = prog, .p = p, .inputs = inputs, .facts = &verified->facts, .explored = verified->explored, .v = v};
@@ -311,7 +319,7 @@ static void test(struct ours *o, struct prog *prog, struct verify_result *verifi
 
 void ours_judge(struct ours *o, const struct gen_prog *p, const struct input inputs[2], struct verdict_of_us *v)
 {
-    const struct verify_opts opts = {.keep_states = VERIFY_KEEP_POINTERS, .max_insns = LIMIT};
+    const struct verify_opts opts = {.keep_states = VERIFY_KEEP_POINTERS, .max_insns = limit(p, LIMIT)};
     struct verify_result verified = {0};
     struct prog *prog = make(p);
 
