@@ -24,7 +24,41 @@ const struct map_def gen_maps[GEN_MAPS] = {
                  .max_entries = 1,
                  .spin_lock_off = -1},
     [GEN_RING] = {.name = "ring", .type = MAP_TYPE_RINGBUF, .max_entries = 4096, .spin_lock_off = -1},
+    [GEN_PERCPU] = {.name = "percpu",
+                    .type = MAP_TYPE_PERCPU_ARRAY,
+                    .key_size = 4,
+                    .value_size = GEN_PERCPU_VALUE,
+                    .max_entries = 2,
+                    .spin_lock_off = -1},
+    [GEN_LOCK] =
+        {.name = "lock", .type = MAP_TYPE_ARRAY, .key_size = 4, .value_size = GEN_LOCK_VALUE, .max_entries = 2},
+    [GEN_OUTER] = {.name = "outer",
+                   .type = MAP_TYPE_ARRAY_OF_MAPS,
+                   .key_size = 4,
+                   .value_size = 4,
+                   .max_entries = 2,
+                   .inner = &gen_inner,
+                   .spin_lock_off = -1},
+    [GEN_TAILS] = {.name = "tails",
+                   .type = MAP_TYPE_PROG_ARRAY,
+                   .key_size = 4,
+                   .value_size = 4,
+                   .max_entries = 3,
+                   .spin_lock_off = -1},
+    [GEN_TAILS_SKB] = {.name = "tails_skb",
+                       .type = MAP_TYPE_PROG_ARRAY,
+                       .key_size = 4,
+                       .value_size = 4,
+                       .max_entries = 3,
+                       .spin_lock_off = -1},
 };
+
+const struct map_def gen_inner = {.name = "inner",
+                                  .type = MAP_TYPE_ARRAY,
+                                  .key_size = 4,
+                                  .value_size = GEN_INNER_VALUE,
+                                  .max_entries = 4,
+                                  .spin_lock_off = -1};
 
 uint64_t gen_draw(uint64_t *state)
 {
@@ -135,7 +169,7 @@ static void loop(struct maker *g, unsigned depth)
     uint32_t top;
     bool nums[10], down = below(g, 3) == 0, may = below(g, 12) == 0;
 
-    if (g->loops == 2 || g->m.held || g->locked >> c & 1)
+    if (g->loops == 2 || g->m.held || g->out->unprivileged || g->locked >> c & 1)
         return;
     g->loops++;
     if (down && below(g, 2)) { /* so many times as some number says */
@@ -340,6 +374,10 @@ static void strangers(struct maker *g)
 
 static void gadget(struct maker *g, unsigned depth)
 {
+    if (g->more && below(g, 8) == 0) {
+        gen_more(g);
+        return;
+    }
     switch (below(g, 39)) {
     case 0:
     case 1:
@@ -428,6 +466,19 @@ static void begin(struct maker *g)
     }
 }
 
+/* Half of the programs are privileged and do what all do. */
+static void choose_world(struct maker *g, unsigned which)
+{
+    g->more = which < 3;
+    g->out->unprivileged = which >= 2 && which < 4;
+    if (which == 4) {
+        g->out->type = NULL;
+        g->skb = false;
+        g->out->raw_writable = below(g, 2);
+        g->out->unprivileged = below(g, 2);
+    }
+}
+
 void gen_make(uint64_t seed, struct gen_prog *out)
 {
     static const uint16_t care[] = {0, 0, 10, 30, 80, 150};
@@ -438,12 +489,15 @@ void gen_make(uint64_t seed, struct gen_prog *out)
         gen_draw(&g.state);
     g.skb = below(&g, 4) == 0;
     out->type = prog_type_by_name(g.skb ? "sched_cls" : "xdp");
+    choose_world(&g, below(&g, 8));
     g.careless = care[below(&g, sizeof(care) / sizeof(care[0]))];
-    g.clears = below(&g, 2);
+    g.clears = below(&g, 2) || out->unprivileged;
     out->raw_stack = !g.clears;
     out->patient = seed % 8 == 0;
     begin(&g);
-    g.m.r[1] = (struct thing){.kind = CTX};
+    g.m.r[1] = out->type ? (struct thing){.kind = CTX} : (struct thing){.kind = VALUE, .map = GEN_MAPS, .hi = GEN_RAW};
+    if (!out->type)
+        g.m.r[2] = number(UINT32_MAX);
     put(&g, ISA_MOV64_X, 6, 1, 0, 0);
     g.m.r[6] = g.m.r[1];
     if (below(&g, 2))
@@ -461,14 +515,16 @@ void gen_make(uint64_t seed, struct gen_prog *out)
     }
 }
 
-bool gen_names_map(const struct gen_prog *p, unsigned map)
+uint32_t gen_maps_named(const struct gen_prog *p)
 {
+    uint32_t set = 0;
+
     for (uint32_t i = 0; i < p->n; i++) {
         enum isa_op op = isa_decode(&p->insns[i]);
 
-        if ((op == ISA_LD_MAP_IDX || op == ISA_LD_MAP_IDX_VALUE) && p->insns[i].imm == (int32_t)map)
-            return true;
+        if (op == ISA_LD_MAP_IDX || op == ISA_LD_MAP_IDX_VALUE)
+            set |= 1u << p->insns[i].imm;
         i += isa_is_wide(op);
     }
-    return false;
+    return set;
 }

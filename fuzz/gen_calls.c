@@ -193,7 +193,7 @@ void gen_call_local(struct maker *g)
     struct func *f;
     bool known;
 
-    if (!may_call(g) || which >= MAX_FUNCS || g->m.held)
+    if (!may_call(g) || which >= MAX_FUNCS || g->m.held || (g->out->unprivileged && g->out->type))
         return;
     if (which >= g->n_funcs)
         which = g->n_funcs < MAX_FUNCS && g->n_funcs >= g->func ? g->n_funcs++ : g->n_funcs - 1;

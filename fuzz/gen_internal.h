@@ -48,6 +48,7 @@ struct maker {
     unsigned loops;
     bool clears; /* functions begin by filling their stack */
     bool skb;
+    bool more; /* gen_more.c */
 };
 
 static inline uint32_t below(struct maker *g, uint32_t n)
@@ -131,5 +132,8 @@ void gen_call_helper(struct maker *g);
 void gen_reserve(struct maker *g);
 void gen_call_local(struct maker *g);
 void gen_load_absolute(struct maker *g);
+
+/* One of what only some programs do (gen_more.c). */
+void gen_more(struct maker *g);
 
 #endif

@@ -36,6 +36,7 @@ static const char *const fate_names[FATE_COUNT] = {
     [FATE_TRAPPED] = "trapped",
     [FATE_PRUNED] = "pruned wrongly",
     [FATE_DIFFERS] = "two results",
+    [FATE_LEAKS] = "shows addresses to who may not see them",
     [FATE_LAXER] = "laxer than Linux",
     [FATE_LARGE] = "too large for Linux",
     [FATE_STRICTER] = "stricter than Linux",
@@ -65,6 +66,7 @@ void input_make(uint64_t seed, struct input *in)
     for (size_t i = 0; i < sizeof(*in) / sizeof(*words); i++)
         words[i] = gen_number(&state);
     in->packet[12] = 0x88, in->packet[13] = 0xb5; /* no protocol of which a test run would want the header whole */
+    memset(in->lock[0], 0, 4), memset(in->lock[1], 0, 4);
     in->size = sizes[gen_draw(&state) % sizeof(sizes)];
 }
 
@@ -83,19 +85,10 @@ static bool is_steady(struct fuzz *f, const struct gen_prog *p, const struct inp
     return !memcmp(here->results, there.results, sizeof(there.results));
 }
 
-static bool may_be_finer(const struct gen_prog *p)
+/* Did Linux not come to an end? */
+static bool gave_up(int err, const char *log)
 {
-    for (uint32_t i = 0; i < p->n; i++) {
-        enum isa_op op = isa_decode(&p->insns[i]);
-        uint8_t code = isa_rows[op].code & 0xf0;
-        bool alu = isa_rows[op].form == ISA_FORM_ALU_K || isa_rows[op].form == ISA_FORM_ALU_X;
-
-        if (alu && (code == 0x30 || code == 0x90))
-            return true;
-        if (isa_rows[op].form == ISA_FORM_JMP_X && p->insns[i].dst_reg == p->insns[i].src_reg)
-            return true;
-    }
-    return false;
+    return err == -E2BIG || strstr(log, "jumps is too complex");
 }
 
 /* Judges a program everywhere. */
@@ -108,22 +101,29 @@ static void judge(struct fuzz *f, const struct gen_prog *p, uint64_t seed, struc
     for (unsigned i = 0; i < 2; i++)
         input_make(seed * 2 + i, &inputs[i]);
     ours_judge(f->ours, p, inputs, v);
-    if (v->fate == FATE_DIFFERS && !is_steady(f, p, inputs, v)) {
+    if (v->fate == FATE_DIFFERS && !p->unprivileged && !is_steady(f, p, inputs, v)) {
         v->fate = FATE_RAN;
         v->addresses = true;
     }
+    if (v->fate == FATE_RAN && p->unprivileged && !p->unsteady && !is_steady(f, p, inputs, v)) {
+        v->fate = FATE_LEAKS;
+        snprintf(v->text, sizeof(v->text), "the result is another one at other addresses");
+        return;
+    }
+    if (p->unprivileged || !p->type) /* for Linux this process has all rights, and there are no raw programs */
+        return;
     if (!f->kernel || v->fate > FATE_RAN || v->fate == FATE_UNSUPPORTED)
         return;
     fd = linux_load(f->kernel, p, v->fate == FATE_RAN ? v->text : NULL, sizeof(v->text));
     if (fd < 0) {
         if (v->fate == FATE_RAN)
-            v->fate = fd == -E2BIG ? FATE_LARGE : may_be_finer(p) ? FATE_FINER : FATE_LAXER;
+            v->fate = gave_up(fd, v->text) ? FATE_LARGE : ours_accepts_plainly(p) ? FATE_LAXER : FATE_FINER;
         return;
     }
     if (v->fate == FATE_REFUSED)
         v->fate = FATE_STRICTER;
     for (unsigned i = 0; i < 2 && v->fate == FATE_RAN && !v->addresses && !p->unsteady && !p->raw_stack; i++)
-        if (linux_run(f->kernel, fd, &inputs[i], &theirs) && memcmp(&theirs, &v->results[i], sizeof(theirs)) &&
+        if (linux_run(f->kernel, p, fd, &inputs[i], &theirs) && memcmp(&theirs, &v->results[i], sizeof(theirs)) &&
             is_steady(f, p, inputs, v)) {
             v->fate = FATE_RESULT;
             snprintf(v->text, sizeof(v->text), "input %u: Linux returned %#x, we %#x", i, theirs.retval,
@@ -205,7 +205,8 @@ static void report(struct fuzz *f, struct gen_prog *p, uint64_t seed, struct ver
     if (f->shown++ >= MAX_SHOWN)
         return;
     minimise(f, p, seed, v);
-    printf("fail --seed %llu (%s): %s: %s", (unsigned long long)seed, p->type->name, fate_names[v->fate],
+    printf("fail --seed %llu (%s%s): %s: %s", (unsigned long long)seed, p->unprivileged ? "unprivileged " : "",
+           p->type ? p->type->name : "raw", fate_names[v->fate],
            v->fate == FATE_STRICTER ? reason_name(v->reason) : "");
     printf("\n    %s\n", v->text);
     show(p);
@@ -253,7 +254,7 @@ static void sum_up(const struct fuzz *f, uint64_t count)
     printf("%llu accepted ones were watched with all numbers; %llu instructions processed, %llu watched\n",
            (unsigned long long)f->exact, (unsigned long long)f->processed, (unsigned long long)f->watched);
     if (f->unwritten || f->addresses)
-        printf("%llu had pointers where older states had written nothing; %llu left what depends on addresses\n",
+        printf("%llu had pointers where older states had unknown bytes; %llu left what depends on addresses\n",
                (unsigned long long)f->unwritten, (unsigned long long)f->addresses);
     printf("%llu passed, %llu failed, %llu skipped\n",
            (unsigned long long)(count - failed - f->fates[FATE_UNSUPPORTED]), (unsigned long long)failed,

@@ -1,9 +1,10 @@
 /*
  * A program on our side: judged as usual; then judged once more with pruning that looks at every number, which must not
  * find anything to refuse that pruning hid; then run on each input, watched against both explorations, checked, trusted
- * with the facts, and as machine code. All ways start from the same contents of the same maps and must leave the same.
+ * with the facts, as the intermediate form and as machine code. All ways start from the same contents of the same maps
+ * and must leave the same.
  */
-#include "fuzz/vfuzz.h"
+#include "fuzz/world.h"
 #include "tests/ir/eval.h"
 #include "tests/runner/jits.h"
 #include "verifier/contains.h"
@@ -19,7 +20,7 @@
 enum { GARBAGE = 0xa5, BUDGET = 30000, EXACT_LIMIT = 20000, LIMIT = 100000, IMPATIENT = 10 };
 
 struct ours {
-    struct map *maps[GEN_MAPS];
+    struct world world;
     struct skep_env *env;
     unsigned turn, form_turn; /* of the JIT's variants, and of the form's engines */
 };
@@ -42,6 +43,7 @@ static const struct way ways[] = {
 struct trial {
     struct prog *prog;
     const struct gen_prog *p;
+    uint32_t named; /* maps */
     const struct input *inputs;
     const struct facts *facts;
     const struct explored *explored, *exact; /* exact: NULL when that did not come to an end */
@@ -52,15 +54,10 @@ struct ours *ours_new(void)
 {
     struct ours *o = calloc(1, sizeof(*o));
 
-    if (!o || !(o->env = env_new())) {
+    if (!o || !(o->env = env_new()) || world_make(&o->world)) {
         ours_free(o);
         return NULL;
     }
-    for (unsigned i = 0; i < GEN_MAPS; i++)
-        if (map_create(&gen_maps[i], 1, NULL, &o->maps[i])) {
-            ours_free(o);
-            return NULL;
-        }
     return o;
 }
 
@@ -69,42 +66,8 @@ void ours_free(struct ours *o)
     if (!o)
         return;
     env_free(o->env);
-    for (unsigned i = 0; i < GEN_MAPS; i++)
-        map_put(o->maps[i]);
+    world_free(&o->world);
     free(o);
-}
-
-static bool reset(struct ours *o, const struct input *in)
-{
-    uint32_t zero = 0;
-    int err = map_host_update(o->maps[GEN_ONE], &zero, in->one, MAP_ANY);
-
-    for (uint32_t k = 0; k < 4; k++)
-        err |= map_host_update(o->maps[GEN_ARRAY], &k, in->array[k], MAP_ANY);
-    for (uint32_t k = 0; k < 8; k++)
-        map_host_delete(o->maps[GEN_HASH], &k);
-    for (uint32_t k = 0; k < 3; k++)
-        err |= map_host_update(o->maps[GEN_HASH], &k, in->hash[k], MAP_ANY);
-    return !err;
-}
-
-/* What one run leaves in the ring another must not find. */
-static bool fresh_ring(struct ours *o)
-{
-    map_put(o->maps[GEN_RING]);
-    o->maps[GEN_RING] = NULL;
-    return !map_create(&gen_maps[GEN_RING], 1, NULL, &o->maps[GEN_RING]);
-}
-
-static void collect(struct ours *o, struct result *out)
-{
-    uint32_t zero = 0;
-
-    map_host_lookup(o->maps[GEN_ONE], &zero, out->one, 0);
-    for (uint32_t k = 0; k < 4; k++)
-        map_host_lookup(o->maps[GEN_ARRAY], &k, out->array[k], 0);
-    for (uint32_t k = 0; k < 6; k++)
-        out->hash_has[k] = !map_host_lookup(o->maps[GEN_HASH], &k, out->hash[k], 0);
 }
 
 static uint64_t limit(const struct gen_prog *p, uint64_t most)
@@ -112,24 +75,24 @@ static uint64_t limit(const struct gen_prog *p, uint64_t most)
     return p->patient ? most : most / IMPATIENT;
 }
 
-static int run(struct ours *o, const struct code *code, const struct gen_prog *p, const struct input *in,
-               uint64_t budget, struct result *out)
+static int run(struct ours *o, const struct trial *t, const struct code *code, const struct input *in, uint64_t budget,
+               struct result *out)
 {
-    struct ctx_io io = {.data_in = in->packet, .data_size_in = in->size};
+    struct ctx_io io = {.data_in = in->packet, .data_size_in = t->p->type ? in->size : GEN_RAW};
     unsigned char(*frames)[PROG_STACK_FRAME] =
         (void *)((unsigned char *)o->env->stack + (PROG_MAX_DEPTH - PROG_MAX_FRAMES) * (size_t)PROG_STACK_FRAME);
     uint64_t r0 = 0;
-    int err = ctx_open(o->env, p->type, &io, NULL);
+    int err = ctx_open(o->env, t->p->type, &io, NULL);
 
     if (err)
         return err;
     o->env->insn_budget = budget;
     memset(frames, GARBAGE, sizeof(frames[0]) * PROG_MAX_FRAMES);
-    err = env_run(o->env, code, (uintptr_t)o->env->ctx, 0, &r0);
-    ctx_close(o->env, p->type, &io, r0);
+    err = env_run(o->env, code, (uintptr_t)o->env->ctx, t->p->type ? 0 : o->env->ctx_size, &r0);
+    ctx_close(o->env, t->p->type, &io, r0);
     memset(out, 0, sizeof(*out));
     out->retval = (uint32_t)r0;
-    collect(o, out);
+    world_read(&o->world, t->named, out);
     return err;
 }
 
@@ -165,9 +128,10 @@ static bool try_input(struct ours *o, const struct trial *t, const struct way *w
         if (!explored_unfit(t->exact))
             invariants_watch_also(&inv, t->exact);
     }
-    err = run(o, code, t->p, &t->inputs[n], budget, &result);
+    err = run(o, t, code, &t->inputs[n], budget, &result);
     if (err == -EFAULT && o->env->trap.kind == TRAP_insn_limit && !t->p->unsteady && budget < BUDGET) /* it must end */
-        err = reset(o, &t->inputs[n]) ? run(o, code, t->p, &t->inputs[n], BUDGET, &result) : -ENOMEM;
+        err =
+            world_reset(&o->world, t->named, &t->inputs[n]) ? run(o, t, code, &t->inputs[n], BUDGET, &result) : -ENOMEM;
     t->v->insns_watched += inv.checked;
     if (err)
         return trapped(o, t, way, n, err);
@@ -181,7 +145,7 @@ static bool try_input(struct ours *o, const struct trial *t, const struct way *w
     return true;
 }
 
-static bool try_way(struct ours *o, const struct trial *t, const struct way *way, bool ring)
+static bool try_way(struct ours *o, const struct trial *t, const struct way *way)
 {
     const struct code_opts opts = {.checked = way->checked,
                                    .opts = way->opts,
@@ -190,16 +154,19 @@ static bool try_way(struct ours *o, const struct trial *t, const struct way *way
                                    .no_ir = way->jit ? way->jit->no_ir : 0,
                                    .jit = way->jit ? way->jit->jit : NULL};
     const struct engine *engine = way->jit ? &jit_engine : way->form ? way->form : &interp_engine;
+    bool ring = t->named >> GEN_RING & 1, ok = world_set_tails(&o->world, t->named, &opts, engine);
     struct code *code = NULL;
-    bool ok = true;
 
+    if (!ok)
+        return fails(t->v, FATE_BROKEN);
     for (unsigned n = 0; n < 2 && ok; n++) {
-        ok = reset(o, &t->inputs[n]) && (!ring || fresh_ring(o));
+        ok = world_reset(&o->world, t->named, &t->inputs[n]) && (!ring || world_fresh_ring(&o->world));
         if (ring) { /* code names its maps */
             code_put(code);
             code = NULL;
         }
-        if (!ok || (!code && code_lower(t->prog, way->facts ? t->facts : NULL, o->maps, &opts, engine, NULL, &code))) {
+        if (!ok ||
+            (!code && code_lower(t->prog, way->facts ? t->facts : NULL, o->world.maps, &opts, engine, NULL, &code))) {
             code_put(code);
             return fails(t->v, FATE_BROKEN);
         }
@@ -210,7 +177,7 @@ static bool try_way(struct ours *o, const struct trial *t, const struct way *way
 }
 
 /* As it is, and in one of its other variants, each in its turn; with and without facts. */
-static void try_jit(struct ours *o, const struct trial *t, bool ring)
+static void try_jit(struct ours *o, const struct trial *t)
 {
     unsigned n, other;
     const char *why;
@@ -221,17 +188,17 @@ static void try_jit(struct ours *o, const struct trial *t, bool ring)
         return;
     way.name = all[0].name;
     way.jit = &all[0];
-    if (!try_way(o, t, &way, ring) || n == 1)
+    if (!try_way(o, t, &way) || n == 1)
         return;
     other = 1 + o->turn++ % (n - 1);
     way.name = all[other].name;
     way.jit = &all[other];
     way.facts = o->turn & 1;
-    try_way(o, t, &way, ring);
+    try_way(o, t, &way);
 }
 
 /* The form between code and machine code, as one of its engines has it, each in its turn. */
-static bool try_form(struct ours *o, const struct trial *t, bool ring)
+static bool try_form(struct ours *o, const struct trial *t)
 {
     unsigned n;
     const struct ir_engine *all = ir_engines(&n);
@@ -239,7 +206,16 @@ static bool try_form(struct ours *o, const struct trial *t, bool ring)
     const struct ir_engine *e = &all[turn % n];
     const struct way way = {.name = e->name, .facts = turn / n & 1, .opts = CODE_OPT_ALL, .form = &e->engine};
 
-    return try_way(o, t, &way, ring);
+    return try_way(o, t, &way);
+}
+
+static struct verify_opts options(const struct gen_prog *p, enum verify_keep keep, uint64_t most)
+{
+    return (struct verify_opts){.keep_states = keep,
+                                .max_insns = limit(p, most),
+                                .unprivileged = p->unprivileged,
+                                .raw_mem_size = p->type ? 0 : GEN_RAW,
+                                .raw_mem_writable = p->raw_writable};
 }
 
 static struct prog *make(const struct gen_prog *p)
@@ -267,14 +243,16 @@ static bool is_limit(enum reason r)
     return r == REASON_too_complex || r == REASON_out_of_memory || r == REASON_infinite_loop;
 }
 
-/* Is what pruning hid a pointer where an older state had written nothing, a number to whoever may see pointers? Then it
+/* Is what pruning hid a pointer where an older state had unknown bytes, a number to whoever may see pointers? Then it
  * shows as well when pruning tells these apart and is as usual otherwise. */
-static bool parts_of_pointers(struct prog *prog, enum reason reason)
+static bool parts_of_pointers(struct prog *prog, const struct gen_prog *p, enum reason reason)
 {
-    const struct verify_opts opts = {.unwritten_apart = true, .max_insns = LIMIT};
+    struct verify_opts opts = options(p, VERIFY_KEEP_NONE, LIMIT);
     struct verify_result result = {0};
-    bool same = !verify_prog(prog, &opts, NULL, &result) && result.verdict == VERDICT_REJECT &&
-                result.reason == reason && reason == REASON_stack_pointer_corrupted;
+    bool same;
+
+    opts.numbers_apart = true;
+    same = !verify_prog(prog, &opts, NULL, &result) && result.verdict == VERDICT_REJECT && result.reason == reason;
 
     verify_result_free(&result);
     return same;
@@ -284,11 +262,16 @@ static bool parts_of_pointers(struct prog *prog, enum reason reason)
 static void test(struct ours *o, struct prog *prog, struct verify_result *verified, const struct gen_prog *p,
                  const struct input inputs[2], struct verdict_of_us *v)
 {
-    const struct verify_opts exact_opts = {.keep_states = VERIFY_KEEP_EXACT, .max_insns = limit(p, EXACT_LIMIT)};
+    const struct verify_opts exact_opts = options(p, VERIFY_KEEP_EXACT, EXACT_LIMIT);
     struct verify_result exact = {0};
-    struct trial t = {
-        .prog = prog, .p = p, .inputs = inputs, .facts = &verified->facts, .explored = verified->explored, .v = v};
-    bool ring = gen_names_map(p, GEN_RING);
+    bool ok = true;
+    struct trial t = {.prog = prog,
+                      .p = p,
+                      .named = gen_maps_named(p),
+                      .inputs = inputs,
+                      .facts = &verified->facts,
+                      .explored = verified->explored,
+                      .v = v};
 
     if (verify_prog(prog, &exact_opts, NULL, &exact)) {
         v->fate = FATE_BROKEN;
@@ -296,7 +279,7 @@ static void test(struct ours *o, struct prog *prog, struct verify_result *verifi
     }
     v->exact = exact.verdict == VERDICT_ACCEPT;
     if (exact.verdict != VERDICT_ACCEPT && !is_limit(exact.reason))
-        v->unwritten = parts_of_pointers(prog, exact.reason);
+        v->unwritten = parts_of_pointers(prog, p, exact.reason);
     if (exact.verdict != VERDICT_ACCEPT && !is_limit(exact.reason) && !v->unwritten) {
         v->fate = FATE_PRUNED;
         v->insn = exact.insn;
@@ -307,19 +290,30 @@ static void test(struct ours *o, struct prog *prog, struct verify_result *verifi
     }
     v->fate = FATE_RAN;
     t.exact = exact.explored;
-    bool ok = true;
     for (unsigned w = 0; w < sizeof(ways) / sizeof(ways[0]) && ok; w++)
-        ok = try_way(o, &t, &ways[w], ring);
-    if (ok)
-        ok = try_form(o, &t, ring);
-    if (ok)
-        try_jit(o, &t, ring);
+        ok = try_way(o, &t, &ways[w]);
+    if (ok && try_form(o, &t))
+        try_jit(o, &t);
     verify_result_free(&exact);
+}
+
+bool ours_accepts_plainly(const struct gen_prog *p)
+{
+    struct verify_opts opts = options(p, VERIFY_KEEP_NONE, LIMIT);
+    struct verify_result result = {0};
+    struct prog *prog = make(p);
+    bool accepts;
+
+    opts.linux_numbers = true;
+    accepts = prog && !verify_prog(prog, &opts, NULL, &result) && result.verdict == VERDICT_ACCEPT;
+    verify_result_free(&result);
+    prog_put(prog);
+    return accepts;
 }
 
 void ours_judge(struct ours *o, const struct gen_prog *p, const struct input inputs[2], struct verdict_of_us *v)
 {
-    const struct verify_opts opts = {.keep_states = VERIFY_KEEP_POINTERS, .max_insns = limit(p, LIMIT)};
+    const struct verify_opts opts = options(p, VERIFY_KEEP_POINTERS, LIMIT);
     struct verify_result verified = {0};
     struct prog *prog = make(p);
 

@@ -243,17 +243,21 @@ static bool shifts_too_far(enum isa_op op, const struct reg *b)
     return shift && isa_rows[op].form == ISA_FORM_ALU_X && b->s.r.umax >= isa_rows[op].width;
 }
 
-static void number_alu(const struct insn *insn, const struct reg *a, const struct reg *b, struct reg *out)
+/* Of a quotient or remainder Linux knows nothing, not even where both operands are constants. */
+static bool divides(enum isa_op op)
+{
+    return is_op(op, ISA_DIV64_K) || is_op(op, ISA_MOD64_K) || is_op(op, ISA_SDIV64_K) || is_op(op, ISA_SMOD64_K);
+}
+
+static void number_alu(const struct verifier *v, const struct insn *insn, const struct reg *a, const struct reg *b,
+                       struct reg *out)
 {
     enum isa_op op = (enum isa_op)insn->op;
 
     *out = *a;
     out->s = scalar_alu(op, &a->s, &b->s);
-    if (shifts_too_far(op, b)) {
-        out->s = scalar_unknown();
-        if (isa_rows[op].width == 32)
-            out->s = scalar_cast(&out->s, 4, false);
-    }
+    if (shifts_too_far(op, b) || (v->opts->linux_numbers && divides(op)))
+        out->s = scalar_unknown(); /* the upper half included, where 32 bits were asked for */
     /* A linked copy that is moved by a constant stays linked, at that distance. */
     if (op == ISA_ADD64_K && a->id && insn->imm != INT32_MIN && !(a->flags & REG_LINK_OFF)) {
         out->off = (int32_t)insn->imm;
@@ -272,8 +276,7 @@ static enum reason check_constant(struct verifier *v, const struct insn *insn)
     if ((is_op(op, ISA_LSH64_K) || is_op(op, ISA_RSH64_K) || is_op(op, ISA_ARSH64_K)) &&
         (insn->imm < 0 || insn->imm >= isa_rows[op].width))
         return refuse(v, REASON_shift_amount, "shift by %lld of %u bits", (long long)insn->imm, isa_rows[op].width);
-    if ((is_op(op, ISA_DIV64_K) || is_op(op, ISA_MOD64_K) || is_op(op, ISA_SDIV64_K) || is_op(op, ISA_SMOD64_K)) &&
-        insn->imm == 0)
+    if (divides(op) && insn->imm == 0)
         return refuse(v, REASON_division_by_zero, "division by the constant 0");
     return REASON_ok;
 }
@@ -311,11 +314,11 @@ enum reason alu_step(struct verifier *v, struct state *s, const struct insn *ins
         if (reg_is_pointer(a))
             out.s = scalar_alu(op, &out.s, &out.s);
         else
-            number_alu(insn, a, a, &out);
+            number_alu(v, insn, a, a, &out);
     } else if (reg_is_pointer(a) || reg_is_pointer(b))
         reason = pointer_alu(v, s, insn, a, b, &out);
     else {
-        number_alu(insn, a, b, &out);
+        number_alu(v, insn, a, b, &out);
         if (form == ISA_FORM_ALU_X && (is_op(op, ISA_ADD64_K) || is_op(op, ISA_SUB64_K)))
             reason = speculation_numbers(v, s->insn, insn->dst);
     }

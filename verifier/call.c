@@ -114,6 +114,20 @@ static enum reason sized(struct verifier *v, struct state *s, struct call_args *
     return memory(v, s, c, reg - 1, r->s.r.umax, write, mem == ARG_MEM_RDWR, zero_ok);
 }
 
+/* Do these bytes of stack hold a number that Linux takes for a key: zero bytes, or a spill that is as wide? */
+static bool holds_key(const struct frame *f, int64_t off, unsigned size)
+{
+    unsigned below = (unsigned)(-off - 1), first = SLOT - 1 - below % SLOT, zeroes = 0;
+    const struct slot *slot;
+
+    if (below / SLOT >= f->n_slots || first + size > SLOT)
+        return false;
+    slot = frame_slot(f, below / SLOT);
+    while (zeroes < size && slot->type[first + zeroes] == SLOT_ZERO)
+        zeroes++;
+    return zeroes == size || slot_spill_size(slot) == first + size;
+}
+
 /* The key of an array lookup, when the four bytes at a fixed place of the stack are a known number. */
 static enum reason find_const_key(struct verifier *v, struct state *s, struct call_args *c, unsigned reg)
 {
@@ -128,7 +142,7 @@ static enum reason find_const_key(struct verifier *v, struct state *s, struct ca
         (c->map->type != MAP_TYPE_ARRAY && c->map->type != MAP_TYPE_PERCPU_ARRAY))
         return REASON_ok;
     where = stack_step(r, &a);
-    if (!where)
+    if (!where || !holds_key(s->frames[r->frame], r->off + (int64_t)r->s.t.value, a.size))
         return REASON_ok;
     key = stack_read(v, s, r, &a, false);
     if (!reg_is_const(&key))

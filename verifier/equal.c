@@ -3,10 +3,11 @@
  * which may stop. Registers and slots that are not read later do not count; scalars whose value never mattered match
  * any scalar; ids match when one renaming fits all.
  *
- * What an old state had not written to its stack, it read as unknown numbers, if it read it: only who may see pointers
- * may do that. Whatever a new state has there is a number, too, and all that followed was found to be safe for any. So
- * it is covered, a spilled pointer included, as in Linux: had the path been walked on, it might have been refused for
- * reading part of that pointer, which keeps unprivileged programs from seeing it and endangers nothing.
+ * What an old state had not written to its stack, or written as bytes that nothing is known of, it read as unknown
+ * numbers: only who may see pointers may read what was never written. Whatever a new state of such a program has there
+ * is a number, too, and all that followed was found to be safe for any. So it is covered, a spilled pointer included,
+ * as in Linux: had the path been walked on, it might have been refused for reading part of that pointer or for
+ * calculating with it, which keeps unprivileged programs from seeing it and endangers nothing.
  */
 #include "verifier/verifier.h"
 
@@ -114,14 +115,13 @@ static bool slot_covers(const struct verifier *v, struct renaming *m, const stru
     for (unsigned i = 0; i < SLOT; i++) {
         uint8_t o = old->type[i], c = cur->type[i];
 
-        if (how != COMPARE_EXACT && o == SLOT_INVALID) {
-            if (v->opts->unwritten_apart && c == SLOT_SPILL && cur->reg.kind != REG_SCALAR)
+        if (how != COMPARE_EXACT && (o == SLOT_INVALID || (o == SLOT_MISC && v->privileged))) {
+            if (v->opts->numbers_apart && c == SLOT_SPILL && cur->reg.kind != REG_SCALAR)
                 return false;
             continue;
         }
         if (how != COMPARE_EXACT && o == SLOT_MISC &&
-            (c == SLOT_ZERO || c == SLOT_MISC || (c == SLOT_INVALID && v->privileged) ||
-             (c == SLOT_SPILL && cur->reg.kind == REG_SCALAR)))
+            (c == SLOT_ZERO || c == SLOT_MISC || (c == SLOT_SPILL && cur->reg.kind == REG_SCALAR)))
             continue;
         if (o != c)
             return false;

@@ -33,9 +33,12 @@ struct verify_opts {
     enum verify_keep keep_states; /* result.explored, for contains.h */
     bool unprivileged;            /* without CAP_BPF and CAP_PERFMON */
     bool strict_alignment;        /* BPF_F_STRICT_ALIGNMENT */
-    /* Where an old state had not written a slot that is read later, a pointer there is no number like any other: such
-     * paths are walked on, and may be refused for what they do with part of the pointer. For the fuzzers (equal.c). */
-    bool unwritten_apart;
+    /* Where an old state has unknown bytes of stack, a pointer is no number like any other: such paths are walked on,
+     * and may be refused for what they do with the pointer. For the fuzzers (equal.c). */
+    bool numbers_apart;
+    /* Quotients and remainders may be anything, and so may the outcome of comparing a register with itself: to Linux
+     * they may. For those who compare verdicts. */
+    bool linux_numbers;
     uint64_t max_insns;    /* processed; 0: one million */
     size_t max_memory;     /* bytes of states; 0: 1 GiB */
     uint32_t raw_mem_size; /* raw programs: bytes that r1 points to at least; the length in r2 is not known */
