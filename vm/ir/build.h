@@ -105,16 +105,31 @@ int build_webs(struct ir_func *f, uint32_t first, unsigned n);
 int build_trim_args(struct ir *ir);
 /** Leaves out what local calls need not do: frames that nobody uses, looking for traps that cannot be. */
 void build_settle_calls(struct ir *ir);
+/* Which operation. */
+struct place {
+    uint32_t block, op;
+};
+
 /* A register, as far as addresses and constants in it are known. */
 enum { KNOWN_NOWHERE = INT32_MIN };
 struct known {
-    uint32_t writes;
-    int32_t at;    /* KNOWN_NOWHERE, or: it is the frame's address plus this */
-    int64_t value; /* when is_const */
-    bool is_const;
+    uint32_t writes;       /* a parameter's count one more */
+    struct place write[2]; /* the first two; of a counter: where it begins, where it is stepped */
+    int32_t at;            /* KNOWN_NOWHERE, or: it is the frame's address plus at least this ... */
+    uint32_t span;         /* ... and at most as much more */
+    bool is_const, narrow; /* narrow: its upper half is zero */
+    bool counter;          /* most, most_before and rounds are known */
+    int64_t value;         /* when is_const */
+    uint64_t most, most_before, rounds;
 };
-/** What registers that are written once hold. @return malloc'd, one a register; NULL: out of memory. */
-struct known *build_known(struct ir_func *f);
+struct knowledge {
+    struct ir_func *f;
+    struct known *of; /* one a register */
+    uint64_t budget;  /* what may be looked at yet */
+};
+/** Finds out what there is to know of a function, whose preds are right. @return false: out of memory; otherwise
+ *  k->of is to be freed. */
+bool build_known(struct knowledge *k, struct ir_func *f);
 /** The program's map that this is, or NULL. */
 const struct map *build_map_of(const struct builder *b, const struct known *k);
 

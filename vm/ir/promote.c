@@ -18,7 +18,7 @@ enum { FRAME = PROG_STACK_FRAME };
 struct promoter {
     struct builder *b;
     struct ir_func *f;
-    struct known *from;     /* by register */
+    struct knowledge known;
     bool all;               /* the address went where nobody can follow */
     uint8_t escaped[FRAME]; /* by byte, from the lowest: others may touch it */
     uint8_t mixed[FRAME];   /* it is accessed as part of different ranges, or not only by loads and stores */
@@ -37,9 +37,9 @@ static void escape(struct promoter *p, int64_t at, int64_t size)
 }
 
 /* An access at a known place that is no plain load or store, or lies partly outside: its bytes stay memory. */
-static void pin(struct promoter *p, int64_t at, unsigned size)
+static void pin(struct promoter *p, int64_t at, uint64_t size)
 {
-    for (int64_t i = at < -FRAME ? -FRAME : at; i < at + size && i < 0; i++)
+    for (int64_t i = at < -FRAME ? -FRAME : at; i < at + (int64_t)size && i < 0; i++)
         p->mixed[FRAME + i] = 1;
 }
 
@@ -90,12 +90,12 @@ static struct passed passed_of(const struct promoter *p, const struct ir_op *op)
 /* Bytes that a helper may touch behind this argument; -1: nobody knows. */
 static int64_t reach(const struct promoter *p, const struct passed *c, unsigned arg)
 {
-    const struct known *next = arg + 1 < c->n ? &p->from[c->args[arg + 1]] : NULL;
+    const struct known *next = arg + 1 < c->n ? &p->known.of[c->args[arg + 1]] : NULL;
     const struct map *map = NULL;
 
     for (unsigned i = 0; i < 5 && i < c->n; i++)
         if (c->helper->arg[i] == ARG_MAP)
-            map = build_map_of(p->b, &p->from[c->args[i]]);
+            map = build_map_of(p->b, &p->known.of[c->args[i]]);
     if (arg >= 5)
         return -1;
     switch ((enum arg_kind)c->helper->arg[arg]) {
@@ -115,7 +115,7 @@ static int64_t reach(const struct promoter *p, const struct passed *c, unsigned 
 
 static bool is_derived(const struct promoter *p, uint32_t vreg)
 {
-    return vreg && p->from[vreg].at != KNOWN_NOWHERE;
+    return vreg && p->known.of[vreg].at != KNOWN_NOWHERE;
 }
 
 static void follow_args(struct promoter *p, const struct ir_op *op)
@@ -134,7 +134,7 @@ static void follow_args(struct promoter *p, const struct ir_op *op)
         if (size < 0)
             p->all = true;
         else
-            escape(p, p->from[*v].at, size);
+            escape(p, p->known.of[*v].at, size + p->known.of[*v].span);
     }
 }
 
@@ -148,18 +148,20 @@ static void follow(struct promoter *p, struct ir_op *op)
         return;
     }
     if (shape & IR_S_MEM && is_derived(p, op->base) && !op->index) {
-        int64_t at = (int64_t)p->from[op->base].at + op->disp;
-        if (op->kind == IR_LOAD || op->kind == IR_STORE)
+        const struct known *base = &p->known.of[op->base];
+        int64_t at = (int64_t)base->at + op->disp;
+        if ((op->kind == IR_LOAD || op->kind == IR_STORE) && !base->span)
             note_access(p, at, op->size);
-        else
+        else if (!base->span)
             pin(p, at, op->size);
+        else
+            escape(p, at, op->size + base->span);
     } else if (shape & IR_S_MEM && (is_derived(p, op->base) || is_derived(p, op->index))) {
         p->all = true;
     }
     if (op->kind == IR_COPY || op->kind == IR_ADD) {
-        if (is_derived(p, op->a) && !is_derived(p, op->dst))
-            p->all = true;
-        if (op->kind == IR_ADD && !(op->flags & IR_IMM) && is_derived(p, op->b))
+        bool b = op->kind == IR_ADD && !(op->flags & (IR_IMM | IR_MEM)) && is_derived(p, op->b);
+        if ((is_derived(p, op->a) || b) && (!is_derived(p, op->dst) || (b && is_derived(p, op->a))))
             p->all = true;
         return;
     }
@@ -214,9 +216,10 @@ static void replace(struct promoter *p, struct ir_op *op)
     int64_t at;
     uint32_t reg;
 
-    if ((op->kind != IR_LOAD && op->kind != IR_STORE) || op->index || !is_derived(p, op->base))
+    if ((op->kind != IR_LOAD && op->kind != IR_STORE) || op->index || !is_derived(p, op->base) ||
+        p->known.of[op->base].span)
         return;
-    at = (int64_t)p->from[op->base].at + op->disp + FRAME;
+    at = (int64_t)p->known.of[op->base].at + op->disp + FRAME;
     if (at < 0 || at >= FRAME || p->size[at] != op->size || !(reg = p->reg[at]))
         return;
     if (op->kind == IR_LOAD) {
@@ -295,10 +298,9 @@ int build_promote(struct builder *b, struct ir_func *f)
         return -ENOMEM;
     p->b = b;
     p->f = f;
-    p->from = build_known(f);
-    if (p->from)
+    if (build_known(&p->known, f))
         err = promote(p);
-    free(p->from);
+    free(p->known.of);
     free(p);
     return err;
 }

@@ -1,59 +1,11 @@
-/*
- * Calls whose arguments are known when code is made. What registers that are written once hold is followed through
- * copies and sums with constants; a helper that would only find a map's operation then gives way to that operation.
- */
+/* Calls whose arguments are known when code is made: a helper that would only find a map's operation gives way to that
+ * operation. */
 #include "vm/ir/build.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { HELPER_MAP_LOOKUP = 1, HELPER_MAP_UPDATE = 2, HELPER_MAP_DELETE = 3 };
-
-/* ---- What registers hold ---- */
-
-static void derive(struct known *from, const struct ir_op *op)
-{
-    struct known *to = &from[op->dst];
-    const struct known *a = &from[op->a];
-
-    if (!op->dst || to->writes != 1 || op->dst <= IR_PARAMS)
-        return;
-    if (op->kind == IR_CONST) {
-        to->is_const = true;
-        to->value = op->imm;
-    } else if (op->kind == IR_COPY) {
-        to->at = a->at;
-        to->is_const = a->is_const;
-        to->value = a->value;
-    } else if (op->kind == IR_ADD && op->width == 8 && op->flags & IR_IMM && a->at != KNOWN_NOWHERE) {
-        int64_t at = a->at + op->imm;
-        if (at >= -4 * PROG_STACK_FRAME && at <= 4 * PROG_STACK_FRAME)
-            to->at = (int32_t)at;
-    }
-}
-
-struct known *build_known(struct ir_func *f)
-{
-    uint32_t n, *order = ir_order(f, &n);
-    struct known *from = malloc(f->n_vregs * sizeof(*from));
-
-    if (!order || !from) {
-        free(order);
-        free(from);
-        return NULL;
-    }
-    for (uint32_t v = 0; v < f->n_vregs; v++)
-        from[v] = (struct known){.at = KNOWN_NOWHERE};
-    from[IR_FP].at = 0;
-    for (uint32_t k = 0; k < f->n_blocks; k++)
-        for (uint32_t i = 0; i < f->blocks[k].n; i++)
-            from[f->blocks[k].ops[i].dst].writes++;
-    for (uint32_t k = 0; k < n; k++)
-        for (uint32_t i = 0; i < f->blocks[order[k]].n; i++)
-            derive(from, &f->blocks[order[k]].ops[i]);
-    free(order);
-    return from;
-}
 
 const struct map *build_map_of(const struct builder *b, const struct known *k)
 {
@@ -64,8 +16,6 @@ const struct map *build_map_of(const struct builder *b, const struct known *k)
             return code->maps[i];
     return NULL;
 }
-
-/* ---- Calls ---- */
 
 bool build_is_map_call(const struct helper *helper)
 {
@@ -122,17 +72,17 @@ static bool may_be_special(const struct builder *b, const struct ir_op *op)
 
 int build_special(struct builder *b, struct ir_func *f)
 {
-    struct known *from = NULL;
+    struct knowledge known = {0};
 
     for (uint32_t k = 0; k < f->n_blocks; k++)
         for (uint32_t i = 1; i + 1 < f->blocks[k].n; i++) {
             struct ir_op *op = &f->blocks[k].ops[i];
             if (!may_be_special(b, op) || op[-1].kind != IR_NOP || op[1].kind != IR_CHECK)
                 continue;
-            if (!from && !(from = build_known(f)))
+            if (!known.of && !build_known(&known, f))
                 return -ENOMEM;
-            specialise(b, f, from, op);
+            specialise(b, f, known.of, op);
         }
-    free(from);
+    free(known.of);
     return 0;
 }
