@@ -399,6 +399,61 @@ static void what_escapes_stays(void **state)
     }
 }
 
+/* The slot at r10 - 72 lies below an array of 64 bytes: it may become a register when the index stays in the array. */
+static void arrays_on_the_stack(void **state)
+{
+    static const struct {
+        const char *between;
+        bool stays;
+    } cases[] = {
+        /* masked */
+        {"  r2 &= 7\n  r2 <<= 3\n  r3 = r10\n  r3 += -64\n  r3 += r2\n  *(u64 *)(r3 + 0) = r4\n", false},
+        {"  w2 &= 56\n  r3 = r10\n  r2 += r3\n  *(u64 *)(r2 - 64) = r4\n", false},
+        {"  r3 = r10\n  r3 += r2\n  *(u64 *)(r3 - 64) = r4\n", true},
+        {"  r2 &= -8\n  r3 = r10\n  r3 += r2\n  *(u64 *)(r3 - 64) = r4\n", true},
+        /* tested, and again after that */
+        {"  if r2 > 56 goto out\n  r3 = r10\n  r3 += r2\n  *(u64 *)(r3 - 64) = r4\nout:\n", false},
+        {"  if r2 <= 56 goto out\n  r3 = r10\n  r3 += r2\n  *(u64 *)(r3 - 64) = r4\nout:\n", true},
+        {"  if r2 s> 56 goto out\n  r3 = r10\n  r3 += r2\n  *(u64 *)(r3 - 64) = r4\nout:\n", true},
+        {"  if w2 > 56 goto out\n  r3 = r10\n  r3 += r2\n  *(u64 *)(r3 - 64) = r4\nout:\n", true},
+        /* counted */
+        {"  r2 = 0\nl: r3 = r10\n  r3 += r2\n  *(u8 *)(r3 - 64) = r4\n  r2 += 1\n  if r2 != 64 goto l\n", false},
+        {"  w2 = 0\nl: r3 = r10\n  r3 += r2\n  *(u8 *)(r3 - 64) = r4\n  w2 += 3\n  if w2 < 64 goto l\n", false},
+        {"  r2 = 0\nl: r3 = r10\n  r3 += r2\n  *(u8 *)(r3 - 64) = r4\n  r2 += 3\n  if r2 != 64 goto l\n", true},
+        {"  r2 = r4\nl: r3 = r10\n  r3 += r2\n  *(u8 *)(r3 - 64) = r4\n  r2 += 1\n  if r2 != 64 goto l\n", true},
+        /* counted on when it begins again */
+        {"  r2 = 0\nl: r3 = r10\n  r3 += r2\n  *(u8 *)(r3 - 64) = r4\n  r2 += 1\n  if r2 != 64 goto l\n"
+         "  r4 += -1\n  if r4 != 0 goto l\n",
+         true},
+        /* an address that is stepped up to another, or along with a counter */
+        {"  r2 = r10\n  r2 += -64\n  r3 = r10\nl: *(u64 *)(r2 + 0) = r4\n  r2 += 8\n  if r2 != r3 goto l\n", false},
+        {"  r2 = r10\n  r2 += -64\n  r3 = r10\nl: *(u64 *)(r2 + 0) = r4\n  r2 += 3\n  if r2 != r3 goto l\n", true},
+        {"  r2 = r10\n  r2 += -64\n  r3 = 0\nl: *(u64 *)(r2 + 0) = r4\n  r2 += 8\n  r3 += 1\n"
+         "  if r3 != 8 goto l\n",
+         false},
+        {"  r2 = r10\n  r2 += -64\nm: r3 = 0\nl: *(u64 *)(r2 + 0) = r4\n  r2 += 8\n  r3 += 1\n"
+         "  if r3 != 8 goto l\n  r4 += -1\n  if r4 != 0 goto m\n",
+         true},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char text[1024];
+        struct code *code;
+        struct ir *ir;
+        bool stays = false;
+        snprintf(text, sizeof(text), "  *(u64 *)(r10 - 72) = r1\n%s  r0 = *(u64 *)(r10 - 72)\n  exit\n",
+                 cases[i].between);
+        ir = built(text, IR_OPT_WEBS | IR_OPT_PROMOTE, &code);
+        for (uint32_t b = 0; b < ir->funcs[0].n_blocks; b++)
+            for (uint32_t k = 0; k < ir->funcs[0].blocks[b].n; k++)
+                stays |= ir->funcs[0].blocks[b].ops[k].disp == -72;
+        if (stays != cases[i].stays)
+            fail_msg("case %u: it %s", i, stays ? "stays" : "became a register");
+        drop(ir, code);
+    }
+}
+
 static void calls_pass_what_is_read(void **state)
 {
     struct code *code;
@@ -448,6 +503,7 @@ int main(void)
         cmocka_unit_test(webs_split_registers),
         cmocka_unit_test(slots_become_registers),
         cmocka_unit_test(what_escapes_stays),
+        cmocka_unit_test(arrays_on_the_stack),
         cmocka_unit_test(calls_pass_what_is_read),
         cmocka_unit_test(prints),
     };

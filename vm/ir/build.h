@@ -126,6 +126,7 @@ struct knowledge {
     struct ir_func *f;
     struct known *of; /* one a register */
     uint64_t budget;  /* what may be looked at yet */
+    bool again;       /* something was asked for before it was known */
 };
 /** Finds out what there is to know of a function, whose preds are right. @return false: out of memory; otherwise
  *  k->of is to be freed. */

@@ -281,6 +281,7 @@ static void count_addresses(struct knowledge *k, uint32_t vreg)
         far = (int64_t)product(counter->rounds, c.by);
     } else if (!(test->flags & (IR_IMM | IR_MEM)) && find_test(k, &c, vreg, &test, &cc)) {
         end = &k->of[test->b];
+        k->again |= end->at == KNOWN_NOWHERE && end->writes == 1;
         if (end->at == KNOWN_NOWHERE || end->span || cc != IR_NE || end->at <= from ||
             (uint32_t)(end->at - from) % c.by)
             return;
@@ -377,9 +378,13 @@ bool build_known(struct knowledge *k, struct ir_func *f)
     note_writes(k);
     for (uint32_t v = IR_PARAMS + 1; v < f->n_vregs; v++)
         count_numbers(k, v);
-    for (uint32_t b = 0; b < n; b++)
-        for (uint32_t i = 0; i < f->blocks[order[b]].n; i++)
-            derive(k, (struct place){order[b], i});
+    k->again = true;
+    for (unsigned round = 0; round < 2 && k->again; round++) {
+        k->again = false;
+        for (uint32_t b = 0; b < n; b++)
+            for (uint32_t i = 0; i < f->blocks[order[b]].n; i++)
+                derive(k, (struct place){order[b], i});
+    }
     free(order);
     return true;
 }
