@@ -22,7 +22,6 @@ enum { GARBAGE = 0xa5, BUDGET = 30000, EXACT_LIMIT = 20000, LIMIT = 100000, IMPA
 struct ours {
     struct world world;
     struct skep_env *env;
-    unsigned turn, form_turn; /* of the JIT's variants, and of the form's engines */
 };
 
 struct way {
@@ -176,6 +175,17 @@ static bool try_way(struct ours *o, const struct trial *t, const struct way *way
     return ok;
 }
 
+/* Which of many ways a program is to be run in: each program has its own, whatever came before it. */
+static unsigned turn_of(const struct gen_prog *p)
+{
+    const unsigned char *bytes = (const unsigned char *)p->insns;
+    uint32_t h = 2166136261;
+
+    for (size_t i = 0; i < p->n * sizeof(p->insns[0]); i++)
+        h = (h ^ bytes[i]) * 16777619;
+    return h >> 4;
+}
+
 /* As it is, and in one of its other variants, each in its turn; with and without facts. */
 static void try_jit(struct ours *o, const struct trial *t)
 {
@@ -190,10 +200,10 @@ static void try_jit(struct ours *o, const struct trial *t)
     way.jit = &all[0];
     if (!try_way(o, t, &way) || n == 1)
         return;
-    other = 1 + o->turn++ % (n - 1);
+    other = 1 + turn_of(t->p) % (n - 1);
     way.name = all[other].name;
     way.jit = &all[other];
-    way.facts = o->turn & 1;
+    way.facts = turn_of(t->p) / (n - 1) & 1;
     try_way(o, t, &way);
 }
 
@@ -202,7 +212,7 @@ static bool try_form(struct ours *o, const struct trial *t)
 {
     unsigned n;
     const struct ir_engine *all = ir_engines(&n);
-    unsigned turn = o->form_turn++;
+    unsigned turn = turn_of(t->p);
     const struct ir_engine *e = &all[turn % n];
     const struct way way = {.name = e->name, .facts = turn / n & 1, .opts = CODE_OPT_ALL, .form = &e->engine};
 
