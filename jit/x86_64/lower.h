@@ -187,6 +187,8 @@ size_t x86_trampoline(void *bytes, size_t room, struct jit_frame *frame);
 
 /* ---- target.c ---- */
 void x86_needs(uint32_t features, const struct ir_op *op, struct jit_needs *needs);
+/** One operation of block b. */
+void x86_lower_op(struct lower *l, const struct ir_op *op, const struct ir_block *b);
 int x86_emit(uint32_t features, struct ir *ir, const struct jit_alloc *alloc, const struct jit_opts *opts,
              struct jit_output *out);
 int x86_output_write(struct jit_output *out, void *bytes, uint64_t address);

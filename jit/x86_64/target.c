@@ -222,7 +222,10 @@ static bool imm_ok(const struct ir_op *op)
     case IR_SMOD:
     case IR_MULHI: return true;
     case IR_STORE:
-    case IR_RMW: return op->size < 8 || v == (int32_t)v;
+    case IR_RMW:
+        if (op->flags & IR_SWAP)
+            v = (int64_t)__builtin_bswap64((uint64_t)v);
+        return op->size < 8 || v == (int32_t)v;
     default: break;
     }
     if (v == (int32_t)v)
@@ -341,7 +344,7 @@ static void lower_copy(struct lower *l, const struct ir_op *op)
     x86_put(l, op, d);
 }
 
-static void lower_op(struct lower *l, const struct ir_op *op, const struct ir_block *b)
+void x86_lower_op(struct lower *l, const struct ir_op *op, const struct ir_block *b)
 {
     switch ((enum ir_kind)op->kind) {
     case IR_NOP: break;
@@ -410,7 +413,7 @@ static void lower_block(struct lower *l, uint32_t k)
         mark(l, op->slot, i == 0);
         if (ir_kinds[op->kind].what & IR_W_CALL)
             find_saves(l, block, i);
-        lower_op(l, op, b);
+        x86_lower_op(l, op, b);
     }
 }
 
