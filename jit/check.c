@@ -1,7 +1,8 @@
 /*
  * Proof of an allocation: all paths are run with names instead of values. `holds` says for every machine register and
- * every slot which register of the program's form has its present value there; 0 is no one's. Where paths meet, only
- * what all of them agree on stays, until nothing changes any more. Then every operand must be found where it is read.
+ * every slot which registers of the program's form have their present values there (several, when they are copies of
+ * one another). Where paths meet, only what all of them agree on stays, until nothing changes any more. Then every
+ * operand must be found where it is read.
  */
 #include "jit/alloc.h"
 
@@ -11,12 +12,20 @@
 /* Beyond so many places at blocks' borders proof is not attempted. */
 enum { MAX_STATE = 1 << 26 };
 
+/* The latest names of a value; the others are of registers long dead. */
+enum { NAMES = 12 };
+
+/* 0 is no name. */
+struct names {
+    uint32_t of[NAMES];
+};
+
 struct check {
     struct alloc a; /* what alloc_needs() asks */
     const struct jit_alloc *alloc;
     uint32_t n_places;
-    uint32_t *holds;  /* at present */
-    uint32_t *states; /* where each block begins */
+    struct names *holds;  /* at present */
+    struct names *states; /* where each block begins */
     uint8_t *seen;
     uint32_t block, op;
     const char *wrong;
@@ -62,19 +71,40 @@ static uint32_t slot_of(struct check *c, int64_t imm, uint32_t vreg)
     return JIT_MAX_REGS + (uint32_t)imm;
 }
 
+static bool has(const struct names *names, uint32_t name)
+{
+    for (unsigned i = 0; i < NAMES; i++)
+        if (names->of[i] == name)
+            return true;
+    return false;
+}
+
 static void expect(struct check *c, uint32_t v, uint32_t place, const char *what)
 {
-    if (c->holds[place] != c->alloc->origin[v])
+    if (!has(&c->holds[place], c->alloc->origin[v]))
         fail(c, what, v);
+}
+
+static void put(struct check *c, uint32_t place, uint32_t name)
+{
+    c->holds[place] = (struct names){{name}};
 }
 
 static void destroy(struct check *c, uint32_t regs)
 {
     for (; regs; regs &= regs - 1)
-        c->holds[__builtin_ctz(regs)] = 0;
+        put(c, (uint32_t)__builtin_ctz(regs), 0);
 }
 
-/* A new value: what others held of the old one is worth nothing. */
+/* What holds the old value of that name is worth nothing to it any more. */
+static void forget(struct check *c, uint32_t name)
+{
+    for (uint32_t i = 0; i < c->n_places; i++)
+        for (unsigned k = 0; k < NAMES; k++)
+            if (c->holds[i].of[k] == name)
+                c->holds[i].of[k] = 0;
+}
+
 static void write(struct check *c, const struct ir_op *op)
 {
     uint32_t v = op->dst, place = place_of(c, v), name = c->alloc->origin[v];
@@ -82,13 +112,16 @@ static void write(struct check *c, const struct ir_op *op)
     if (place < JIT_MAX_REGS && !(c->alloc->used >> place & 1))
         fail(c, "its machine register is not among those used", v);
     if (op->kind == IR_CONST && name != v) {
-        c->holds[place] = name;
+        put(c, place, name);
         return;
     }
-    for (uint32_t i = 0; i < c->n_places; i++)
-        if (c->holds[i] == name)
-            c->holds[i] = 0;
-    c->holds[place] = name;
+    forget(c, name);
+    if (op->kind == IR_COPY && place_of(c, op->a) == place) {
+        memmove(&c->holds[place].of[1], &c->holds[place].of[0], (NAMES - 1) * sizeof(name));
+        c->holds[place].of[0] = name;
+        return;
+    }
+    put(c, place, name);
 }
 
 static const struct jit_save *saves_of(const struct check *c, uint32_t *n)
@@ -155,14 +188,14 @@ static void run_op(struct check *c, struct ir_op *op)
         expect(c, op->dst, slot_of(c, op->imm, op->dst), "is not in the slot that it is reloaded from");
         if (place_of(c, op->dst) >= JIT_MAX_REGS)
             fail(c, "is reloaded to a slot", op->dst);
-        c->holds[place_of(c, op->dst)] = c->alloc->origin[op->dst];
+        put(c, place_of(c, op->dst), c->alloc->origin[op->dst]);
         return;
     }
     if (op->kind == IR_SPILL) {
         if (place_of(c, op->a) >= JIT_MAX_REGS)
             fail(c, "is spilled from a slot", op->a);
         expect(c, op->a, place_of(c, op->a), "is not in the register that is spilled");
-        c->holds[slot_of(c, op->imm, op->a)] = c->alloc->origin[op->a];
+        put(c, slot_of(c, op->imm, op->a), c->alloc->origin[op->a]);
         return;
     }
     alloc_needs(&c->a, op, &needs);
@@ -192,16 +225,17 @@ static void run_op(struct check *c, struct ir_op *op)
 /* What a successor may count on becomes less. @return has it? */
 static bool meet(struct check *c, uint32_t block)
 {
-    uint32_t *state = c->states + (size_t)block * c->n_places;
+    struct names *state = c->states + (size_t)block * c->n_places;
     bool changed = !c->seen[block];
 
     if (changed)
         memcpy(state, c->holds, c->n_places * sizeof(*state));
     for (uint32_t i = 0; i < c->n_places; i++)
-        if (state[i] && state[i] != c->holds[i]) {
-            state[i] = 0;
-            changed = true;
-        }
+        for (unsigned k = 0; k < NAMES; k++)
+            if (state[i].of[k] && !has(&c->holds[i], state[i].of[k])) {
+                state[i].of[k] = 0;
+                changed = true;
+            }
     c->seen[block] = 1;
     return changed;
 }
@@ -213,7 +247,7 @@ static void run_blocks(struct check *c)
 
     for (uint32_t v = 1; v <= IR_PARAMS; v++)
         if (c->alloc->params >> v & 1)
-            c->states[place_of(c, v)] = v;
+            c->states[place_of(c, v)].of[0] = v;
     c->seen[0] = 1;
     while (again && !c->wrong) {
         again = false;

@@ -21,21 +21,58 @@ uint32_t alloc_unit(const struct alloc *a, uint32_t v)
     return v;
 }
 
-static bool apart(const struct alloc *a, uint32_t x, uint32_t y)
+/* A copy after which both go on: until its block ends, or one is written again, they are the same. */
+struct copy {
+    uint32_t dst, src;  /* IR_NONE: no copy */
+    uint32_t from, end; /* the point where it writes, and the last of its block */
+};
+
+static bool same_value(const struct copy *copy, const struct alloc_segment *p, const struct alloc_segment *q)
+{
+    const struct alloc_segment *d = p->vreg == copy->dst ? p : q, *s = p->vreg == copy->dst ? q : p;
+
+    return d->vreg == copy->dst && s->vreg == copy->src && d->from == copy->from && s->from < copy->from &&
+           (d->to < s->to ? d->to : s->to) <= copy->end;
+}
+
+/* Segments of one unit that reach over the point of the sweep: more than one, where copies of a value overlap. */
+struct active {
+    const struct alloc_segment *at[4];
+    unsigned n;
+};
+
+static void drop_ended(struct active *list, uint32_t point)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < list->n; i++)
+        if (list->at[i]->to >= point)
+            list->at[n++] = list->at[i];
+    list->n = n;
+}
+
+static bool apart(const struct alloc *a, uint32_t x, uint32_t y, const struct copy *copy)
 {
     uint32_t s = a->head[x], t = a->head[y];
+    struct active active[2] = {{.n = 0}, {.n = 0}};
 
-    for (unsigned steps = 0; s && t; steps++) {
-        const struct alloc_segment *p = alloc_segment(a, s), *q = alloc_segment(a, t);
+    for (unsigned steps = 0; (s || active[0].n) && (t || active[1].n) && (s || t); steps++) {
+        bool second = !s || (t && alloc_segment(a, t)->from < alloc_segment(a, s)->from);
+        const struct alloc_segment *p = alloc_segment(a, second ? t : s);
+        struct active *own = &active[second], *other = &active[!second];
 
-        if (steps == STEPS)
+        drop_ended(own, p->from);
+        drop_ended(other, p->from);
+        for (unsigned i = 0; i < other->n; i++)
+            if (!same_value(copy, p, other->at[i]))
+                return false;
+        if (steps == STEPS || own->n == 4)
             return false;
-        if (p->to < q->from)
-            s = p->next;
-        else if (q->to < p->from)
-            t = q->next;
+        own->at[own->n++] = p;
+        if (second)
+            t = p->next;
         else
-            return false;
+            s = p->next;
     }
     return true;
 }
@@ -62,7 +99,7 @@ static bool may(const struct alloc *a, uint32_t v)
     return a->head[v] && a->kind[v] <= ALLOC_PIECE;
 }
 
-static bool join(struct alloc *a, uint32_t x, uint32_t y)
+static bool join(struct alloc *a, uint32_t x, uint32_t y, const struct copy *copy)
 {
     if (!may(a, x) || !may(a, y))
         return false;
@@ -70,7 +107,7 @@ static bool join(struct alloc *a, uint32_t x, uint32_t y)
     y = alloc_unit(a, y);
     if (x == y)
         return true;
-    if (!apart(a, x, y))
+    if (!apart(a, x, y, copy))
         return false;
     unite(a, x, y);
     return true;
@@ -83,12 +120,19 @@ static void join_block(struct alloc *a, uint32_t block)
 
     for (uint32_t i = 0; i < b->n; i++) {
         const struct alloc_op *op = &a->ops[first + i];
+        struct copy copy = {.from = (first + i) * POINTS + POINT_WRITE, .end = (first + b->n) * POINTS - 1};
 
-        if (!op->tied || join(a, op->dst, a->uses[op->use]))
+        if (!op->tied)
+            continue;
+        if (b->ops[i].kind == IR_COPY) {
+            copy.dst = op->dst;
+            copy.src = a->uses[op->use];
+        }
+        if (join(a, op->dst, a->uses[op->use], &copy))
             continue;
         /* The other operand will do where the two may change places. */
         if (ir_kinds[b->ops[i].kind].what & IR_W_COMM && op[1].use - op->use > 1 && !(b->ops[i].flags & IR_MEM))
-            join(a, op->dst, a->uses[op->use + 1]);
+            join(a, op->dst, a->uses[op->use + 1], &copy);
     }
 }
 
