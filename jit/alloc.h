@@ -45,7 +45,7 @@ struct alloc_wish {
 struct alloc_op {
     uint32_t dst, use;
     uint8_t late; /* which of them it reads late */
-    bool tied;    /* dst and the first of them had best lie in the same register */
+    uint8_t tied; /* the number (from 1) of the one that dst had best share a machine register with; 0: none */
 };
 
 /* A list in an array that grows; element 0 is no one's, so that 0 can end lists. */

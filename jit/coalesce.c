@@ -14,6 +14,8 @@
 /* Lists of segments are gone through so far and no farther: what is left out costs a move, never time. */
 enum { STEPS = 192 };
 
+#define COPY_FIRST 2.0f
+
 uint32_t alloc_unit(const struct alloc *a, uint32_t v)
 {
     while (a->unit[v] != v)
@@ -113,7 +115,7 @@ static bool join(struct alloc *a, uint32_t x, uint32_t y, const struct copy *cop
     return true;
 }
 
-static void join_block(struct alloc *a, uint32_t block)
+static void join_block(struct alloc *a, uint32_t block, bool copies)
 {
     const struct ir_block *b = &a->f->blocks[block];
     uint32_t first = a->first[block];
@@ -122,16 +124,18 @@ static void join_block(struct alloc *a, uint32_t block)
         const struct alloc_op *op = &a->ops[first + i];
         struct copy copy = {.from = (first + i) * POINTS + POINT_WRITE, .end = (first + b->n) * POINTS - 1};
 
-        if (!op->tied)
+        if (!op->tied || copies != (b->ops[i].kind == IR_COPY))
             continue;
-        if (b->ops[i].kind == IR_COPY) {
+        if (copies) {
             copy.dst = op->dst;
             copy.src = a->uses[op->use];
         }
-        if (join(a, op->dst, a->uses[op->use], &copy))
+        if (join(a, op->dst, a->uses[op->use + op->tied - 1], &copy))
             continue;
-        /* The other operand will do where the two may change places. */
-        if (ir_kinds[b->ops[i].kind].what & IR_W_COMM && op[1].use - op->use > 1 && !(b->ops[i].flags & IR_MEM))
+        /* Another operand will do where the two may change places. */
+        if (b->ops[i].kind == IR_SELECT)
+            join(a, op->dst, b->ops[i].yes, &copy);
+        else if (ir_kinds[b->ops[i].kind].what & IR_W_COMM && op[1].use - op->use > 1 && !(b->ops[i].flags & IR_MEM))
             join(a, op->dst, a->uses[op->use + 1], &copy);
     }
 }
@@ -139,7 +143,7 @@ static void join_block(struct alloc *a, uint32_t block)
 int alloc_coalesce(struct alloc *a)
 {
     uint32_t n = a->f->n_vregs;
-    uint64_t *list = ARENA_ARRAY(&a->arena, uint64_t, (size_t)a->n_order * 2);
+    uint64_t *list = ARENA_ARRAY(&a->arena, uint64_t, (size_t)a->n_order * 4);
 
     a->unit = ARENA_ARRAY(&a->arena, uint32_t, n);
     a->member = ARENA_ARRAY(&a->arena, uint32_t, n);
@@ -147,15 +151,17 @@ int alloc_coalesce(struct alloc *a)
         return -ENOMEM;
     for (uint32_t v = 0; v < n; v++)
         a->unit[v] = a->member[v] = v;
-    for (uint32_t k = 0; k < a->n_order; k++) {
+    /* A copy vanishes; another move may be had from the other operand too. */
+    for (uint32_t k = 0; k < 2 * a->n_order; k++) {
+        float weight = a->freq[a->order[k / 2]] * (k & 1 ? 1 : COPY_FIRST);
         uint32_t bits;
 
-        memcpy(&bits, &a->freq[a->order[k]], sizeof(bits));
-        list[k] = (uint64_t)(UINT32_MAX - bits) << 32 | a->order[k];
+        memcpy(&bits, &weight, sizeof(bits));
+        list[k] = (uint64_t)(UINT32_MAX - bits) << 32 | a->order[k / 2] * 2 | (k & 1);
     }
-    alloc_sort(list, list + a->n_order, a->n_order);
-    for (uint32_t k = 0; k < a->n_order; k++)
-        join_block(a, (uint32_t)list[k]);
+    alloc_sort(list, list + (size_t)2 * a->n_order, (size_t)2 * a->n_order);
+    for (uint32_t k = 0; k < 2 * a->n_order; k++)
+        join_block(a, (uint32_t)list[k] / 2, !(list[k] & 1));
     return 0;
 }
 

@@ -151,8 +151,8 @@ static int cut_op(struct walk *w, uint32_t number)
     if (to && cut(w, to, at + POINT_WRITE, w->open[to] ? w->open[to] : at + POINT_WRITE))
         return -ENOMEM;
     /* What ends up in the result had best lie where the result goes. */
-    if (op->tied && w->a->want[*use] == JIT_NO_REG)
-        w->a->want[*use] = w->a->want[to];
+    if (op->tied && w->a->want[use[op->tied - 1]] == JIT_NO_REG)
+        w->a->want[use[op->tied - 1]] = w->a->want[to];
     for (unsigned i = 0; op->late >> i; i++)
         if (op->late >> i & 1 && use + i < end && !w->open[use[i]])
             w->open[use[i]] = at + POINT_WRITE;

@@ -121,7 +121,7 @@ static int read_op(struct read *r, struct ir_op *op, uint32_t number, uint32_t b
 
     if (alloc_room(&r->uses, IR_MAX_USES, sizeof(uint32_t)) || alloc_room(&r->calls, 2, sizeof(uint32_t)) ||
         alloc_room(&r->clobbers, 2, sizeof(uint32_t)) || alloc_room(&a->exposed, 2 * IR_MAX_USES, sizeof(uint32_t)) ||
-        alloc_room(&a->wishes, IR_MAX_USES + 4, sizeof(struct alloc_wish)))
+        alloc_room(&a->wishes, IR_MAX_USES + 6, sizeof(struct alloc_wish)))
         return -ENOMEM;
     a->calls_before[number] = a->n_calls;
     to->use = r->uses.n;
@@ -157,9 +157,15 @@ static int read_op(struct read *r, struct ir_op *op, uint32_t number, uint32_t b
     a->cost[op->dst] += freq;
     if (needs.dst != JIT_NO_REG)
         wish(a, op->dst, ALLOC_WISH_REG | needs.dst, move);
-    to->tied = op->kind == IR_COPY || (needs.dst_is_a && n);
+    if (op->kind == IR_COPY || (needs.dst_is_a && n))
+        to->tied = 1;
+    if (op->kind == IR_SELECT) {
+        /* One of the two is moved to the result before the other is, on a condition. */
+        to->tied = (uint8_t)n;
+        wish_both(a, op->dst, op->yes, move);
+    }
     if (to->tied)
-        wish_both(a, op->dst, op->a, move);
+        wish_both(a, op->dst, *uses[to->tied - 1], move);
     read_write(r, op, op->dst, block);
     return 0;
 }
