@@ -284,7 +284,7 @@ int opt_walk(struct opt *o, void (*visit)(struct opt *o, struct ir_op *op))
 struct marks {
     struct ir_op **ops; /* from 1 on */
     uint32_t *next;
-    uint32_t *first; /* a register */
+    uint32_t *first; /* a register; later the block in which it is written again before it is read */
     uint32_t *pending, n_pending;
     unsigned char *live; /* a register */
 };
@@ -331,6 +331,34 @@ static void mark(struct opt *o, struct marks *m)
     }
 }
 
+/* Is the result written again in this block (whose stamp is `stamp`) before anything reads it? Asked from the end. */
+static bool is_overwritten(struct opt *o, struct marks *m, struct ir_op *op, uint32_t stamp)
+{
+    uint32_t *uses[IR_MAX_USES];
+    unsigned n;
+
+    if (op->dst && m->first[op->dst] == stamp && droppable(op))
+        return true;
+    if (op->dst)
+        m->first[op->dst] = stamp;
+    n = ir_uses(o->f, op, uses);
+    for (unsigned i = 0; i < n; i++)
+        m->first[*uses[i]] = 0;
+    return false;
+}
+
+static void remove_overwritten(struct opt *o, struct marks *m)
+{
+    memset(m->first, 0, o->f->n_vregs * sizeof(*m->first));
+    for (uint32_t i = 0; i < o->n_order; i++) {
+        struct ir_block *b = &o->f->blocks[o->order[i]];
+
+        for (uint32_t j = b->n; j--;)
+            if (b->ops[j].kind != IR_NOP && is_overwritten(o, m, &b->ops[j], i + 1))
+                b->ops[j] = (struct ir_op){.kind = IR_NOP, .width = 8, .slot = b->ops[j].slot};
+    }
+}
+
 static void remove_dead(struct opt *o, const struct marks *m)
 {
     for (uint32_t i = 0; i < o->n_order; i++) {
@@ -369,6 +397,7 @@ int opt_sweep(struct opt *o)
     m.pending = m.first + n_vregs;
     m.live = (unsigned char *)(m.pending + n_vregs);
     mark(o, &m);
+    remove_overwritten(o, &m);
     remove_dead(o, &m);
     free(memory);
     return opt_renew(o);
@@ -455,7 +484,7 @@ static int optimize(struct opt *o)
         return -ENOMEM;
     if ((o->opts & IR_OPT_MEMORY) && operands(o))
         return -ENOMEM;
-    if ((o->opts & IR_OPT_SIMPLIFY) && opt_copies(o))
+    if ((o->opts & IR_OPT_SIMPLIFY) && (opt_copies(o) || opt_coalesce(o)))
         return -ENOMEM;
     return opt_legalise(o);
 }
