@@ -374,8 +374,10 @@ int alloc_slots(struct alloc *a, struct jit_alloc *out)
         for (uint32_t i = 0; i < a->f->blocks[out->order[k]].n; i++) {
             struct ir_op *op = &a->f->blocks[out->order[k]].ops[i];
 
-            if (op->kind == IR_RELOAD || op->kind == IR_SPILL)
-                op->imm = out->place[op->imm].slot;
+            if (op->kind != IR_RELOAD && op->kind != IR_SPILL)
+                continue;
+            op->disp = (int32_t)op->imm;
+            op->imm = out->place[op->imm].slot;
         }
     return 0;
 }

@@ -61,13 +61,11 @@ static uint32_t live_params(const struct lower *l)
             for (unsigned k = 0; k < many; k++)
                 if (*uses[k] <= IR_PARAMS && left >> (*uses[k] - 1) & 1)
                     live |= 1u << (*uses[k] - 1);
-            for (unsigned k = 0; k < IR_PARAMS; k++) { /* those that are read and written by their slot */
-                if (l->alloc->place[k + 1].reg != JIT_NO_REG || b->ops[i].imm != l->alloc->place[k + 1].slot)
-                    continue;
+            if (b->ops[i].disp >= 1 && b->ops[i].disp <= IR_PARAMS) { /* by its slot */
                 if (b->ops[i].kind == IR_RELOAD)
-                    live |= left & 1u << k;
+                    live |= left & 1u << (b->ops[i].disp - 1);
                 else if (b->ops[i].kind == IR_SPILL)
-                    left &= (uint8_t) ~(1u << k);
+                    left &= (uint8_t) ~(1u << (b->ops[i].disp - 1));
             }
             if (b->ops[i].dst && b->ops[i].dst <= IR_PARAMS)
                 left &= (uint8_t) ~(1u << (b->ops[i].dst - 1));
