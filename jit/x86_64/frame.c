@@ -178,7 +178,7 @@ void x86_stubs(struct lower *l)
     for (uint32_t i = 0; i < l->n_stubs && !l->a->err; i++) {
         const struct x86_stub stub = l->stubs[i];
 
-        if (stub.kind <= X86_STUB_POLL)
+        if (stub.kind <= X86_STUB_TAIL)
             x86_stub_flow(l, &stub);
         else
             x86_stub_divide(l, &stub);

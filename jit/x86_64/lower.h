@@ -38,6 +38,7 @@ uint32_t x86_features(void);
 enum x86_stub_kind {
     X86_STUB_CHECK,    /* a trap was noted: leave */
     X86_STUB_POLL,     /* the fuel is used up */
+    X86_STUB_TAIL,     /* a tail call that the fast path does not make */
     X86_STUB_ZERO,     /* division by zero: the result into `reg` is 0 */
     X86_STUB_DIVIDEND, /* modulo zero: the result is what rax holds */
     X86_STUB_NEGATE,   /* division by -1 */

@@ -2,11 +2,15 @@
  * Comparisons, and everything that leaves its place: branches, calls, traps. A comparison and what reads its flags are
  * one operation, so flags mean nothing from one operation to the next.
  */
+#include "jit/jit.h"
 #include "jit/runtime.h"
 #include "jit/x86_64/lower.h"
+#include "vm/maps/array.h"
 
 #include <stddef.h>
 #include <stdlib.h>
+
+#define ENV(field) ((int32_t)offsetof(struct skep_env, field))
 
 /* ---- Comparisons ---- */
 
@@ -263,30 +267,65 @@ static void go_on(struct lower *l)
     x86_jmp_rm(l->a, x86_r(X86_R11));
 }
 
+/* What jit_tail_call() does, for a program of this engine that is there: all else is left to it. rdx: the map; rcx: the
+ * index, by its low half. */
+static void tail_fast(struct lower *l, uint32_t slow, uint32_t through)
+{
+    struct x86_asm *a = l->a;
+
+    x86_alu_imm(a, X86_CMP, 4, x86_at(X86_ENV, ENV(tail_calls)), PROG_MAX_TAIL_CALLS);
+    x86_jcc(a, X86_AE, slow);
+    x86_alu(a, X86_CMP, 4, X86_RCX, x86_at(X86_RDX, (int32_t)offsetof(struct map, def.max_entries)));
+    x86_jcc(a, X86_AE, through);
+    x86_mov(a, 8, X86_R8, x86_at(X86_RDX, (int32_t)offsetof(struct map, priv)));
+    x86_mov(a, 4, X86_RCX, x86_r(X86_RCX));
+    x86_mov(a, 8, X86_R8, x86_at(X86_R8, (int32_t)offsetof(struct array, values)));
+    x86_mov(a, 8, X86_R8, x86_indexed(X86_R8, X86_RCX, sizeof(void *), 0));
+    x86_test(a, 8, x86_r(X86_R8), X86_R8);
+    x86_jcc(a, X86_E, through);
+    x86_const(l, X86_R9, (int64_t)(uintptr_t)&jit_engine);
+    x86_alu(a, X86_CMP, 8, X86_R9, x86_at(X86_R8, (int32_t)offsetof(struct code, engine)));
+    x86_jcc(a, X86_NE, slow);
+    x86_mov(a, 4, X86_R10, x86_at(X86_R8, (int32_t)offsetof(struct code, ctx_needed)));
+    x86_alu(a, X86_CMP, 4, X86_R10, x86_at(X86_ENV, ENV(ctx_size)));
+    x86_jcc(a, X86_A, slow);
+    x86_mov(a, 8, X86_R11, x86_at(X86_R8, (int32_t)offsetof(struct code, engine_data)));
+    x86_mov(a, 4, X86_R10, x86_at(X86_ENV, ENV(frame)));
+    x86_mov(a, 8, X86_R11, x86_at(X86_R11, (int32_t)offsetof(struct jit_entry, entry)));
+    x86_alu_imm(a, X86_ADD, 4, x86_at(X86_ENV, ENV(tail_calls)), 1);
+    x86_mov_to(a, 8, x86_at(X86_ENV, ENV(code)), X86_R8);
+    x86_mov_to(a, 4, x86_at(X86_ENV, ENV(first_frame)), X86_R10);
+}
+
 void x86_lower_tail_call(struct lower *l, const struct ir_op *op)
 {
     static const uint8_t to[] = {X86_ENV, X86_FP, X86_RSI, X86_RDX, X86_RCX};
-    uint32_t through = x86_label(l->a);
+    uint32_t through, slow = x86_stub(l, X86_STUB_TAIL, op, X86_NONE, &through);
 
     keep(l);
     gather(l, &l->f->args[op->args], to, 5);
-    x86_mov_to(l->a, 8, waiting(l, 0), X86_ENV);
-    x86_mov_to(l->a, 8, waiting(l, 1), X86_FP);
-    x86_call_c(l, (uintptr_t)jit_tail_call);
-    x86_test(l->a, 8, x86_r(X86_RAX), X86_RAX);
-    x86_jcc(l->a, X86_E, through);
-    x86_move(l, X86_R11, X86_RAX);
-    x86_move(l, X86_RSI, X86_RDX);
-    x86_mov(l->a, 8, X86_ENV, waiting(l, 0));
-    x86_mov(l->a, 8, X86_FP, waiting(l, 1));
+    tail_fast(l, slow, through);
     go_on(l);
     x86_bind(l->a, through);
     bring_back(l);
 }
 
+static void tail_slow(struct lower *l, const struct x86_stub *stub)
+{
+    x86_mov_to(l->a, 8, waiting(l, 0), X86_ENV);
+    x86_mov_to(l->a, 8, waiting(l, 1), X86_FP);
+    x86_call_c(l, (uintptr_t)jit_tail_call);
+    x86_test(l->a, 8, x86_r(X86_RAX), X86_RAX);
+    x86_jcc(l->a, X86_E, stub->back);
+    x86_move(l, X86_R11, X86_RAX);
+    x86_move(l, X86_RSI, X86_RDX);
+    x86_mov(l->a, 8, X86_ENV, waiting(l, 0));
+    x86_mov(l->a, 8, X86_FP, waiting(l, 1));
+    go_on(l);
+}
+
 /* ---- Traps ---- */
 
-#define ENV(field) ((int32_t)offsetof(struct skep_env, field))
 _Static_assert(sizeof(((struct trap *)0)->kind) == 4, "compared as 4 bytes");
 
 void x86_lower_check(struct lower *l, const struct ir_op *op)
@@ -363,6 +402,8 @@ void x86_stub_flow(struct lower *l, const struct x86_stub *stub)
     x86_bind(l->a, stub->label);
     if (stub->kind == X86_STUB_CHECK)
         leave(l, stub->reg, stub->op->slot);
+    else if (stub->kind == X86_STUB_TAIL)
+        tail_slow(l, stub);
     else
         poll(l, stub);
 }
