@@ -404,8 +404,9 @@ static void lower_block(struct lower *l, uint32_t k)
     const struct ir_block *b = &l->f->blocks[block];
 
     l->next = k + 1 < l->alloc->n_order ? l->alloc->order[k + 1] : IR_NO_BLOCK;
+    /* A loop of one block that fits one line of the operation cache must not straddle two. */
     if (b->loop_head && !b->cold)
-        x86_align(l->a, 32, 16);
+        x86_align(l->a, b->succ[0] == block || b->succ[1] == block ? 64 : 32, 63);
     x86_bind(l->a, l->block_label + block);
     for (uint32_t i = 0; i < b->n && !l->a->err; i++) {
         const struct ir_op *op = &b->ops[i];
