@@ -371,9 +371,9 @@ static void what_escapes_stays(void **state)
         "  *(u64 *)(r1 + 0) = r2\n"
         "  r0 = *(u64 *)(r10 - 16)\n"
         "  exit\n",
-        /* two sizes */
-        "  *(u64 *)(r10 - 16) = r1\n"
-        "  r0 = *(u32 *)(r10 - 16)\n"
+        "  *(u32 *)(r10 - 16) = r1\n"
+        "  *(u32 *)(r10 - 12) = r1\n"
+        "  r0 = *(u64 *)(r10 - 16)\n"
         "  exit\n",
         /* through a copy, which is followed */
         "  r2 = r10\n"
@@ -381,12 +381,28 @@ static void what_escapes_stays(void **state)
         "  *(u64 *)(r2 + 0) = r1\n"
         "  r0 = *(u64 *)(r10 - 16)\n"
         "  exit\n",
+        /* one size after another */
+        "  *(u64 *)(r10 - 16) = r1\n"
+        "  r2 = *(u64 *)(r10 - 16)\n"
+        "  *(u32 *)(r10 - 16) = r2\n"
+        "  r0 = *(u32 *)(r10 - 16)\n"
+        "  exit\n",
+        "  *(u64 *)(r10 - 16) = r1\n"
+        "  r2 = *(u16 *)(r10 - 13)\n"
+        "  *(u32 *)(r10 - 16) = r2\n"
+        "  r0 = *(u8 *)(r10 - 16)\n"
+        "  exit\n",
+        /* a part, and then the whole */
+        "  *(u64 *)(r10 - 16) = r1\n"
+        "  *(u8 *)(r10 - 16) = r2\n"
+        "  r0 = *(u64 *)(r10 - 16)\n"
+        "  exit\n",
         "  r2 = 1\n"
         "  lock *(u64 *)(r10 - 16) += r2\n"
         "  r0 = *(u64 *)(r10 - 16)\n"
         "  exit\n",
     };
-    static const unsigned accesses[] = {1, 3, 3, 2, 0, 1};
+    static const unsigned accesses[] = {1, 3, 3, 3, 0, 0, 0, 3, 1};
 
     (void)state;
     for (unsigned i = 0; i < sizeof(texts) / sizeof(*texts); i++) {

@@ -99,6 +99,10 @@ void build_exit(struct builder *b);
 /** Fills in b->info. */
 int build_info(struct builder *b);
 
+/** Liveness of 64 things: in[] holds what each block reads before it writes it, and becomes what is live where it
+ *  begins. preds must be right. @return 0 or -ENOMEM. */
+int build_live(const struct ir_func *f, uint64_t *in, const uint64_t *writes);
+uint64_t build_live_out(const struct ir_func *f, const uint64_t *in, uint32_t block);
 /** A register for each web of n <= 64 registers from `first` on. Linear. @return 0 or -ENOMEM. */
 int build_webs(struct ir_func *f, uint32_t first, unsigned n);
 /** Arguments that a local function does not read are not passed. @return 0 or -ENOMEM. */

@@ -1,32 +1,13 @@
 /*
- * Stack slots to registers. A slot is a range of bytes of the frame; it becomes a register when every access to any of
- * its bytes is a load or store of just this range at a known place. Who else might touch it is found out twice: by
- * following the frame's address here, through copies and sums with constants, to where it is used; and by the facts,
- * where there are any. A byte that either of the two calls untouched by others is.
- *
- * A register holds what memory would, zero-extended. A slot that may be read before it is written is 0 at first, as the
- * frame would be.
+ * Which bytes of a frame nobody but loads and stores at known places touches, so that they may be registers (slots.c).
+ * It is found out twice: by following the frame's address here, through copies and sums, to where it is used; and by
+ * the facts, where there are any. A byte that either of the two calls untouched by others is.
  */
-#include "vm/ir/build.h"
+#include "vm/ir/promote.h"
 #include "vm/runtime.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { FRAME = PROG_STACK_FRAME };
-
-struct promoter {
-    struct builder *b;
-    struct ir_func *f;
-    struct knowledge known;
-    bool all;               /* the address went where nobody can follow */
-    uint8_t escaped[FRAME]; /* by byte, from the lowest: others may touch it */
-    uint8_t mixed[FRAME];   /* it is accessed as part of different ranges, or not only by loads and stores */
-    uint8_t start[FRAME];   /* of the slot that it is in: its distance, and */
-    uint8_t size[FRAME];    /* its size; 0: not accessed */
-    uint32_t reg[FRAME];    /* that the slot which begins here becomes; IR_NONE: it stays */
-    uint32_t n_vregs;
-};
 
 /* ---- Where the address goes ---- */
 
@@ -37,32 +18,26 @@ static void escape(struct promoter *p, int64_t at, int64_t size)
 }
 
 /* An access at a known place that is no plain load or store, or lies partly outside: its bytes stay memory. */
-static void pin(struct promoter *p, int64_t at, uint64_t size)
+static void pin(struct promoter *p, int64_t at, unsigned size)
 {
-    for (int64_t i = at < -FRAME ? -FRAME : at; i < at + (int64_t)size && i < 0; i++)
-        p->mixed[FRAME + i] = 1;
+    for (int64_t i = at < -FRAME ? -FRAME : at; i < at + size && i < 0; i++)
+        p->pinned[FRAME + i] = 1;
 }
 
 /* A load or store at a known place. */
 static void note_access(struct promoter *p, int64_t at, unsigned size)
 {
-    uint32_t first = (uint32_t)(FRAME + at);
-    bool fits = at >= -FRAME && at + size <= 0, fresh = true;
+    uint16_t *index;
 
-    if (!fits) {
+    if (at < -FRAME || at + size > 0 || p->n == MAX_SLOTS) {
         pin(p, at, size);
         return;
     }
-    for (unsigned i = 0; i < size; i++)
-        fresh &= !p->size[first + i];
-    for (unsigned i = 0; i < size; i++) {
-        if (fresh) {
-            p->start[first + i] = (uint8_t)i;
-            p->size[first + i] = (uint8_t)size;
-        } else if (p->size[first + i] != size || p->start[first + i] != i) {
-            memset(&p->mixed[first], 1, size);
-        }
-    }
+    index = &p->index[FRAME + at][__builtin_ctz(size)];
+    if (*index)
+        return;
+    p->slots[p->n++] = (struct slot){.at = (uint16_t)(FRAME + at), .size = (uint8_t)size};
+    *index = (uint16_t)p->n;
 }
 
 /* A helper's call, as the form has it: the first of the helper's arguments, and how many there are. */
@@ -183,8 +158,6 @@ static void trace(struct promoter *p)
             follow(p, &p->f->blocks[k].ops[i]);
 }
 
-/* ---- What becomes of it ---- */
-
 static void judge(struct promoter *p)
 {
     const struct facts *facts = p->b->facts;
@@ -196,110 +169,40 @@ static void judge(struct promoter *p)
         p->escaped[i] = (p->all || p->escaped[i]) && touched >> (FRAME - 1 - i) / 8 & 1;
 }
 
-/* Chooses the slots, and numbers their registers. @return how many. */
-static uint32_t choose(struct promoter *p)
+/* Does it read its frame's address, other than to make that of a callee? */
+static bool has_frame(struct ir_func *f)
 {
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < FRAME; i++) {
-        bool stays = !p->size[i] || p->start[i];
-        for (unsigned k = 0; k < p->size[i] && !stays; k++)
-            stays = p->escaped[i + k] || p->mixed[i + k];
-        p->reg[i] = stays ? IR_NONE : p->n_vregs + n++;
-    }
-    return n;
-}
-
-static void replace(struct promoter *p, struct ir_op *op)
-{
-    struct ir_op new = {.slot = op->slot, .width = 8, .size = op->size};
-    int64_t at;
-    uint32_t reg;
-
-    if ((op->kind != IR_LOAD && op->kind != IR_STORE) || op->index || !is_derived(p, op->base) ||
-        p->known.of[op->base].span)
-        return;
-    at = (int64_t)p->known.of[op->base].at + op->disp + FRAME;
-    if (at < 0 || at >= FRAME || p->size[at] != op->size || !(reg = p->reg[at]))
-        return;
-    if (op->kind == IR_LOAD) {
-        new.kind = op->flags &IR_SIGNED && op->size < 8 ? IR_SEXT : IR_COPY;
-        new.dst = op->dst;
-        new.a = reg;
-    } else if (op->flags & IR_IMM) {
-        new.kind = IR_CONST;
-        new.dst = reg;
-        new.imm = op->size == 8 ? op->imm : (int64_t)((uint64_t)op->imm & ((UINT64_C(1) << op->size * 8) - 1));
-        new.flags = op->flags &IR_SECRET;
-    } else {
-        new.kind = op->size == 8 ? IR_COPY : IR_ZEXT;
-        new.dst = reg;
-        new.a = op->a;
-    }
-    *op = new;
-}
-
-/* The slots are 0 when the function begins. */
-static int clear_slots(struct promoter *p, uint32_t n)
-{
-    struct ir_block *b = &p->f->blocks[0];
-    struct ir_op *ops = ARENA_ARRAY(&p->f->ir->arena, struct ir_op, b->n + n);
-
-    if (!ops)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < n; i++)
-        ops[i] = (struct ir_op){.kind = IR_CONST, .slot = b->ops[0].slot, .dst = p->n_vregs + i};
-    memcpy(ops + n, b->ops, b->n * sizeof(*ops));
-    b->ops = ops;
-    b->n = b->cap = b->n + n;
-    return 0;
-}
-
-/* Only what stays in the frame has to be zero there. */
-static void lessen_clear(struct promoter *p)
-{
-    uint32_t low = 0;
-
-    while (low < FRAME && !p->escaped[low] && !p->mixed[low] && (!p->size[low] || p->reg[low - p->start[low]]))
-        low++;
-    low = (FRAME - low + 7) & ~7u;
-    if (p->f->frame_clear > low)
-        p->f->frame_clear = low;
-}
-
-static int promote(struct promoter *p)
-{
-    uint32_t n;
-    int err;
-
-    trace(p);
-    judge(p);
-    p->n_vregs = p->f->n_vregs;
-    n = choose(p);
-    lessen_clear(p);
-    if (!n)
-        return 0;
-    for (uint32_t k = 0; k < p->f->n_blocks; k++)
-        for (uint32_t i = 0; i < p->f->blocks[k].n; i++)
-            replace(p, &p->f->blocks[k].ops[i]);
-    p->f->n_vregs += n;
-    err = clear_slots(p, n);
-    for (uint32_t first = 0; first < n && !err && p->b->opts & IR_OPT_WEBS; first += 64)
-        err = build_webs(p->f, p->n_vregs + first, n - first < 64 ? n - first : 64);
-    return err;
+    for (uint32_t k = 0; k < f->n_blocks; k++)
+        for (uint32_t i = 0; i < f->blocks[k].n; i++) {
+            const struct ir_op *op = &f->blocks[k].ops[i];
+            unsigned shape = ir_shape(op->kind);
+            if (op->kind == IR_ADD && i + 1 < f->blocks[k].n && op[1].kind == IR_CALL_LOCAL)
+                continue;
+            if ((shape & IR_S_MEM && op->base == IR_FP) || op->a == IR_FP || (shape & IR_S_B && op->b == IR_FP))
+                return true;
+        }
+    return false;
 }
 
 int build_promote(struct builder *b, struct ir_func *f)
 {
-    struct promoter *p = calloc(1, sizeof(*p));
+    struct promoter *p;
     int err = -ENOMEM;
 
+    if (!has_frame(f)) {
+        f->frame_clear = 0;
+        return 0;
+    }
+    p = calloc(1, sizeof(*p));
     if (!p)
         return -ENOMEM;
     p->b = b;
     p->f = f;
-    if (build_known(&p->known, f))
-        err = promote(p);
+    if (build_known(&p->known, f)) {
+        trace(p);
+        judge(p);
+        err = promote_slots(p);
+    }
     free(p->known.of);
     free(p);
     return err;

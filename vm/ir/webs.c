@@ -61,17 +61,17 @@ static uint32_t look(struct webs *w, uint32_t block)
     return count;
 }
 
-static uint64_t live_out(const struct webs *w, uint32_t block)
+uint64_t build_live_out(const struct ir_func *f, const uint64_t *in, uint32_t block)
 {
-    const struct ir_block *b = &w->f->blocks[block];
+    const struct ir_block *b = &f->blocks[block];
 
-    return (b->succ[0] == IR_NO_BLOCK ? 0 : w->in[b->succ[0]]) | (b->succ[1] == IR_NO_BLOCK ? 0 : w->in[b->succ[1]]);
+    return (b->succ[0] == IR_NO_BLOCK ? 0 : in[b->succ[0]]) | (b->succ[1] == IR_NO_BLOCK ? 0 : in[b->succ[1]]);
 }
 
 /* Backwards from the last block: whoever's mask grows has its predecessors looked at again. */
-static int find_live(struct webs *w)
+int build_live(const struct ir_func *f, uint64_t *in, const uint64_t *writes)
 {
-    uint32_t n_blocks = w->f->n_blocks, n = 0, at = 0, *queue = malloc((size_t)n_blocks * sizeof(*queue));
+    uint32_t n_blocks = f->n_blocks, n = 0, at = 0, *queue = malloc((size_t)n_blocks * sizeof(*queue));
     uint8_t *waits = malloc(n_blocks);
 
     if (!queue || !waits) {
@@ -84,14 +84,14 @@ static int find_live(struct webs *w)
     memset(waits, 1, n_blocks);
     while (n) { /* a ring of n_blocks, in which each block waits once at most */
         uint32_t block = queue[at];
-        const struct ir_block *b = &w->f->blocks[block];
-        uint64_t in = w->in[block] | (live_out(w, block) & ~w->writes[block]);
+        const struct ir_block *b = &f->blocks[block];
+        uint64_t now = in[block] | (build_live_out(f, in, block) & ~writes[block]);
         at = at + 1 == n_blocks ? 0 : at + 1;
         n--;
         waits[block] = 0;
-        if (in == w->in[block])
+        if (now == in[block])
             continue;
-        w->in[block] = in;
+        in[block] = now;
         for (uint32_t i = 0; i < b->n_preds; i++)
             if (!waits[b->preds[i]]) {
                 waits[b->preds[i]] = 1;
@@ -211,7 +211,7 @@ static int split(struct webs *w)
 
     for (uint32_t i = 0; i < f->n_blocks; i++)
         n += look(w, i);
-    if (find_live(w))
+    if (build_live(f, w->in, w->writes))
         return -ENOMEM;
     for (uint32_t i = 0; i < f->n_blocks; i++)
         n += (unsigned)__builtin_popcountll(w->in[i]);
@@ -239,8 +239,8 @@ int build_webs(struct ir_func *f, uint32_t first, unsigned n)
     struct webs w = {.f = f, .first = first, .n = n};
     int err = -ENOMEM;
 
-    w.in = malloc(f->n_blocks * sizeof(*w.in));
-    w.writes = malloc(f->n_blocks * sizeof(*w.writes));
+    w.in = calloc(f->n_blocks, sizeof(*w.in));
+    w.writes = calloc(f->n_blocks, sizeof(*w.writes));
     w.base = malloc(f->n_blocks * sizeof(*w.base));
     if (w.in && w.writes && w.base)
         err = split(&w);
