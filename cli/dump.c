@@ -178,8 +178,10 @@ static int dump_jited(const struct dump *d, struct skep_object *o)
         const struct code *code = o->progs[i].code;
         if (!code)
             continue;
-        if (!d->c->json)
-            printf("%s# %s (%s)\n", first ? "" : "\n", code->prog->name, code->prog->section);
+        if (!d->c->json && !first)
+            putchar('\n');
+        if (!d->c->json && o->obj->n_progs > 1)
+            printf("# %s (%s)\n", code->prog->name, code->prog->section);
         status = jited_dump(d->c, code, &opts);
         first = false;
     }

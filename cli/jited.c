@@ -50,11 +50,10 @@ struct jited {
 
 /* ---- One machine instruction ---- */
 
-static void print_machine(const struct jited *d, const struct jit_frame *f)
+static void print_machine(const struct jited *d)
 {
     const cs_insn *i = d->insn;
-    printf("%8llx:\t%s%s%s\n", (unsigned long long)(i->address - (uintptr_t)d->view->code - f->begin), i->mnemonic,
-           *i->op_str ? " " : "", i->op_str);
+    printf("%8llx:\t%s%s%s\n", (unsigned long long)i->address, i->mnemonic, *i->op_str ? " " : "", i->op_str);
     if (!d->o->opcodes)
         return;
     printf("         \t");
@@ -84,7 +83,7 @@ static void json_operands(struct json_writer *w, const char *text)
     buf_free(&one);
 }
 
-static void json_machine(const struct jited *d, const struct jit_frame *f, const struct prog_line *line)
+static void json_machine(const struct jited *d, const struct prog_line *line)
 {
     struct json_writer *w = &d->c->w;
     char pc[24];
@@ -97,7 +96,7 @@ static void json_machine(const struct jited *d, const struct jit_frame *f, const
     }
     if (d->slot != UINT32_MAX)
         json_u64_at(w, "insn", d->slot);
-    snprintf(pc, sizeof(pc), "0x%llx", (unsigned long long)(d->insn->address - (uintptr_t)d->view->code - f->begin));
+    snprintf(pc, sizeof(pc), "0x%llx", (unsigned long long)d->insn->address);
     json_str_at(w, "pc", pc);
     json_str_at(w, "operation", d->insn->mnemonic);
     json_operands(w, d->insn->op_str);
@@ -151,13 +150,13 @@ static void dump_func(struct jited *d, uint32_t i, uint32_t *at)
     const struct jit_frame *f = &d->view->frames[i];
     const uint8_t *code = d->view->code + f->begin;
     size_t left = f->end - f->begin;
-    uint64_t address = (uintptr_t)code;
+    uint64_t address = 0; /* from the function's beginning, so that jumps tell where in it they go */
     d->line = NULL;
     d->slot = UINT32_MAX;
     begin_func(d, i);
     while (left) {
         const struct prog_line *line = NULL;
-        uint64_t offset = address - (uintptr_t)d->view->code;
+        uint64_t offset = address + f->begin;
         uint32_t slot = UINT32_MAX;
         for (; *at < d->view->n_lines && d->view->lines[*at].offset <= offset; ++*at)
             slot = d->view->lines[*at].slot;
@@ -166,9 +165,9 @@ static void dump_func(struct jited *d, uint32_t i, uint32_t *at)
         if (!d->cs.cs_disasm_iter(d->dis, &code, &left, &address, d->insn))
             break;
         if (d->c->json)
-            json_machine(d, f, line);
+            json_machine(d, line);
         else
-            print_machine(d, f);
+            print_machine(d);
     }
     if (left && !d->c->json)
         printf("        \t(%zu bytes that Capstone does not know)\n", left);
