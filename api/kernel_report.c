@@ -150,12 +150,25 @@ static void last_words(const struct buf *said, char *out, size_t room)
     }
 }
 
+/* The section of the program that libbpf speaks of, else its words. */
+static const char *subject(const struct skep_object *o, const char *words)
+{
+    const char *name = strstr(words, "prog '");
+    for (uint32_t i = 0; name && i < o->obj->n_progs; i++) {
+        size_t len = strlen(o->obj->progs[i].name);
+        if (!strncmp(name + 6, o->obj->progs[i].name, len) && name[6 + len] == '\'')
+            return o->obj->progs[i].section;
+    }
+    return words;
+}
+
 static const char *errno_text(int err)
 {
     return err == -ENOTSUPP ? "Not supported by this kernel" : strerror(-err);
 }
 
-/* Linux's verifier closes its log with what it processed; what has no hook here is told before it looked at anything. */
+/* Linux's verifier closes its log with what it processed; what has no hook here is told before it looked at anything.
+ */
 static bool was_judged(int err, const char *log)
 {
     unsigned long long processed = 0;
@@ -175,8 +188,8 @@ void kernel_report(struct skep_object *o, int err, const struct kernel_refusal *
         log_debug(log, "Linux's log of program '%s':\n%s", o->progs[why->prog].name, buf_text(&why->log));
     } else {
         last_words(&why->said, words, sizeof(words));
-        buf_printf(&text, "Linux does not take it: %s", *words ? words : errno_text(err));
-        kernel_explain(err, words, &text);
+        buf_printf(&text, "Linux does not take it: %s%s%s", *words ? words : "", *words ? ": " : "", errno_text(err));
+        kernel_explain(err, subject(o, words), &text);
     }
     log_fail(log, err, "%s", buf_text(&text));
     buf_free(&text);

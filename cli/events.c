@@ -221,6 +221,16 @@ struct events *events_open(struct run *r)
     return e;
 }
 
+int events_fd(const struct events *e, int i)
+{
+    if (e->rings && !i--)
+        return skep_ring_buffer__epoll_fd(e->rings);
+    for (uint32_t k = 0; k < e->n; k++)
+        if (e->sources[k].perf && !i--)
+            return skep_perf_buffer__epoll_fd(e->sources[k].perf);
+    return -1;
+}
+
 void events_close(struct events *e)
 {
     if (!e)

@@ -14,6 +14,7 @@ struct dump {
     const struct skep_object *obj;
     const struct skep_map *map;
     struct json_writer *w;
+    struct buf *text; /* where text goes, without JSON */
     unsigned char *key, *value;
     uint64_t shown, zero;
 };
@@ -103,18 +104,18 @@ static void print_element(struct dump *d)
     struct dump one = *d;
     one.w = &w;
     show(&one, skep_map__btf_key_type_id(d->map), d->key, skep_map__key_size(d->map));
-    printf("  %s: ", buf_text(&line));
+    buf_printf(d->text, "  %s: ", buf_text(&line));
     uint32_t step, cpus = cli_slots(d->map, &step);
     for (uint32_t cpu = 0; cpu < cpus; cpu++) {
         buf_clear(&line);
         w = (struct json_writer){.out = &line};
         show_value(&one, cpu);
         if (cpus > 1)
-            printf("%scpu%u %s", cpu ? ", " : "", cpu, buf_text(&line));
+            buf_printf(d->text, "%scpu%u %s", cpu ? ", " : "", cpu, buf_text(&line));
         else
-            fputs(buf_text(&line), stdout);
+            buf_puts(d->text, buf_text(&line));
     }
-    putchar('\n');
+    buf_putc(d->text, '\n');
     buf_free(&line);
 }
 
@@ -181,7 +182,7 @@ static void print_vars(const struct dump *d)
         one.w = &w;
         if (at) {
             show(&one, o->vars[i].btf_id, at, o->vars[i].size);
-            printf("  %s = %s\n", o->vars[i].name, buf_text(&text));
+            buf_printf(d->text, "  %s = %s\n", o->vars[i].name, buf_text(&text));
         }
         buf_free(&text);
     }
@@ -224,16 +225,24 @@ static void print_map(struct dump *d)
     bool internal = skep_map__is_internal(d->map);
     if (internal ? !has_vars(d) : !has_elements(d->map))
         return;
-    printf("%s %s:\n", internal ? "variables" : skep_map_type_str(skep_map__type(d->map)), skep_map__name(d->map));
+    buf_printf(d->text, "%s %s:\n", internal ? "variables" : skep_map_type_str(skep_map__type(d->map)),
+               skep_map__name(d->map));
     if (internal) {
         print_vars(d);
         return;
     }
     elements(d, false);
     if (d->zero)
-        printf("  (%" PRIu64 " elements are zero)\n", d->zero);
+        buf_printf(d->text, "  (%" PRIu64 " elements are zero)\n", d->zero);
     else if (!d->shown)
-        puts("  (empty)");
+        buf_puts(d->text, "  (empty)\n");
+}
+
+void maps_print(const struct skep_map *map, struct buf *out)
+{
+    struct dump d = {.obj = map->object, .map = map, .text = out};
+    if (map_exists(map))
+        print_map(&d);
 }
 
 void maps_dump(struct cli *c, const struct skep_object *obj)
@@ -243,13 +252,16 @@ void maps_dump(struct cli *c, const struct skep_object *obj)
         json_array_begin(&c->w);
     }
     for (uint32_t i = 0; i < obj->obj->n_maps; i++) {
-        struct dump d = {.obj = obj, .map = &obj->maps[i], .w = &c->w};
+        struct buf text = {0};
+        struct dump d = {.obj = obj, .map = &obj->maps[i], .w = &c->w, .text = &text};
         if (!map_exists(d.map))
             continue;
         if (c->json)
             json_map(&d);
         else
             print_map(&d);
+        fputs(buf_text(&text), stdout);
+        buf_free(&text);
     }
     if (c->json)
         json_array_end(&c->w);

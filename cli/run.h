@@ -68,6 +68,8 @@ int records_run(struct run *r);
 int maps_fill(struct cli *c, struct skep_object *obj, const char *arg);
 /** Prints all maps of an object, as the "maps" of the JSON or as text. */
 void maps_dump(struct cli *c, const struct skep_object *obj);
+/** Prints one map as text. */
+void maps_print(const struct skep_map *map, struct buf *out);
 /** Fills one map from JSON that stands in text. name: of the file, for messages. */
 int maps_read(struct cli *c, struct skep_object *obj, struct skep_map *map, const char *name, const char *text,
               size_t len);
@@ -83,6 +85,8 @@ int pins_save(struct cli *c, const struct skep_object *obj, const char *dir);
 struct events *events_open(struct run *r);
 /** Shows what came. In JSON, "events" must be the open array. */
 void events_show(struct events *e);
+/** The i-th descriptor that is readable when something came; -1: there are no more. */
+int events_fd(const struct events *e, int i);
 void events_close(struct events *e);
 
 /* ---- Traps ---- */

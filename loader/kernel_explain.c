@@ -37,7 +37,24 @@ static bool has_capability(unsigned cap)
     return mask >> cap & 1;
 }
 
-static void permission(struct buf *out)
+/* Section names of what is called by patched functions. */
+static bool patches(const char *doing)
+{
+    static const char *const starts[] = {"fentry", "fexit", "fmod_ret", "lsm", "freplace"};
+    for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++)
+        if (!strncmp(doing, starts[i], strlen(starts[i])))
+            return true;
+    return false;
+}
+
+static void no_patching(struct buf *out)
+{
+    buf_puts(out, "\n      = this kernel does not patch its functions for programs (CONFIG_FUNCTION_TRACER, "
+                  "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, CONFIG_BPF_LSM); raw tracepoints, tp_btf and tracepoints "
+                  "may do");
+}
+
+static void permission(const char *doing, struct buf *out)
 {
     enum { NET_ADMIN = 12, SYS_ADMIN = 21, PERFMON = 38, BPF = 39 };
     char line[128];
@@ -45,6 +62,10 @@ static void permission(struct buf *out)
         buf_puts(out,
                  "\n      = this process lacks CAP_BPF, CAP_PERFMON (tracing) or CAP_NET_ADMIN (packets): run it as "
                  "root, or give it these");
+        return;
+    }
+    if (patches(doing)) {
+        no_patching(out);
         return;
     }
     first_line("/sys/kernel/security/lockdown", line, sizeof(line));
@@ -75,7 +96,7 @@ void kernel_explain(int err, const char *doing, struct buf *out)
 {
     switch (-err) {
     case EPERM:
-    case EACCES: permission(out); break;
+    case EACCES: permission(doing, out); break;
     case ENOSYS: buf_puts(out, "\n      = this kernel has no bpf(2) (CONFIG_BPF_SYSCALL)"); break;
     case ESRCH:
     case ENOENT: types(out); break;
@@ -86,9 +107,8 @@ void kernel_explain(int err, const char *doing, struct buf *out)
         break;
     case EOPNOTSUPP:
     case LINUX_ENOTSUPP:
-        if (strstr(doing, "fentry") || strstr(doing, "fexit") || strstr(doing, "lsm") || strstr(doing, "fmod_ret"))
-            buf_puts(out, "\n      = this kernel cannot patch its functions (CONFIG_FUNCTION_TRACER, "
-                          "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, CONFIG_BPF_LSM)");
+        if (patches(doing))
+            no_patching(out);
         else
             buf_puts(out, "\n      = this kernel, or the device's driver, does not have it");
         break;

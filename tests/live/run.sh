@@ -4,6 +4,7 @@
 cd "$(dirname "$0")/../.." || exit 2
 B=${B:-build}
 export SKEP=$PWD/$B/skep
+live=$PWD/tests/live
 tmp=$(mktemp -d) || exit 2
 export tmp
 trap 'rm -rf "$tmp"' EXIT
@@ -87,4 +88,21 @@ says "all programs" 1 '4 of 6 programs differ' "$SKEP" diff diff.bpf.o
 says "the same seed, the same inputs" 0 'ran 20' "$SKEP" diff diff.bpf.o same --random 20 --seed 7
 says "no object" 2 'an object is missing' "$SKEP" diff
 
+# ---- attach ----
+says "this process's programs are not attached" 2 'an object is missing' "$SKEP" attach
+says "no program of this name" 2 "there is no program 'nobody'" "$SKEP" attach net.bpf.o nobody to lo
+says "no map to watch" 2 "there is no map 'nothing'" "$SKEP" attach net.bpf.o firewall to lo --watch nothing
+"${CC:-gcc}" -O1 -o skepwork "$live/work.c" || fail "work.c compiles"
+if ! unshare --net --mount true 2>/dev/null; then
+    skip "attachments: no namespaces can be made here"
+else
+    timeout 120 unshare --net --mount "$live/attach.sh" >attach.out 2>&1
+    rc=$?
+    passed=$((passed + $(grep -c '^ok$' attach.out)))
+    while IFS= read -r line; do skip "${line#skipped: }"; done < <(grep '^skipped: ' attach.out)
+    n=$(grep -c '^FAILED' attach.out)
+    failed=$((failed + n))
+    grep -vE '^(ok|skipped: .*)$' attach.out
+    [ "$rc" = 0 ] || fail "the tests of attachments end (status $rc)"
+fi
 finish

@@ -1,0 +1,235 @@
+#!/bin/bash
+# Programs at work, in the network and mount namespaces that tests/live/run.sh made for this process: everything here
+# goes with them. Prints a line a test: `ok`, `FAILED name`, `skipped: why`.
+exec 2>&1
+cd "$tmp" || exit 2
+ok() { echo ok; }
+failed() { echo "FAILED $1"; [ -z "${2:-}" ] || tail -n 15 "$2" | sed 's/^/    /'; }
+skipped() { echo "skipped: $1"; }
+
+mount --make-rprivate / && mount -t tmpfs none /mnt || { skipped "no mount namespace"; exit; }
+mount -t tracefs tracefs /sys/kernel/tracing || tracefs=none
+mkdir -p /mnt/bpf && mount -t bpf bpf /mnt/bpf || bpffs=none
+echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
+echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
+ip link set lo up
+
+# Attaches and waits until it says so. start NAME WORDS... ; stop ends it as Ctrl-C does.
+start() {
+    log=$1.log
+    shift
+    "$SKEP" attach "$@" >"$log" 2>&1 &
+    pid=$!
+    for _ in $(seq 100); do
+        grep -q "^attached" "$log" 2>/dev/null && return 0
+        kill -0 $pid 2>/dev/null || break
+        sleep 0.05
+    done
+    wait $pid
+    return 1
+}
+stop() { kill -INT $pid && wait $pid; }
+# The value of an element or a variable at the end: value LOG KEY
+value() { sed -n "s/^  $2[:=] *\(= \)\{0,1\}//p; s/^  $2 = //p" "$1" | tail -1; }
+wants() { # NAME LOG KEY VALUE
+    local have
+    have=$(value "$2" "$3")
+    if [ "$have" = "$4" ]; then ok; else failed "$1: $3 is '$have', not $4" "$2"; fi
+}
+# Why Linux does not have it, when it says so.
+lacks() { # NAME LOG
+    skipped "$1: $(grep -E 'Linux says|does not take|is not attached|rejects|refuses' "$2" | head -1 | cut -c1-160)"
+}
+
+pair() { ip link add va type veth peer name vb && ip link add vc type veth peer name vd && for i in va vb vc vd; do ip link set $i up; done; }
+unpair() { ip link del va; ip link del vc; }
+
+"$PWD/skepwork" capture packets.pcap || failed "the capture"
+
+# ---- XDP: the same counts as in userspace ----
+"$SKEP" run net.bpf.o firewall pcap_in packets.pcap --dump-maps >user.log 2>&1
+for k in "1 40" "2 30" "3 20" "4 10"; do wants "userspace" user.log ${k% *} "${k#* }"; done
+pair || { skipped "no veth: XDP, tc"; exit; }
+for mode in native generic; do
+    if ! start xdp_$mode net.bpf.o firewall to va --$mode --set out_ifindex="$(ip -o link show vc | cut -d: -f1)" --dump-maps; then
+        lacks "xdp $mode" xdp_$mode.log
+        continue
+    fi
+    ip -d link show va | grep -q xdp && ok || failed "xdp $mode: ip shows it"
+    ./skepwork count va 1200 >passed.$mode &
+    counter=$!
+    ./skepwork count vb 1200 >back.$mode &
+    back=$!
+    ./skepwork count vd 1200 >over.$mode &
+    over=$!
+    sleep 0.2
+    ./skepwork send vb
+    wait $counter $back $over
+    stop && ok || failed "xdp $mode: Ctrl-C ends it well" xdp_$mode.log
+    for k in 1 2 3 4; do wants "xdp $mode" xdp_$mode.log $k "$(value user.log $k)"; done
+    [ "$(grep -c '^event events: {"port":' xdp_$mode.log)" = 100 ] && ok || failed "xdp $mode: 100 events" xdp_$mode.log
+    grep -q '^firewall *ran 1[0-9][0-9] times, [0-9]* ns each' xdp_$mode.log && ok || failed "xdp $mode: run counts" xdp_$mode.log
+    [ "$(cat passed.$mode)" = 30 ] && ok || failed "xdp $mode: $(cat passed.$mode) packets passed, not 30"
+    # Linux's veth takes frames of XDP_TX and XDP_REDIRECT natively only where the other end has a program, too.
+    if [ $mode = generic ]; then
+        [ "$(cat back.$mode)" = 20 ] && ok || failed "xdp generic: $(cat back.$mode) packets came back, not 20"
+        [ "$(cat over.$mode)" = 10 ] && ok || failed "xdp generic: $(cat over.$mode) packets went over, not 10"
+    fi
+    ip -d link show va | grep -q xdp && failed "xdp $mode: still attached" || ok
+done
+
+# ---- Several interfaces; what fails leaves nothing ----
+start two net.bpf.o firewall to va,vc --generic && { [ "$(ip -d link show | grep -c prog/xdp)" = 2 ] && ok || failed "two interfaces" two.log; stop; }
+"$SKEP" attach net.bpf.o firewall to va to nowhere --generic >nowhere.log 2>&1 && failed "no such interface" || ok
+grep -q "there is no interface 'nowhere'" nowhere.log && ok || failed "no such interface is said" nowhere.log
+ip -d link show va | grep -q xdp && failed "a failure left a program" || ok
+"$SKEP" attach net.bpf.o firewall >no_to.log 2>&1 && failed "no interface" || { grep -q 'to eth0' no_to.log && ok || failed "what is missing is said" no_to.log; }
+
+# ---- tc ----
+for way in tcx clsact; do
+    option=
+    [ $way = clsact ] && option=--clsact
+    for side in ingress egress; do
+        prog=tc_in at=va
+        [ $side = egress ] && prog=tc_out at=vb
+        if ! start tc_${way}_$side net.bpf.o $prog to $at $option --$side --dump-maps; then
+            lacks "tc $way $side" tc_${way}_$side.log
+            continue
+        fi
+        grep -q "$way/$side" tc_${way}_$side.log && ok || failed "tc $way $side: by $way" tc_${way}_$side.log
+        ./skepwork count va 700 >tc.count &
+        counter=$!
+        sleep 0.1
+        ./skepwork send vb
+        wait $counter
+        stop && ok || failed "tc $way $side: Ctrl-C" tc_${way}_$side.log
+        wants "tc $way $side" tc_${way}_$side.log 2 40
+        wants "tc $way $side" tc_${way}_$side.log 0 60
+        # A packet socket sees packets before tc on ingress does, and none that egress dropped.
+        [ $side = ingress ] || [ "$(cat tc.count)" = 60 ] && ok || failed "tc $way $side: $(cat tc.count) packets arrived"
+        tc qdisc show dev $at | grep -q clsact && failed "tc $way $side: the qdisc is left" || ok
+    done
+done
+
+# ---- Socket filter ----
+if start socket net.bpf.o filter to va --dump-maps; then
+    ./skepwork send vb
+    sleep 0.1
+    stop && ok || failed "socket filter: Ctrl-C" socket.log
+    wants "socket filter" socket.log 5 100
+else
+    lacks "socket filter" socket.log
+fi
+
+# ---- sk_lookup of this network namespace ----
+if start lookup net.bpf.o lookup; then stop && ok || failed "sk_lookup" lookup.log; else lacks "sk_lookup" lookup.log; fi
+
+# ---- cgroup ----
+cg=
+for d in /sys/fs/cgroup/unified /sys/fs/cgroup; do [ -f $d/cgroup.procs ] && [ -f $d/cgroup.controllers ] && cg=$d/skep-test-$$ && break; done
+if [ -z "$cg" ] || ! mkdir "$cg"; then
+    skipped "cgroup: no cgroup v2 here"
+else
+    if start cgroup net.bpf.o cg_out to "$cg" --dump-maps; then
+        bash -c "echo \$\$ >$cg/cgroup.procs && exec ./skepwork udp" && stop && ok || failed "cgroup" cgroup.log
+        wants "cgroup" cgroup.log 6 1
+    else
+        lacks "cgroup" cgroup.log
+    fi
+    rmdir "$cg"
+fi
+
+# ---- Tracing: what the test process does ----
+traced() { # PROGRAM VARIABLE VALUE WORDS...
+    local prog=$1 var=$2 want=$3
+    shift 3
+    if start $prog trace.bpf.o $prog "$@" --set getppid_nr="$(getppid_nr)" --dump-maps; then
+        ./skepwork calls 123
+        stop && ok || failed "$prog: Ctrl-C" $prog.log
+        wants $prog $prog.log $var $want
+    else
+        lacks $prog $prog.log
+    fi
+}
+getppid_nr() { case $(uname -m) in aarch64) echo 173 ;; *) echo 110 ;; esac; }
+if [ -n "${tracefs:-}" ] || [ ! -d /sys/kernel/tracing/events/raw_syscalls ]; then
+    skipped "tracepoint: no tracefs, or no raw_syscalls in it"
+else
+    traced on_call calls 123
+fi
+traced on_raw raw_calls 123
+traced on_btf btf_calls 123
+if [ -e /sys/bus/event_source/devices/uprobe ]; then
+    traced on_enter entered 123 to "$PWD/skepwork:work_here"
+    traced on_leave left 123 to "$PWD/skepwork:work_here"
+    if [ -z "${tracefs:-}" ] && start speak trace.bpf.o on_enter to "$PWD/skepwork:work_here" --set speak=true; then
+        ./skepwork calls 3
+        sleep 0.3
+        stop
+        [ "$(grep -c '^trace: entered 7' speak.log)" = 3 ] && ok || failed "what a program prints" speak.log
+    fi
+else
+    skipped "uprobe: this kernel has none (CONFIG_UPROBE_EVENTS)"
+fi
+"$SKEP" attach trace.bpf.o on_enter to /no/such/file:f >nofile.log 2>&1 && failed "no such file" || { grep -q "not attached" nofile.log && ok || failed "no such file is said" nofile.log; }
+
+./skepwork burn 1500 &
+burner=$!
+if start perf trace.bpf.o on_sample --pid $burner --freq 500 --dump-maps; then
+    wait $burner
+    stop && ok || failed "perf event: Ctrl-C" perf.log
+    n=$(value perf.log samples)
+    [ "${n:-0}" -ge 50 ] && [ "$n" -le 1500 ] && ok || failed "perf event: $n samples" perf.log
+else
+    lacks "perf event" perf.log
+fi
+for p in on_kprobe on_fentry on_lsm; do
+    if start $p trace.bpf.o $p; then stop && ok || failed $p $p.log; else lacks $p $p.log; fi
+done
+
+# ---- Iterator ----
+if timeout 20 "$SKEP" attach iter.bpf.o >iter.log; then
+    grep -q '^map find_me_here' iter.log && ok || failed "iterator" iter.log
+else
+    lacks iterator iter.log
+fi
+
+# ---- What is shown meanwhile ----
+if start watch net.bpf.o firewall to va --generic --watch verdicts --interval 100 --for 1; then
+    ./skepwork send vb
+    wait $pid && ok || failed "--for" watch.log
+    [ "$(grep -c '^array verdicts:' watch.log)" -ge 3 ] && ok || failed "--watch" watch.log
+fi
+"$SKEP" -j attach net.bpf.o firewall to va --generic --for 1 --dump-maps >json.log &
+pid=$!
+sleep 0.4
+./skepwork send vb
+wait $pid
+python3 -c 'import json,sys
+o = json.load(open("json.log"))
+assert len(o["events"]) == 100 and o["events"][0]["data"] == {"port": 1001, "verdict": 1}, "events"
+p = o["programs"][0]
+assert p["program"] == "firewall" and p["run_cnt"] >= 100 and "va" in p["attached"], "programs"
+assert [e["value"] for m in o["maps"] if m["name"] == "verdicts" for e in m["elements"]][1:5] == [40, 30, 20, 10], "maps"' 2>json.err && ok || failed "JSON" json.err
+
+# ---- Pinning ----
+if [ -n "${bpffs:-}" ]; then
+    skipped "pinning: no bpffs"
+else
+    "$SKEP" attach net.bpf.o firewall to va --generic --pin /mnt/bpf/fw >pin.log 2>&1 && [ -e /mnt/bpf/fw/firewall ] && ok || failed "--pin" pin.log
+    ip -d link show va | grep -q xdp && ok || failed "a pinned program stays"
+    ./skepwork count va 600 >pinned.count &
+    counter=$!
+    sleep 0.1
+    ./skepwork send vb
+    wait $counter
+    [ "$(cat pinned.count)" = 30 ] && ok || failed "a pinned program works: $(cat pinned.count)"
+    rm -r /mnt/bpf/fw
+    sleep 0.1
+    ip -d link show va | grep -q xdp && failed "a pin that is gone left the program" || ok
+    "$SKEP" attach net.bpf.o firewall to va --generic --pin "$tmp/nobpf" >nopin.log 2>&1 && failed "no bpffs" || { grep -q 'bpffs' nopin.log && ok || failed "no bpffs is said" nopin.log; }
+    ip -d link show va | grep -q xdp && failed "a failed pin left the program" || ok
+    [ ! -e "$tmp/nobpf" ] && ok || failed "a failed pin left its folder"
+fi
+unpair
+exit 0
