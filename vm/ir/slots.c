@@ -250,11 +250,10 @@ static int rewrite(struct promoter *p, struct ir_block *b)
         else
             n += stores_of(p, s, &op, ops + n);
     }
+    if (extra)
+        b->cap = b->n + extra;
     b->ops = ops;
     b->n = n;
-    b->cap = extra ? b->cap + extra : b->cap;
-    if (b->cap < n)
-        b->cap = n;
     return 0;
 }
 
