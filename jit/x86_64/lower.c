@@ -18,7 +18,50 @@ struct x86_rm x86_place(const struct lower *l, uint32_t v)
 {
     enum x86_reg r = place_reg(l, v);
 
-    return r != X86_NONE ? x86_r(r) : x86_slot(l, l->alloc->place[v].slot);
+    if (r != X86_NONE)
+        return x86_r(r);
+    return l->alloc->place[v].slot == l->held ? x86_r(X86_SCRATCH) : x86_slot(l, l->alloc->place[v].slot);
+}
+
+/* Only what reads its one operand that may be in a slot before it takes r11 for anything. */
+static bool reads_first(const struct lower *l, const struct ir_op *op)
+{
+    bool shift = op->kind == IR_SHL || op->kind == IR_SHR || op->kind == IR_SAR || op->kind == IR_ROL;
+
+    if (op->flags & IR_MEM)
+        return false;
+    if (op->flags & IR_IMM && !shift && (x86_is_blind(l, op) || op->imm != (int32_t)op->imm))
+        return false;
+    if (shift && !(op->flags & IR_IMM))
+        return false;
+    switch (op->kind) {
+    case IR_ADD:
+    case IR_SUB:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+    case IR_MUL:
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
+    case IR_ROL:
+    case IR_COPY:
+    case IR_ZEXT:
+    case IR_SEXT:
+    case IR_NEG:
+    case IR_NOT:
+    case IR_SET:
+    case IR_RELOAD:
+    case IR_SELECT: return in_reg(l, op->dst);
+    case IR_BR: return true;
+    default: return false;
+    }
+}
+
+void x86_hold(struct lower *l, const struct ir_op *op)
+{
+    l->held = l->holding != JIT_NO_SLOT && reads_first(l, op) ? l->holding : JIT_NO_SLOT;
+    l->holding = JIT_NO_SLOT;
 }
 
 enum x86_reg x86_get(struct lower *l, uint32_t v, enum x86_reg scratch)
@@ -53,8 +96,10 @@ void x86_put(struct lower *l, const struct ir_op *op, enum x86_reg reg)
         return;
     if (p->reg != JIT_NO_REG)
         x86_move(l, (enum x86_reg)p->reg, reg);
-    else if (p->slot != JIT_NO_SLOT)
+    else if (p->slot != JIT_NO_SLOT) {
         x86_mov_to(l->a, 8, x86_slot(l, p->slot), reg);
+        l->holding = reg == X86_SCRATCH ? p->slot : JIT_NO_SLOT;
+    }
 }
 
 void x86_move(struct lower *l, enum x86_reg to, enum x86_reg from)

@@ -3,9 +3,9 @@
  * operation each into instructions; frame.c makes what stands around and behind them.
  *
  * Registers: every one but rsp and r11 may hold a virtual register. r11 belongs to the operation that is being lowered:
- * it never holds anything from one operation to the next. An operation has at most one use for it: an operand that
- * stays in its slot and has to be in a register, a result whose place is a slot, a constant that must not stand in the
- * code; where two of these could meet, needs() forbids one of them.
+ * it never holds anything from one operation to the next (but see x86_hold()). An operation has at most one use for it:
+ * an operand that stays in its slot and has to be in a register, a result whose place is a slot, a constant that must
+ * not stand in the code; where two of these could meet, needs() forbids one of them.
  *
  * Slot n of a function is the 8 bytes at rsp + 8 n; rsp stands still from the prologue to the epilogue.
  */
@@ -98,6 +98,8 @@ struct lower {
     uint32_t depth;       /* bytes between the return address and rsp */
     const struct jit_save *saves;
     uint32_t n_saves; /* of this operation */
+    uint32_t held;    /* the slot whose value r11 holds as well; JIT_NO_SLOT: none that may be read there */
+    uint32_t holding; /* the same for the next operation */
     struct x86_stub *stubs;
     uint32_t n_stubs, stub_cap;
 };
@@ -123,6 +125,9 @@ void x86_get_into(struct lower *l, unsigned width, enum x86_reg reg, uint32_t v)
 enum x86_reg x86_dst(const struct lower *l, const struct ir_op *op);
 /** The result stands in `reg`: brings it to its place. */
 void x86_put(struct lower *l, const struct ir_op *op, enum x86_reg reg);
+/** What r11 was stored from into a slot it still holds when the next operation begins: says whether that may read it
+ * there instead of waiting for the store. */
+void x86_hold(struct lower *l, const struct ir_op *op);
 /** reg = reg2, all 64 bits, unless they are the same. */
 void x86_move(struct lower *l, enum x86_reg to, enum x86_reg from);
 /** M. Takes r11 when base or index is in a slot, or the displacement must not stand in the code. */

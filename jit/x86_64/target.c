@@ -346,6 +346,7 @@ static void lower_copy(struct lower *l, const struct ir_op *op)
 
 void x86_lower_op(struct lower *l, const struct ir_op *op, const struct ir_block *b)
 {
+    x86_hold(l, op);
     switch ((enum ir_kind)op->kind) {
     case IR_NOP: break;
     case IR_CONST: lower_const(l, op); break;
@@ -392,7 +393,9 @@ void x86_lower_op(struct lower *l, const struct ir_op *op, const struct ir_block
     case IR_BR: x86_lower_branch(l, op, b); break;
     case IR_EXIT: x86_lower_exit(l, op); break;
     case IR_TRAP: x86_lower_trap(l, op); break;
-    case IR_RELOAD: x86_mov(l->a, 8, x86_dst(l, op), x86_slot(l, (uint32_t)op->imm)); break;
+    case IR_RELOAD:
+        x86_mov(l->a, 8, x86_dst(l, op), l->held == op->imm ? x86_r(X86_SCRATCH) : x86_slot(l, (uint32_t)op->imm));
+        break;
     case IR_SPILL: x86_mov_to(l->a, 8, x86_slot(l, (uint32_t)op->imm), place_reg(l, op->a)); break;
     case IR_KIND_COUNT: l->a->err = l->a->err ? l->a->err : -EINVAL; break;
     }
@@ -408,6 +411,7 @@ static void lower_block(struct lower *l, uint32_t k)
     if (b->loop_head && !b->cold)
         x86_align(l->a, b->succ[0] == block || b->succ[1] == block ? 64 : 32, 63);
     x86_bind(l->a, l->block_label + block);
+    l->holding = JIT_NO_SLOT;
     for (uint32_t i = 0; i < b->n && !l->a->err; i++) {
         const struct ir_op *op = &b->ops[i];
 

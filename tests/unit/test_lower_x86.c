@@ -434,6 +434,7 @@ static void lower(struct lower *l, struct trial *t)
     l->opts = &opts;
     l->alloc = &alloc;
     l->next = t->next;
+    l->holding = JIT_NO_SLOT;
     l->block_label = x86_label(l->a);
     x86_label(l->a);
     x86_label(l->a);
