@@ -14,10 +14,11 @@ static void discard(struct skep_env *env, struct env_ref *ref)
 HELPER_BODY(ringbuf_reserve)
 {
     struct map *map = helper_map(a1);
-    struct env_ref *ref = &env->refs[env->n_refs];
+    uint32_t n = env->n_refs;
+    struct env_ref *ref = &env->refs[n];
     void *record;
 
-    if (a3 || env->n_refs == ENV_MAX_REFS)
+    if (a3 || n == ENV_MAX_REFS)
         return 0;
     record = ringbuf_reserve(map, a2);
     if (!record)
@@ -27,20 +28,37 @@ HELPER_BODY(ringbuf_reserve)
     ref->size = a2;
     ref->owner = map;
     ref->release = discard;
-    env->n_refs++;
+    env->n_refs = n + 1;
     return (uintptr_t)record;
+}
+
+/* Gives up the run's reference to a record. @return its map; NULL: the run holds no such record. */
+static struct map *let_go(struct skep_env *env, uint64_t record)
+{
+    uint32_t n = env->n_refs;
+    struct env_ref *ref;
+    struct map *map;
+
+    /* Mostly it is the last one that was taken. */
+    if (n && env->refs[n - 1].addr == record && env->refs[n - 1].release == discard && !env->checked) {
+        env->n_refs = n - 1;
+        return env->refs[n - 1].owner;
+    }
+    ref = env_ref_find(env, record);
+    if (!ref || ref->release != discard)
+        return NULL;
+    map = ref->owner;
+    env_ref_drop(env, ref);
+    return map;
 }
 
 static uint64_t finish(struct skep_env *env, uint64_t record, uint64_t flags,
                        void (*how)(struct map *map, void *record, uint64_t flags))
 {
-    struct env_ref *ref = env_ref_find(env, record);
-    struct map *map;
+    struct map *map = let_go(env, record);
 
-    if (!ref || ref->release != discard)
+    if (!map)
         return helper_refuse(env, "this is no record that ringbuf_reserve gave and that is still held");
-    map = ref->owner;
-    env_ref_drop(env, ref);
     how(map, (void *)(uintptr_t)record, flags);
     return 0;
 }

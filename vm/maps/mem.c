@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { SMALL = 1 << 14, SPINS = 100 };
+enum { SMALL = 1 << 14, SPINS = 100, MANY_SPINS = 100 * SPINS };
 /* Above this, huge pages are welcome; below, one touched byte must not make 2 MB resident. */
 #define HUGE_WELCOME (64ull << 20)
 
@@ -120,17 +121,21 @@ void map_unlock_slow(struct map_lock *lock)
     futex(&lock->state, FUTEX_WAKE_PRIVATE, 1);
 }
 
-/* Whoever waits yields, since the word has no room to note that somebody waits. */
+/* Whoever waits yields, since the word has no room to note that somebody waits; and sleeps when that does not help,
+ * because who holds the lock cannot run before who waits. */
 void map_spin_lock_slow(void *lock)
 {
+    const struct timespec a_while = {.tv_nsec = 50000};
     uint32_t *word = lock;
 
-    for (unsigned i = 1;; i++) {
+    for (unsigned i = 1;; i += i <= MANY_SPINS) {
         uint32_t free = 0;
 
         if (__atomic_compare_exchange_n(word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
             return;
-        if (i % SPINS == 0)
+        if (i > MANY_SPINS)
+            nanosleep(&a_while, NULL);
+        else if (i % SPINS == 0)
             sched_yield();
     }
 }

@@ -27,8 +27,8 @@ struct ringbuf {
     int fd; /* atomic: eventfd, -1: nobody asked for it */
     struct map_lock fd_lock;
     _Alignas(64) uint64_t consumer;    /* atomic */
-    _Alignas(64) struct map_lock lock; /* of producer and pending */
-    uint64_t producer, pending;        /* producer: atomic */
+    _Alignas(64) uint32_t lock; /* of producer and pending; held for a few instructions, as Linux's spin lock is */
+    uint64_t producer, pending; /* producer: atomic */
 };
 
 /* A record's header, as Linux has it: length and state, and how many pages it lies behind the ring's own. */
@@ -125,9 +125,9 @@ void *ringbuf_reserve(struct map *map, uint64_t size)
 
     if (!r || size > MAX_RECORD || room_of((uint32_t)size) > r->mask + 1)
         return NULL;
-    map_lock(&r->lock);
+    map_spin_lock(&r->lock);
     h = reserve_locked(r, (uint32_t)size);
-    map_unlock(&r->lock);
+    map_spin_unlock(&r->lock);
     return h ? h + 1 : NULL;
 }
 
