@@ -134,10 +134,11 @@ static void clear_stack(struct lower *l)
         x86_bytes(l->a, pxor, sizeof(pxor));
     for (; left >= 16; left -= 16, at += 16) {
         /* movups [rax + at], xmm0 */
+        bool near = at >= INT8_MIN;
         uint8_t movups[] = {
-            0x0f, 0x11, 0x80, (uint8_t)at, (uint8_t)(at >> 8), (uint8_t)(at >> 16), (uint8_t)(at >> 24)};
+            0x0f, 0x11, near ? 0x40 : 0x80, (uint8_t)at, (uint8_t)(at >> 8), (uint8_t)(at >> 16), (uint8_t)(at >> 24)};
 
-        x86_bytes(l->a, movups, sizeof(movups));
+        x86_bytes(l->a, movups, near ? 4 : 7);
     }
     if (left)
         x86_mov_imm(l->a, 8, x86_at(X86_FP, at), 0);

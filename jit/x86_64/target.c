@@ -123,8 +123,12 @@ void x86_needs(uint32_t features, const struct ir_op *op, struct jit_needs *need
 
     switch (op->kind) {
     case IR_CONST: needs->dst_in_slot = true; break;
-    case IR_ADD:
     case IR_SUB:
+        /* What lies where the result goes would have to be negated first. */
+        if (op->a != op->b)
+            needs->late = o.b;
+        /* fall through */
+    case IR_ADD:
     case IR_AND:
     case IR_OR:
     case IR_XOR:
