@@ -128,7 +128,8 @@ static void make_rmw(struct opt *o, struct ir_op *op)
     }
     if (!load || !same_place(load, op) || (load->flags & IR_SWAP) || (!fixed && !opt_same(o, x, v)))
         return;
-    if (!opt_same(o, load->base, load->dst) || (!fixed && x == load->dst))
+    /* The load must be what the operation read, and not what came to its register since. */
+    if (!opt_same(o, load->dst, v) || !opt_same(o, load->base, load->dst) || (!fixed && x == load->dst))
         return;
     to = *op;
     to.kind = IR_RMW;
