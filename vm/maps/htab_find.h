@@ -103,18 +103,25 @@ static inline struct elem *htab_link(const uint64_t *link)
 /** The search under the lock, for who was overtaken too often. */
 struct elem *htab_find_slowly(struct htab *h, const void *key, uint32_t hash);
 
-static inline __attribute__((always_inline)) struct elem *htab_find_sized(struct htab *h, const unsigned char *key,
-                                                                          uint32_t size)
+static inline __attribute__((always_inline)) bool htab_is(const struct elem *e, const unsigned char *key, uint32_t size,
+                                                          uint32_t hash)
 {
-    uint32_t hash = htab_hash_sized(h, key, size), version, hops = 0;
+    bool same_hash = size == 4 || size == 8 || __atomic_load_n(&e->hash, __ATOMIC_RELAXED) == hash;
+
+    return same_hash && key_is(e, key, size);
+}
+
+/* The whole bucket, again when the stripe moved meanwhile. */
+static inline __attribute__((always_inline)) struct elem *htab_walk(struct htab *h, const unsigned char *key,
+                                                                    uint32_t size, uint32_t hash)
+{
     const uint32_t *at = &h->versions[hash & h->stripe_mask];
+    uint32_t version, hops = 0;
 
     for (int tries = 0; tries < HTAB_MAX_RETRIES; tries++) {
         version = __atomic_load_n(at, __ATOMIC_ACQUIRE);
         for (struct elem *e = htab_link(&h->buckets[hash & h->mask]); e; e = htab_link(&e->next)) {
-            bool same_hash = size == 4 || size == 8 || __atomic_load_n(&e->hash, __ATOMIC_RELAXED) == hash;
-
-            if (same_hash && key_is(e, key, size))
+            if (htab_is(e, key, size, hash))
                 return e;
             if (__builtin_expect(++hops % HTAB_HOPS == 0, 0) && __atomic_load_n(at, __ATOMIC_ACQUIRE) != version)
                 break;
@@ -123,6 +130,18 @@ static inline __attribute__((always_inline)) struct elem *htab_find_sized(struct
             return NULL;
     }
     return htab_find_slowly(h, key, hash);
+}
+
+/* A bucket that is empty, or begins with the key, needs no version: nothing was followed that may lead elsewhere. */
+static inline __attribute__((always_inline)) struct elem *htab_find_sized(struct htab *h, const unsigned char *key,
+                                                                          uint32_t size)
+{
+    uint32_t hash = htab_hash_sized(h, key, size);
+    struct elem *e = htab_link(&h->buckets[hash & h->mask]);
+
+    if (!e || htab_is(e, key, size, hash))
+        return e;
+    return htab_walk(h, key, size, hash);
 }
 
 #endif
