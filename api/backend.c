@@ -69,6 +69,18 @@ int skep_enable_stats(void)
     return there ? there->enable_stats() : -EOPNOTSUPP;
 }
 
+struct skep_map *skep_map__open_linux(struct skep_vm *vm, const char *path, uint32_t id)
+{
+    const struct object_backend *there = backend_find(SKEP_BACKEND_KERNEL);
+    return vm && there ? there->open_map(vm, path, id) : fail_null(vm ? -EOPNOTSUPP : -EINVAL);
+}
+
+int skep_linux_prog_maps(const char *prog, uint32_t *ids, uint32_t room)
+{
+    const struct object_backend *there = backend_find(SKEP_BACKEND_KERNEL);
+    return there ? there->prog_maps(prog, ids, room) : -EOPNOTSUPP;
+}
+
 /* ---- Links: made by a backend, used through their table ---- */
 
 const char *skep_link__text(const struct skep_link *link)

@@ -125,6 +125,26 @@ static const char *struct_ops_name(const struct skep_object *o, uint32_t i)
     return kernel_struct_ops_name(o->kernel, i);
 }
 
+static struct skep_map *open_map(struct skep_vm *vm, const char *path, uint32_t id)
+{
+    struct skep_map *map = calloc(1, sizeof(*map));
+    struct map_def *def = calloc(1, sizeof(*def));
+    int fd = map && def ? kernel_map_open(path, id, def) : -ENOMEM;
+    if (fd < 0) {
+        free(map);
+        free(def);
+        return fail_null(fd);
+    }
+    *map = (struct skep_map){.ops = &kernel_map, .vm = vm_get(vm), .def = def, .fd = fd};
+    return map;
+}
+
+static void close_map(struct skep_map *map)
+{
+    close(map->fd);
+    free(map->def);
+}
+
 const struct object_backend kernel_backend = {.id = SKEP_BACKEND_KERNEL,
                                               .maps = &kernel_map,
                                               .load = load_there,
@@ -135,7 +155,9 @@ const struct object_backend kernel_backend = {.id = SKEP_BACKEND_KERNEL,
                                               .attach_struct_ops = kernel_link_attach_map,
                                               .struct_ops_name = struct_ops_name,
                                               .stats = stats_there,
-                                              .enable_stats = kernel_enable_stats};
+                                              .enable_stats = kernel_enable_stats,
+                                              .open_map = open_map,
+                                              .prog_maps = kernel_prog_maps};
 
 /* ---- Maps ---- */
 
@@ -355,4 +377,5 @@ const struct map_backend kernel_map = {
     .ring_reader = ring_reader,
     .perf_reader = perf_reader,
     .fd = map_fd,
+    .release = close_map,
 };

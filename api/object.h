@@ -47,6 +47,8 @@ struct object_backend {
     const char *(*struct_ops_name)(const struct skep_object *o, uint32_t i);
     int (*stats)(const struct skep_program *prog, struct skep_program_stats *out);
     int (*enable_stats)(void);
+    struct skep_map *(*open_map)(struct skep_vm *vm, const char *path, uint32_t id);
+    int (*prog_maps)(const char *prog, uint32_t *ids, uint32_t room);
 };
 
 extern const struct object_backend user_backend;

@@ -261,7 +261,7 @@ static int stay(struct attach *a)
     if (!status && !only)
         wait_for_end(a);
     attach_show_end(a);
-    return status;
+    return status ? status : state_save(a->run.c, a->run.obj, a->run.o->maps_to);
 }
 
 /* ---- From object to programs at work ---- */
@@ -279,6 +279,7 @@ static int prepare(struct attach *a)
     if (err)
         return c->failed ? STATUS_REFUSED
                          : cli_fail(c, STATUS_REFUSED, "%s: cannot be loaded: %s", r->object, strerror(-err));
+    status = state_load(c, a->run.obj, r->maps_from);
     for (uint32_t i = 0; i < r->n_maps && !status; i++)
         status = maps_fill(c, a->run.obj, r->maps[i]);
     return status;
@@ -359,6 +360,7 @@ const struct command cmd_attach = {
         "  --for SECONDS                     detach by itself\n"
         "  --pin DIR                         leave the programs attached, as files of a bpffs\n"
         "  --pin-maps DIR                    where maps that ask for pinning are found or made\n"
+        "  --maps-from X, --maps-to X        carry all maps: X is a file, a folder of pinned maps, or linux:PROG\n"
         "  --set VAR=VALUE, --map NAME=FILE, --event [MAP=]TYPE, --dump-maps, --btf FILE, --kconfig FILE\n"
         "                                    as for `skep run`\n",
 };

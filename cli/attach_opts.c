@@ -71,7 +71,8 @@ static bool is_shown(struct parse *p)
     return number(p, "--for", 1000000, &o->seconds) || text(p, "--pin", &o->pin) ||
            text(p, "--pin-maps", &o->pin_maps) || list(p, "--watch", o->watch, &o->n_watch) ||
            list(p, "--event", r->events, &r->n_events) || list(p, "--set", r->sets, &r->n_sets) ||
-           list(p, "--map", r->maps, &r->n_maps) || text(p, "--btf", &r->btf) || text(p, "--kconfig", &r->kconfig);
+           list(p, "--map", r->maps, &r->n_maps) || text(p, "--maps-from", &r->maps_from) ||
+           text(p, "--maps-to", &r->maps_to) || text(p, "--btf", &r->btf) || text(p, "--kconfig", &r->kconfig);
 }
 
 static int check(struct cli *c, const struct attach_opts *o)
@@ -82,7 +83,7 @@ static int check(struct cli *c, const struct attach_opts *o)
         return cli_usage(c, &cmd_attach, "--ingress and --egress exclude each other");
     if (o->xdp_flags & (o->xdp_flags - 1))
         return cli_usage(c, &cmd_attach, "--generic, --native and --offload exclude one another");
-    if (o->pin && (o->n_watch || o->seconds))
+    if (o->pin && (o->n_watch || o->seconds || o->run.maps_to))
         return cli_usage(c, &cmd_attach,
                          "--pin leaves the programs attached and ends at once; nothing is shown meanwhile");
     return 0;

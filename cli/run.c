@@ -285,6 +285,8 @@ static int prepare(struct run *r)
         return c->failed ? refused : cli_fail(c, refused, "%s: cannot be loaded: %s", r->o->object, strerror(-err));
     if (r->o->pin_dir && (status = pins_load(c, r->obj, r->o->pin_dir)))
         return status;
+    if ((status = state_load(c, r->obj, r->o->maps_from)))
+        return status;
     for (uint32_t i = 0; i < r->o->n_maps && !status; i++)
         status = maps_fill(c, r->obj, r->o->maps[i]);
     if (!status && r->o->ctx_in)
@@ -313,6 +315,10 @@ static int run_object(struct run *r)
         show_trace(r);
     if (r->o->dump_maps && status != STATUS_USAGE)
         maps_dump(c, r->obj);
+    if (r->o->maps_to && status != STATUS_USAGE) {
+        int saved = state_save(c, r->obj, r->o->maps_to);
+        status = status ? status : saved;
+    }
     if (r->o->pin_dir) {
         int saved = pins_save(c, r->obj, r->o->pin_dir);
         status = status ? status : saved;
@@ -367,6 +373,7 @@ const struct command cmd_run = {
         "\n"
         "  --set VAR=VALUE               global variable before load; VAR may be a.b[2]\n"
         "  --map NAME=FILE.json          fill a map\n"
+        "  --maps-from X, --maps-to X    carry all maps: X is a file, a folder of pinned maps, or linux:PROG\n"
         "  --dump-maps                   print the maps afterwards\n"
         "  --event [MAP=]TYPE            type of the events of a ring or perf buffer\n"
         "  --pin-dir DIR                 keep pinned maps as files there (else pinning is ignored)\n"

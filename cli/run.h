@@ -12,7 +12,8 @@
 /* What was asked for. Strings are argv's. */
 struct run_opts {
     const char *object, *prog, *type;
-    const char *data_in, *data_out, *ctx_in, *ctx_out, *pcap_in, *pcap_out, *mem, *btf, *pin_dir, *kconfig;
+    const char *data_in, *data_out, *ctx_in, *ctx_out, *pcap_in, *pcap_out, *mem, *btf, *pin_dir, *kconfig, *maps_from,
+        *maps_to;
     bool raw, kernel, verify_raw, dump_maps, time_pcap, has_cpu, has_max;
     uint64_t repeat, cpus, cpu, max_insns, ifindex, packets, ctx_size;
     struct skep_world world;
@@ -73,6 +74,14 @@ void maps_print(const struct skep_map *map, struct buf *out);
 /** Fills one map from JSON that stands in text. name: of the file, for messages. */
 int maps_read(struct cli *c, struct skep_object *obj, struct skep_map *map, const char *name, const char *text,
               size_t len);
+
+/* ---- Map contents that travel (--maps-from, --maps-to) ---- */
+
+/** Fills maps from a file, pinned maps, or a program at work in Linux. NULL: nothing to do. @return 0 or a status,
+ * said. */
+int state_load(struct cli *c, struct skep_object *obj, const char *from);
+/** Carries maps there. */
+int state_save(struct cli *c, struct skep_object *obj, const char *to);
 
 /* ---- Pinned maps as files of a directory ---- */
 

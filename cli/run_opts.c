@@ -158,6 +158,7 @@ static bool is_rest(struct parse *p)
     return number_option(p, "--cpus", 4096, &o->cpus) || list_option(p, "--set", o->sets, &o->n_sets) ||
            list_option(p, "--map", o->maps, &o->n_maps) || list_option(p, "--event", o->events, &o->n_events) ||
            text_option(p, "--btf", &o->btf) || text_option(p, "--pin-dir", &o->pin_dir) ||
+           text_option(p, "--maps-from", &o->maps_from) || text_option(p, "--maps-to", &o->maps_to) ||
            text_option(p, "--kconfig", &o->kconfig) || text_option(p, "--mem", &o->mem) ||
            number_option(p, "--packets", UINT64_MAX, &o->packets);
 }
@@ -194,7 +195,7 @@ static int check_opts(struct cli *c, struct run_opts *o)
         return cli_usage(c, &cmd_run, "--mem goes with --raw; programs of an object take data_in");
     if (o->raw && o->kernel)
         return cli_usage(c, &cmd_run, "--kernel goes with an object; raw programs run here alone");
-    if (o->raw && (o->pcap_in || o->n_sets || o->n_maps || o->pin_dir || o->dump_maps))
+    if (o->raw && (o->pcap_in || o->n_sets || o->n_maps || o->pin_dir || o->maps_from || o->maps_to || o->dump_maps))
         return cli_usage(c, &cmd_run, "raw programs have no maps, no variables and no packets");
     if (o->pcap_in && (o->data_in || o->data_out))
         return cli_usage(c, &cmd_run, "pcap_in and data_in or data_out exclude each other");

@@ -52,6 +52,12 @@ int kernel_map_delete(int fd, const void *key);
 int kernel_map_lookup_and_delete(int fd, const void *key, void *value, uint64_t flags);
 int kernel_map_next_key(int fd, const void *key, void *next);
 int kernel_map_freeze(int fd);
+/** Opens a map that lives already: by its pinned path, or (NULL) by its number. @return a descriptor, and what it is in
+ *  *def (its name cut to Linux's 15 characters); or a negative errno. */
+int kernel_map_open(const char *path, uint32_t id, struct map_def *def);
+/** The maps of a program that is loaded: named by its number, or by its name (the youngest of that name).
+ *  @return how many numbers stand in ids, at most room; -ENOENT. */
+int kernel_prog_maps(const char *prog, uint32_t *ids, uint32_t room);
 
 /* ---- Programs ---- */
 

@@ -4,7 +4,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int result(int err)
 {
@@ -39,6 +42,61 @@ int kernel_map_next_key(int fd, const void *key, void *next)
 int kernel_map_freeze(int fd)
 {
     return result(bpf_map_freeze(fd));
+}
+
+int kernel_map_open(const char *path, uint32_t id, struct map_def *def)
+{
+    struct bpf_map_info info;
+    uint32_t len = sizeof(info);
+    memset(&info, 0, sizeof(info));
+    int fd = path ? bpf_obj_get(path) : bpf_map_get_fd_by_id(id);
+    if (fd < 0)
+        return fd;
+    int err = bpf_obj_get_info_by_fd(fd, &info, &len); /* a pinned program or link has another length, but no error */
+    if (!err && !info.type)
+        err = -EINVAL;
+    if (err) {
+        close(fd);
+        return err;
+    }
+    *def = (struct map_def){.type = info.type,
+                            .key_size = info.key_size,
+                            .value_size = info.value_size,
+                            .max_entries = info.max_entries,
+                            .flags = info.map_flags,
+                            .extra = info.map_extra,
+                            .spin_lock_off = -1};
+    snprintf(def->name, sizeof(def->name), "%s", info.name);
+    return fd;
+}
+
+static int prog_info(uint32_t id, struct bpf_prog_info *info, uint32_t *ids, uint32_t room)
+{
+    uint32_t len = sizeof(*info);
+    int fd = bpf_prog_get_fd_by_id(id);
+    if (fd < 0)
+        return fd;
+    memset(info, 0, sizeof(*info));
+    info->map_ids = (uint64_t)(uintptr_t)ids;
+    info->nr_map_ids = room;
+    int err = bpf_obj_get_info_by_fd(fd, info, &len);
+    close(fd);
+    return err;
+}
+
+int kernel_prog_maps(const char *prog, uint32_t *ids, uint32_t room)
+{
+    struct bpf_prog_info info;
+    char *end;
+    uint32_t id = (uint32_t)strtoul(prog, &end, 0), found = *prog && !*end ? id : 0;
+    for (id = 0; !found && !bpf_prog_get_next_id(id, &id);)
+        if (!prog_info(id, &info, NULL, 0) && !strncmp(info.name, prog, sizeof(info.name) - 1))
+            found = id;
+    for (; id && found && !bpf_prog_get_next_id(id, &id);) /* the youngest has the largest number */
+        if (!prog_info(id, &info, NULL, 0) && !strncmp(info.name, prog, sizeof(info.name) - 1))
+            found = id;
+    int err = found ? prog_info(found, &info, ids, room) : -ENOENT;
+    return err ? err : (int)(info.nr_map_ids < room ? info.nr_map_ids : room);
 }
 
 int kernel_test_run(int fd, struct kernel_run *r)

@@ -74,6 +74,7 @@ struct map_backend {
     struct skep_perf_buffer *(*perf_reader)(struct skep_map *map, size_t pages, skep_perf_buffer_sample_fn sample,
                                             skep_perf_buffer_lost_fn lost, void *ctx);
     int (*fd)(const struct skep_map *map);
+    void (*release)(struct skep_map *map); /* of a map that is no object's */
 };
 
 struct program_backend {

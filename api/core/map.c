@@ -95,7 +95,7 @@ void skep_map__free(struct skep_map *map)
     if (!map || map->object)
         return;
     struct skep_vm *vm = map->vm;
-    map_unuse(map);
+    map->ops->release(map);
     free(map);
     skep_vm__free(vm);
 }
@@ -284,6 +284,7 @@ const struct map_backend user_map = {
     .ring_reader = user_ring_reader,
     .perf_reader = user_perf_reader,
     .fd = no_fd,
+    .release = map_unuse,
 };
 
 /* ---- What it is ---- */

@@ -129,6 +129,14 @@ SKEP_API int skep_map__reuse(struct skep_map *map, const struct skep_map *other)
 /** LIBBPF_PIN_BY_NAME asked for: the name to pin by; NULL: not pinned. */
 SKEP_API const char *skep_map__pin_name(const struct skep_map *map);
 
+/** Opens a map that lives in Linux already, by its file on a bpffs or, path NULL, by its number. It can be used as an
+ *  object's, also by skep_map__reuse() of objects of Linux's backend on the same vm; skep_map__free() gives it back.
+ *  @return NULL with errno: that of bpf(2), EOPNOTSUPP (built without the backend). */
+SKEP_API struct skep_map *skep_map__open_linux(struct skep_vm *vm, const char *path, uint32_t id);
+/** Numbers of the maps that a program in Linux uses, found by its number or its name as text (the youngest of that
+ *  name). @return how many stand in ids, at most room; -ENOENT; -EOPNOTSUPP. */
+SKEP_API int skep_linux_prog_maps(const char *prog, uint32_t *ids, uint32_t room);
+
 /* ---- Global variables ------------------------------------------------------------------------------------------ */
 
 /** The variable of this name; NULL with errno ENOENT. Valid until the object is closed. */

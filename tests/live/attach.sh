@@ -212,6 +212,18 @@ p = o["programs"][0]
 assert p["program"] == "firewall" and p["run_cnt"] >= 100 and "va" in p["attached"], "programs"
 assert [e["value"] for m in o["maps"] if m["name"] == "verdicts" for e in m["elements"]][1:5] == [40, 30, 20, 10], "maps"' 2>json.err && ok || failed "JSON" json.err
 
+# ---- State, live: from userspace into a program at work, and back ----
+if start live net.bpf.o firewall to va --generic --dump-maps; then
+    "$SKEP" run net.bpf.o firewall pcap_in packets.pcap --maps-to linux:firewall >to.log 2>&1 && ok || failed "maps into Linux" to.log
+    ./skepwork send vb
+    sleep 0.1
+    "$SKEP" run net.bpf.o firewall pcap_in packets.pcap --maps-from linux:firewall --dump-maps >from.log 2>&1 && ok || failed "maps from Linux" from.log
+    stop
+    wants "state into Linux" live.log 1 80
+    wants "state from Linux" from.log 1 120
+    wants "state from Linux" from.log 4 30
+fi
+
 # ---- Pinning ----
 if [ -n "${bpffs:-}" ]; then
     skipped "pinning: no bpffs"

@@ -88,6 +88,23 @@ says "all programs" 1 '4 of 6 programs differ' "$SKEP" diff diff.bpf.o
 says "the same seed, the same inputs" 0 'ran 20' "$SKEP" diff diff.bpf.o same --random 20 --seed 7
 says "no object" 2 'an object is missing' "$SKEP" diff
 
+# ---- State that travels ----
+packet=data_in\ hex:000102030405060708090a0b0c0d0e0f
+says "maps to a file" 0 'runs = 1' "$SKEP" run both.bpf.o judge $packet --dump-maps --maps-to state.json
+says "and from it, here" 0 'runs = 2
+16: 2' "$SKEP" run both.bpf.o judge $packet --dump-maps --maps-from state.json
+says "and in Linux" 0 'runs = 2
+16: 2
+cpu0 2|cpu1 1' "$SKEP" run --kernel both.bpf.o judge $packet --dump-maps --maps-from state.json --maps-to there.json
+says "and back, with all CPUs" 0 'runs = 3
+16: 3' "$SKEP" run --cpus "$(getconf _NPROCESSORS_CONF)" both.bpf.o judge $packet --dump-maps --maps-from there.json
+sed 's/"type": "array"/"type": "hash"/' state.json >other.json
+says "another map" 2 'another type or other sizes' "$SKEP" run both.bpf.o judge $packet --maps-from other.json
+sed 's/"key": "../"key": "zz/' state.json >damaged.json
+says "a damaged file" 2 'an element is damaged' "$SKEP" run both.bpf.o judge $packet --maps-from damaged.json
+says "no file of ours" 2 'not a file of --maps-to' "$SKEP" run both.bpf.o judge $packet --maps-from <(echo '{}')
+says "no program" 2 'Linux runs no program of this name' "$SKEP" run both.bpf.o judge $packet --maps-from linux:no_such_prog
+
 # ---- attach ----
 says "this process's programs are not attached" 2 'an object is missing' "$SKEP" attach
 says "no program of this name" 2 "there is no program 'nobody'" "$SKEP" attach net.bpf.o nobody to lo
