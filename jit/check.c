@@ -27,6 +27,7 @@ struct check {
     struct names *holds;  /* at present */
     struct names *states; /* where each block begins */
     uint8_t *seen;
+    const struct ir_op **makes; /* of each name: the first CONST that writes it, when nothing else ever does */
     uint32_t block, op;
     const char *wrong;
 };
@@ -111,7 +112,7 @@ static void write(struct check *c, const struct ir_op *op)
 
     if (place < JIT_MAX_REGS && !(c->alloc->used >> place & 1))
         fail(c, "its machine register is not among those used", v);
-    if (op->kind == IR_CONST && name != v) {
+    if (c->makes[name]) {
         put(c, place, name);
         return;
     }
@@ -240,6 +241,33 @@ static bool meet(struct check *c, uint32_t block)
     return changed;
 }
 
+/* A constant that is made in several places is the same everywhere. */
+static void find_constants(struct check *c)
+{
+    uint8_t *other = c->seen; /* for the registers of the program's form, for now */
+
+    for (uint32_t v = 1; v <= IR_PARAMS; v++)
+        other[v] = 1;
+    for (uint32_t k = 0; k < c->alloc->n_order; k++) {
+        const struct ir_block *b = &c->a.f->blocks[c->alloc->order[k]];
+
+        for (uint32_t i = 0; i < b->n; i++) {
+            const struct ir_op *op = &b->ops[i];
+            uint32_t name = op->dst && op->kind != IR_RELOAD ? c->alloc->origin[op->dst] : 0;
+
+            if (!name)
+                continue;
+            if (op->kind != IR_CONST || (c->makes[name] && c->makes[name]->imm != op->imm))
+                other[name] = 1;
+            c->makes[name] = op;
+        }
+    }
+    for (uint32_t v = 0; v < c->alloc->n_vregs; v++)
+        if (other[v])
+            c->makes[v] = NULL;
+    memset(c->seen, 0, c->alloc->n_vregs + c->a.f->n_blocks);
+}
+
 static void run_blocks(struct check *c)
 {
     struct ir_func *f = c->a.f;
@@ -278,11 +306,15 @@ const char *jit_alloc_check(struct ir_func *f, const struct jit_target *target, 
         return NULL;
     c.holds = calloc(c.n_places, sizeof(*c.holds));
     c.states = calloc((size_t)f->n_blocks * c.n_places, sizeof(*c.states));
-    c.seen = calloc(f->n_blocks, 1);
-    if (c.holds && c.states && c.seen)
+    c.seen = calloc((size_t)f->n_blocks + alloc->n_vregs, 1);
+    c.makes = calloc(alloc->n_vregs, sizeof(*c.makes));
+    if (c.holds && c.states && c.seen && c.makes) {
+        find_constants(&c);
         run_blocks(&c);
+    }
     free(c.holds);
     free(c.states);
     free(c.seen);
+    free(c.makes);
     return c.wrong;
 }

@@ -16,6 +16,9 @@
 /* A piece is used again within so many operations. */
 enum { NEAR = 24 };
 
+/* What is read again within so many is written to a register first. */
+enum { SOON = 12 };
+
 /* Frames stay far below what a thread's stack has. */
 enum { MAX_SLOTS = 4096 };
 
@@ -27,6 +30,7 @@ struct rewrite {
     uint32_t *piece; /* of each virtual register when the round began: what holds its value now */
     uint32_t *since; /* the operation that it was last used by; 0: never */
     uint32_t n_vregs;
+    uint32_t block_end;   /* one more than the number of its last operation */
     uint32_t block_begin; /* the number of the first operation after the last call or border */
     bool changed;
 };
@@ -149,6 +153,23 @@ static int mend_uses(struct rewrite *r, struct ir_op *op, const struct jit_needs
     return 0;
 }
 
+/* Is v read again by one of the next operations of its block? To read what was just stored takes longer than the store
+ * of a register does. */
+static bool read_soon(const struct rewrite *r, uint32_t v, uint32_t number)
+{
+    const struct alloc *a = r->a;
+    uint32_t end = number + SOON < r->block_end ? number + SOON : r->block_end;
+
+    for (uint32_t i = number + 1; i < end; i++) {
+        for (uint32_t u = a->ops[i].use; u < a->ops[i + 1].use; u++)
+            if (a->uses[u] == v)
+                return true;
+        if (a->ops[i].dst == v)
+            return false;
+    }
+    return false;
+}
+
 /* What the operation writes goes to the slot. */
 static int mend_dst(struct rewrite *r, struct ir_op *op, const struct jit_needs *needs, uint32_t number, bool in_slot)
 {
@@ -156,7 +177,7 @@ static int mend_dst(struct rewrite *r, struct ir_op *op, const struct jit_needs 
     uint32_t v = op->dst, to = home(r, v), t;
     struct ir_op put = {.kind = IR_SPILL, .width = 8, .size = 8, .slot = op->slot, .imm = to};
 
-    if (needs->dst_in_slot && !in_slot) {
+    if (needs->dst_in_slot && !in_slot && !(r->pieces && read_soon(r, v, number))) {
         r->changed |= op->dst != to;
         op->dst = to;
         r->since[to] = 0;
@@ -227,6 +248,7 @@ static int rewrite_block(struct rewrite *r, uint32_t block)
         return 0;
     r->n = 0;
     r->block_begin = a->first[block];
+    r->block_end = a->first[block] + b->n;
     for (uint32_t i = 0; i < b->n; i++) {
         int err = mend(r, &b->ops[i], a->first[block] + i);
 

@@ -49,7 +49,7 @@ static bool one_constant(const struct jit_alloc *out, const struct copy *c, uint
                 *imm = b->ops[i].imm;
             }
     }
-    return n == 1;
+    return n == 1 && v > IR_PARAMS;
 }
 
 static void compare_block(struct made *m, const struct copy *c, const struct jit_alloc *out, uint32_t block)
@@ -71,6 +71,8 @@ static void compare_block(struct made *m, const struct copy *c, const struct jit
             continue;
         if (op->kind == IR_CONST && op->dst >= c->n_vregs && one_constant(out, c, out->origin[op->dst], &imm)) {
             assert_int_equal(op->imm, imm);
+            old = c->blocks[block].ops[at];
+            at += old.kind == IR_CONST && old.dst == out->origin[op->dst];
             continue;
         }
         while (at < c->blocks[block].n && c->blocks[block].ops[at].kind == IR_CONST &&
