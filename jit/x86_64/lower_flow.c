@@ -269,18 +269,23 @@ static void go_on(struct lower *l)
 
 /* What jit_tail_call() does, for a program of this engine that is there: all else is left to it. rdx: the map; rcx: the
  * index, by its low half. */
-static void tail_fast(struct lower *l, uint32_t slow, uint32_t through)
+static void tail_fast(struct lower *l, const struct ir_op *op, uint32_t slow, uint32_t through)
 {
     struct x86_asm *a = l->a;
 
     x86_alu_imm(a, X86_CMP, 4, x86_at(X86_ENV, ENV(tail_calls)), PROG_MAX_TAIL_CALLS);
     x86_jcc(a, X86_AE, slow);
-    x86_alu(a, X86_CMP, 4, X86_RCX, x86_at(X86_RDX, (int32_t)offsetof(struct map, def.max_entries)));
-    x86_jcc(a, X86_AE, through);
-    x86_mov(a, 8, X86_R8, x86_at(X86_RDX, (int32_t)offsetof(struct map, priv)));
-    x86_mov(a, 4, X86_RCX, x86_r(X86_RCX));
-    x86_mov(a, 8, X86_R8, x86_at(X86_R8, (int32_t)offsetof(struct array, values)));
-    x86_mov(a, 8, X86_R8, x86_indexed(X86_R8, X86_RCX, sizeof(void *), 0));
+    if (op->imm) {
+        x86_const(l, X86_R8, op->imm);
+        x86_mov(a, 8, X86_R8, x86_at(X86_R8, 0));
+    } else {
+        x86_alu(a, X86_CMP, 4, X86_RCX, x86_at(X86_RDX, (int32_t)offsetof(struct map, def.max_entries)));
+        x86_jcc(a, X86_AE, through);
+        x86_mov(a, 8, X86_R8, x86_at(X86_RDX, (int32_t)offsetof(struct map, priv)));
+        x86_mov(a, 4, X86_RCX, x86_r(X86_RCX));
+        x86_mov(a, 8, X86_R8, x86_at(X86_R8, (int32_t)offsetof(struct array, values)));
+        x86_mov(a, 8, X86_R8, x86_indexed(X86_R8, X86_RCX, sizeof(void *), 0));
+    }
     x86_test(a, 8, x86_r(X86_R8), X86_R8);
     x86_jcc(a, X86_E, through);
     x86_const(l, X86_R9, (int64_t)(uintptr_t)&jit_engine);
@@ -304,7 +309,7 @@ void x86_lower_tail_call(struct lower *l, const struct ir_op *op)
 
     keep(l);
     gather(l, &l->f->args[op->args], to, 5);
-    tail_fast(l, slow, through);
+    tail_fast(l, op, slow, through);
     go_on(l);
     x86_bind(l->a, through);
     bring_back(l);

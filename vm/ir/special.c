@@ -1,6 +1,7 @@
 /* Calls whose arguments are known when code is made: a helper that would only find a map's operation gives way to that
- * operation. */
+ * operation, a tail call knows its slot. */
 #include "vm/ir/build.h"
+#include "vm/maps/array.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,17 @@ static void specialise(struct builder *b, struct ir_func *f, const struct known 
     }
 }
 
+/* The slot of the program array that a tail call goes through, when map and index are known. */
+static void find_slot(struct builder *b, const struct ir_func *f, const struct known *from, struct ir_op *op)
+{
+    const uint32_t *args = f->args + op->args;
+    const struct map *map = build_map_of(b, &from[args[3]]);
+    const struct known *index = &from[args[4]];
+
+    if (map && map->def.type == MAP_TYPE_PROG_ARRAY && index->is_const && (uint32_t)index->value < map->def.max_entries)
+        op->imm = (int64_t)(uintptr_t)array_at(map->priv, (uint32_t)index->value);
+}
+
 static bool may_be_special(const struct builder *b, const struct ir_op *op)
 {
     const struct op *from = &b->code->ops[op->slot];
@@ -77,11 +89,15 @@ int build_special(struct builder *b, struct ir_func *f)
     for (uint32_t k = 0; k < f->n_blocks; k++)
         for (uint32_t i = 1; i + 1 < f->blocks[k].n; i++) {
             struct ir_op *op = &f->blocks[k].ops[i];
-            if (!may_be_special(b, op) || op[-1].kind != IR_NOP || op[1].kind != IR_CHECK)
+            bool call = may_be_special(b, op) && op[-1].kind == IR_NOP && op[1].kind == IR_CHECK;
+            if (!call && op->kind != IR_TAIL_CALL)
                 continue;
             if (!known.of && !build_known(&known, f))
                 return -ENOMEM;
-            specialise(b, f, known.of, op);
+            if (call)
+                specialise(b, f, known.of, op);
+            else
+                find_slot(b, f, known.of, op);
         }
     free(known.of);
     return 0;
