@@ -40,6 +40,7 @@ const struct bench_way bench_ways[] = {
     WITHOUT("-memory", IR_OPT_MEMORY),
     WITHOUT("-select", IR_OPT_SELECT),
     WITHOUT("-divide", IR_OPT_DIVIDE),
+    WITHOUT("-unroll", IR_OPT_UNROLL),
     WITHOUT("-alloc", JIT_NO_ALLOC),
     WITHOUT("-layout", JIT_NO_LAYOUT),
     WITHOUT("none", JIT_NO_ALL),

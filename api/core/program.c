@@ -28,7 +28,8 @@ _Static_assert((int)SKEP_OPT_PROMOTE == (int)IR_OPT_PROMOTE << IR_SHIFT &&
                    (int)SKEP_OPT_MEMORY == (int)IR_OPT_MEMORY << IR_SHIFT &&
                    (int)SKEP_OPT_SELECT == (int)IR_OPT_SELECT << IR_SHIFT &&
                    (int)SKEP_OPT_DIVIDE == (int)IR_OPT_DIVIDE << IR_SHIFT &&
-                   (int)SKEP_OPT_DIVIDE << 1 == (int)SKEP_OPT_ALLOC,
+                   (int)SKEP_OPT_UNROLL == (int)IR_OPT_UNROLL << IR_SHIFT &&
+                   (int)SKEP_OPT_UNROLL << 1 == (int)SKEP_OPT_ALLOC,
                "public and internal names of optimisations differ");
 
 static uint32_t ir_off(uint32_t no_opts)

@@ -50,8 +50,9 @@ enum skep_opt {
     SKEP_OPT_MEMORY = 1 << 14,   /* operations on memory */
     SKEP_OPT_SELECT = 1 << 15,   /* branches that pick a value */
     SKEP_OPT_DIVIDE = 1 << 16,   /* division by constants, widening multiplication */
-    SKEP_OPT_ALLOC = 1 << 17,    /* registers over the whole function, not a block at a time */
-    SKEP_OPT_LAYOUT = 1 << 18,   /* order of blocks */
+    SKEP_OPT_UNROLL = 1 << 17,   /* several turns of small loops at once */
+    SKEP_OPT_ALLOC = 1 << 18,    /* registers over the whole function, not a block at a time */
+    SKEP_OPT_LAYOUT = 1 << 19,   /* order of blocks */
 };
 
 struct skep_exec_opts {

@@ -96,7 +96,7 @@ static uint64_t run(const struct code *code, uint32_t func, struct skep_env *env
 }
 
 static const char *const opt_names[] = {"promote", "webs",   "simplify", "rotate", "address",
-                                        "wide",    "memory", "select",   "divide"};
+                                        "wide",    "memory", "select",   "divide", "unroll"};
 enum { N_OPTS = sizeof(opt_names) / sizeof(*opt_names), N_ENGINES = 4 + 2 * N_OPTS };
 _Static_assert(1 << N_OPTS == IR_OPT_ALL + 1, "every optimisation has its name");
 

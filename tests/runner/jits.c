@@ -21,6 +21,7 @@ static const struct {
     {"jit, no memory", IR_OPT_MEMORY, false},
     {"jit, no select", IR_OPT_SELECT, false},
     {"jit, no divide", IR_OPT_DIVIDE, false},
+    {"jit, no unroll", IR_OPT_UNROLL, false},
     {"jit, no alloc", JIT_NO_ALLOC, false},
     {"jit, no layout", JIT_NO_LAYOUT, false},
     {"jit hardened, nothing optimised", JIT_NO_ALL, true},

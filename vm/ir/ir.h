@@ -145,7 +145,8 @@ enum ir_opt {
     IR_OPT_MEMORY = 1 << 6,  /* operands in memory, RMW */
     IR_OPT_SELECT = 1 << 7,  /* branches that pick a value */
     IR_OPT_DIVIDE = 1 << 8,  /* division by constants, widening multiplication */
-    IR_OPT_ALL = (1 << 9) - 1,
+    IR_OPT_UNROLL = 1 << 9,  /* several turns of small loops at once */
+    IR_OPT_ALL = (1 << 10) - 1,
     /* Not one of them: constants that come from the program's author stay where they can be blinded. */
     IR_KEEP_SECRETS = 1 << 30,
 };

@@ -460,6 +460,13 @@ static int selects(struct opt *o)
     return 0;
 }
 
+static int unroll(struct opt *o)
+{
+    if (opt_unroll(o))
+        return -ENOMEM;
+    return o->blocks_changed ? clean(o) : 0;
+}
+
 static int addresses(struct opt *o)
 {
     if (ir_loops(o->f))
@@ -479,6 +486,8 @@ static int optimize(struct opt *o)
     if ((o->opts & (IR_OPT_SIMPLIFY | IR_OPT_ROTATE | IR_OPT_DIVIDE)) && values(o))
         return -ENOMEM;
     if ((o->opts & IR_OPT_SELECT) && selects(o))
+        return -ENOMEM;
+    if ((o->opts & IR_OPT_UNROLL) && unroll(o))
         return -ENOMEM;
     if ((o->opts & (IR_OPT_ADDRESS | IR_OPT_WIDE)) && addresses(o))
         return -ENOMEM;

@@ -176,6 +176,7 @@ uint32_t opt_strip(const struct opt *o, uint32_t v, unsigned bits);
 /** Comparisons: what opt_simplify does to BR, SET and SELECT. */
 void opt_condition(struct opt *o, struct ir_op *op);
 int opt_select(struct opt *o);
+int opt_unroll(struct opt *o);
 int opt_copies(struct opt *o);
 int opt_coalesce(struct opt *o);
 int opt_legalise(struct opt *o);
