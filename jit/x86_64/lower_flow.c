@@ -274,7 +274,7 @@ static void tail_fast(struct lower *l, const struct ir_op *op, uint32_t slow, ui
     struct x86_asm *a = l->a;
 
     x86_alu_imm(a, X86_CMP, 4, x86_at(X86_ENV, ENV(tail_calls)), PROG_MAX_TAIL_CALLS);
-    x86_jcc(a, X86_AE, slow);
+    x86_jcc(a, X86_AE, through);
     if (op->imm) {
         x86_const(l, X86_R8, op->imm);
         x86_mov(a, 8, X86_R8, x86_at(X86_R8, 0));
