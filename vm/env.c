@@ -140,7 +140,8 @@ static void begin(struct skep_env *env, const struct code *code)
     if (env->checked)
         env_forget_mem(env);
     else /* helpers search, too, and what the last run saw may be gone */
-        memset(env->cache, 0, sizeof(env->cache));
+        for (unsigned i = 0; i < ENV_MEM_CACHE; i++)
+            env->cache[i].size = 0;
 }
 
 /* Engines charge a run at its back edges and calls, against fuel; only now and then is the budget itself looked at. */
