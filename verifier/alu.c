@@ -234,19 +234,33 @@ static enum reason mov(struct verifier *v, struct state *s, const struct insn *i
     return REASON_ok;
 }
 
-/* Shifts by a register: the machine takes the amount modulo the width, Linux takes the result for anything once the
- * amount may reach the width, and what it refuses for that is refused here. */
-static bool shifts_too_far(enum isa_op op, const struct reg *b)
+/* Shifts by a register: the machine takes the amount modulo the width, Linux takes the result for anything unless the
+ * amount is one constant below the width, and what it refuses for that is refused here. */
+static bool shifts_by_unknown(enum isa_op op, const struct reg *b)
 {
     bool shift = is_op(op, ISA_LSH64_K) || is_op(op, ISA_RSH64_K) || is_op(op, ISA_ARSH64_K);
 
-    return shift && isa_rows[op].form == ISA_FORM_ALU_X && b->s.r.umax >= isa_rows[op].width;
+    return shift && isa_rows[op].form == ISA_FORM_ALU_X &&
+           (!scalar_is_const(&b->s) || b->s.r.umax >= isa_rows[op].width);
 }
 
-/* Of a quotient or remainder Linux knows nothing, not even where both operands are constants. */
-static bool divides(enum isa_op op)
+/* What Linux does not know, and we do: anything of a quotient or remainder, not even where both operands are constants;
+ * the sign of what was shifted to the left, unless it follows from the unsigned range. */
+static void know_less(enum isa_op op, const struct scalar *a, struct scalar *out)
 {
-    return is_op(op, ISA_DIV64_K) || is_op(op, ISA_MOD64_K) || is_op(op, ISA_SDIV64_K) || is_op(op, ISA_SMOD64_K);
+    if (is_op(op, ISA_DIV64_K) || is_op(op, ISA_MOD64_K) || is_op(op, ISA_SDIV64_K) || is_op(op, ISA_SMOD64_K)) {
+        *out = scalar_unknown();
+    } else if (is_op(op, ISA_LSH64_K)) {
+        bool wide = isa_rows[op].width == 64;
+
+        if (wide ? a->r.smin < 0 : a->w.smin < 0) {
+            struct tnum t = out->t;
+
+            *out = scalar_unknown();
+            out->t = t;
+            scalar_sync(out);
+        }
+    }
 }
 
 static void number_alu(const struct verifier *v, const struct insn *insn, const struct reg *a, const struct reg *b,
@@ -256,8 +270,10 @@ static void number_alu(const struct verifier *v, const struct insn *insn, const 
 
     *out = *a;
     out->s = scalar_alu(op, &a->s, &b->s);
-    if (shifts_too_far(op, b) || (v->opts->linux_numbers && divides(op)))
+    if (shifts_by_unknown(op, b))
         out->s = scalar_unknown(); /* the upper half included, where 32 bits were asked for */
+    if (v->opts->linux_numbers)
+        know_less(op, &a->s, &out->s);
     /* A linked copy that is moved by a constant stays linked, at that distance. */
     if (op == ISA_ADD64_K && a->id && insn->imm != INT32_MIN && !(a->flags & REG_LINK_OFF)) {
         out->off = (int32_t)insn->imm;
@@ -276,7 +292,8 @@ static enum reason check_constant(struct verifier *v, const struct insn *insn)
     if ((is_op(op, ISA_LSH64_K) || is_op(op, ISA_RSH64_K) || is_op(op, ISA_ARSH64_K)) &&
         (insn->imm < 0 || insn->imm >= isa_rows[op].width))
         return refuse(v, REASON_shift_amount, "shift by %lld of %u bits", (long long)insn->imm, isa_rows[op].width);
-    if (divides(op) && insn->imm == 0)
+    if ((is_op(op, ISA_DIV64_K) || is_op(op, ISA_MOD64_K) || is_op(op, ISA_SDIV64_K) || is_op(op, ISA_SMOD64_K)) &&
+        insn->imm == 0)
         return refuse(v, REASON_division_by_zero, "division by the constant 0");
     return REASON_ok;
 }

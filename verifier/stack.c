@@ -72,14 +72,15 @@ static enum reason check_read(struct verifier *v, const struct state *s, const s
         if (t == SLOT_INVALID)
             v->reads_unwritten_stack = true;
         if (t == SLOT_SPILL && slot_holds_pointer(slot_at(f, off))) {
-            if (!a->helper)
+            if (!a->helper && lo == hi) /* somewhere among other bytes it is a number */
                 return refuse(v, REASON_stack_pointer_corrupted,
                               "r10%+lld holds part of a spilled %s; it must be read with 8 bytes at its own offset",
                               (long long)off, reg_kind_name(&slot_at(f, off)->reg));
-            if (!v->privileged)
+            if (!v->privileged && a->helper)
                 return refuse(v, REASON_pointer_leak, "a helper would read the pointer spilled at r10%+lld",
                               (long long)off);
-            if (slot_at(f, off)->reg.kind == REG_STACK) /* the helper may follow it, as those that format do */
+            if (a->helper &&
+                slot_at(f, off)->reg.kind == REG_STACK) /* the helper may follow it, as those that format do */
                 stack_escapes_whole(v, s, &slot_at(f, off)->reg);
         }
         if (t == SLOT_INVALID && !v->privileged)

@@ -36,8 +36,8 @@ struct verify_opts {
     /* Where an old state has unknown bytes of stack, a pointer is no number like any other: such paths are walked on,
      * and may be refused for what they do with the pointer. For the fuzzers (equal.c). */
     bool numbers_apart;
-    /* Quotients and remainders may be anything, and so may the outcome of comparing a register with itself: to Linux
-     * they may. For those who compare verdicts. */
+    /* Quotients and remainders may be anything, and so may the sign of what was shifted to the left and the outcome of
+     * comparing a register with itself: to Linux they may. For those who compare verdicts. */
     bool linux_numbers;
     uint64_t max_insns;    /* processed; 0: one million */
     size_t max_memory;     /* bytes of states; 0: 1 GiB */
