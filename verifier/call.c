@@ -138,8 +138,8 @@ static enum reason find_const_key(struct verifier *v, struct state *s, struct ca
     uint16_t where;
 
     /* An inner map may have fewer elements than its template says when that asks for it. */
-    if (r->kind != REG_STACK || (c->map_uid && c->map->flags & MAP_F_INNER_MAP) || c->map->key_size != 4 ||
-        (c->map->type != MAP_TYPE_ARRAY && c->map->type != MAP_TYPE_PERCPU_ARRAY))
+    if (r->kind != REG_STACK || (c->map_uid && (c->map->type != MAP_TYPE_ARRAY || c->map->flags & MAP_F_INNER_MAP)) ||
+        c->map->key_size != 4 || (c->map->type != MAP_TYPE_ARRAY && c->map->type != MAP_TYPE_PERCPU_ARRAY))
         return REASON_ok;
     where = stack_step(r, &a);
     if (!where || !holds_key(s->frames[r->frame], r->off + (int64_t)r->s.t.value, a.size))
