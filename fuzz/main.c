@@ -1,9 +1,10 @@
 /*
- * vfuzz [--seed N] [--count N] [--kernel] [--show] [-v]
+ * vfuzz [--seed N] [--count N] [--kernel] [--interp] [--show] [-v]
  *
  * Random programs before the verifier (fuzz/gen.h); those that it accepts run watched, checked and trusted; with
- * --kernel Linux judges and runs them too. A failure is shown with its seed and the smallest program that still fails
- * in the same way. What Linux accepts and we refuse is counted by reason, and no failure.
+ * --kernel Linux judges and runs them too; with --interp they run in the interpreter alone, which is faster. A failure
+ * is shown with its seed and the smallest program that still fails in the same way. What Linux accepts and we refuse is
+ * counted by reason, and no failure.
  */
 #include "fuzz/vfuzz.h"
 #include "vm/isa/disasm.h"
@@ -283,7 +284,7 @@ int main(int argc, char **argv)
 {
     static struct fuzz f;
     uint64_t seed = 1, count = 1000;
-    bool shows = false, kernel = false;
+    bool shows = false, kernel = false, interp = false;
     const char *why = NULL;
 
     for (int i = 1; i < argc; i++) {
@@ -293,12 +294,14 @@ int main(int argc, char **argv)
             count = strtoull(argv[++i], NULL, 0);
         else if (!strcmp(argv[i], "--kernel"))
             kernel = true;
+        else if (!strcmp(argv[i], "--interp"))
+            interp = true;
         else if (!strcmp(argv[i], "--show"))
             shows = true;
         else if (!strcmp(argv[i], "-v"))
             f.verbose = true;
         else
-            return fprintf(stderr, "vfuzz [--seed N] [--count N] [--kernel] [--show] [-v]\n"), 2;
+            return fprintf(stderr, "vfuzz [--seed N] [--count N] [--kernel] [--interp] [--show] [-v]\n"), 2;
     }
     if (kernel && !(f.kernel = linux_new(&why))) {
         printf("skip: bpf(2): %s\n0 passed, 0 failed, %llu skipped\n", why, (unsigned long long)count);
@@ -309,8 +312,8 @@ int main(int argc, char **argv)
     signal(SIGSEGV, crashed);
     signal(SIGABRT, crashed);
     signal(SIGBUS, crashed);
-    f.ours = ours_new();
-    f.elsewhere = ours_new();
+    f.ours = ours_new(interp);
+    f.elsewhere = ours_new(interp);
     if (!f.ours || !f.elsewhere)
         return fprintf(stderr, "out of memory\n"), 2;
     if (shows) {

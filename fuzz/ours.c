@@ -248,9 +248,12 @@ static struct prog *make(const struct gen_prog *p)
     return prog_new(&spec, false, NULL, &prog) ? NULL : prog;
 }
 
-static bool is_limit(enum reason r)
+/* Does the refusal come of walking further, and say nothing of a path by itself? Limits do; and for programs without
+ * rights, Linux compares what an instruction does to pointers on different paths, however possible they are. */
+static bool is_limit(const struct verify_result *r)
 {
-    return r == REASON_too_complex || r == REASON_out_of_memory || r == REASON_infinite_loop;
+    return r->reason == REASON_too_complex || r->reason == REASON_out_of_memory || r->reason == REASON_infinite_loop ||
+           (r->reason == REASON_unprivileged && strstr(r->message, "on different paths"));
 }
 
 /* Is what pruning hid a pointer where an older state had unknown bytes, a number to whoever may see pointers? Then it
@@ -288,9 +291,9 @@ static void test(struct ours *o, struct prog *prog, struct verify_result *verifi
         return;
     }
     v->exact = exact.verdict == VERDICT_ACCEPT;
-    if (exact.verdict != VERDICT_ACCEPT && !is_limit(exact.reason))
+    if (exact.verdict != VERDICT_ACCEPT && !is_limit(&exact))
         v->unwritten = parts_of_pointers(prog, p, exact.reason);
-    if (exact.verdict != VERDICT_ACCEPT && !is_limit(exact.reason) && !v->unwritten) {
+    if (exact.verdict != VERDICT_ACCEPT && !is_limit(&exact) && !v->unwritten) {
         v->fate = FATE_PRUNED;
         v->insn = exact.insn;
         snprintf(v->text, sizeof(v->text), "without pruning by precision: %s at %u: %s", reason_name(exact.reason),

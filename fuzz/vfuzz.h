@@ -60,7 +60,8 @@ struct verdict_of_us {
 
 /* ours.c */
 struct ours;
-struct ours *ours_new(void);
+/* interp: nothing runs as machine code, or as what becomes it. */
+struct ours *ours_new(bool interp);
 void ours_free(struct ours *o);
 /* Is the program accepted by what Linux knows of quotients, remainders and numbers compared with themselves? */
 bool ours_accepts_plainly(const struct gen_prog *p);

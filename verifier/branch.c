@@ -251,6 +251,8 @@ static enum reason numbers(struct verifier *v, struct state *s, const struct ins
         if (!is_op(op, ISA_JSET64_K))
             alive[!known] = false;
     }
+    if (x && insn->src == insn->dst && v->opts->linux_numbers)
+        a[0] = a[1] = b[0] = b[1] = ra->s; /* one arm is impossible, and what Linux makes of it there anything */
     if (!alive[0] || !alive[1]) {
         struct marks m = {0};
 

@@ -287,9 +287,7 @@ static enum reason load_packet(struct verifier *v, struct state *s, const struct
     if (!f)
         return REASON_out_of_memory;
     memset(f->regs, 0, 6 * sizeof(f->regs[0]));
-    f->regs[0] = reg_unknown();
-    if (isa_access_size((enum isa_op)insn->op) < 8)
-        f->regs[0].s = scalar_cast(&f->regs[0].s, isa_access_size((enum isa_op)insn->op), false);
+    f->regs[0] = reg_unknown(); /* as in Linux, though it is narrow */
     zero = reg_const(0);
     return leave_early(v, s, &zero, other);
 }
