@@ -22,6 +22,7 @@ enum { GARBAGE = 0xa5, BUDGET = 30000, EXACT_LIMIT = 20000, LIMIT = 100000, IMPA
 struct ours {
     struct world world;
     struct skep_env *env;
+    bool interp; /* alone */
 };
 
 struct way {
@@ -49,10 +50,12 @@ struct trial {
     struct verdict_of_us *v;
 };
 
-struct ours *ours_new(void)
+struct ours *ours_new(bool interp)
 {
     struct ours *o = calloc(1, sizeof(*o));
 
+    if (o)
+        o->interp = interp;
     if (!o || !(o->env = env_new()) || world_make(&o->world)) {
         ours_free(o);
         return NULL;
@@ -305,7 +308,7 @@ static void test(struct ours *o, struct prog *prog, struct verify_result *verifi
     t.exact = exact.explored;
     for (unsigned w = 0; w < sizeof(ways) / sizeof(ways[0]) && ok; w++)
         ok = try_way(o, &t, &ways[w]);
-    if (ok && try_form(o, &t))
+    if (ok && !o->interp && try_form(o, &t))
         try_jit(o, &t);
     verify_result_free(&exact);
 }
