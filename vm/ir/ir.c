@@ -6,8 +6,73 @@
 #include "vm/ir/ir.h"
 #include "vm/ir/shape.h"
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The operands of each kind, for its row. */
+#define ALU     (IR_S_DST | IR_S_A | IR_S_B)
+#define UNARY   (IR_S_DST | IR_S_A)
+#define SIZED   (IR_S_DST | IR_S_A | IR_S_SIZE)
+#define FETCHES (IR_S_DST | IR_S_A | IR_S_MEM | IR_S_SIZE)
+enum {
+    S_NOP = 0,
+    S_CONST = IR_S_DST,
+    S_COPY = UNARY,
+    S_ADD = ALU,
+    S_SUB = ALU,
+    S_MUL = ALU,
+    S_AND = ALU,
+    S_OR = ALU,
+    S_XOR = ALU,
+    S_ANDN = ALU,
+    S_SHL = ALU,
+    S_SHR = ALU,
+    S_SAR = ALU,
+    S_ROL = ALU,
+    S_NEG = UNARY,
+    S_NOT = UNARY,
+    S_UDIV = ALU,
+    S_UMOD = ALU,
+    S_SDIV = ALU,
+    S_SMOD = ALU,
+    S_MULHI = ALU,
+    S_ZEXT = SIZED,
+    S_SEXT = SIZED,
+    S_BSWAP = SIZED,
+    S_LEA = IR_S_DST | IR_S_MEM,
+    S_SET = ALU | IR_S_CC,
+    S_SELECT = ALU | IR_S_CC | IR_S_PICK,
+    S_LOAD = IR_S_DST | IR_S_MEM | IR_S_SIZE,
+    S_STORE = IR_S_A_OR_IMM | IR_S_MEM | IR_S_SIZE,
+    S_RMW = S_STORE,
+    S_LOAD_ACQ = S_LOAD,
+    S_STORE_REL = IR_S_A | IR_S_MEM | IR_S_SIZE,
+    S_ATOMIC = S_STORE_REL,
+    S_FETCH = FETCHES,
+    S_XCHG = FETCHES,
+    S_CMPXCHG = FETCHES | IR_S_B_REG,
+    S_CALL = IR_S_DST_OR_NONE | IR_S_ARGS,
+    S_CALL_LOCAL = S_CALL,
+    S_TAIL_CALL = IR_S_ARGS,
+    S_CHECK = IR_S_A,
+    S_POLL = IR_S_DST | IR_S_A | IR_S_B_REG,
+    S_JMP = 0,
+    S_BR = IR_S_A | IR_S_B | IR_S_CC,
+    S_EXIT = IR_S_A,
+    S_TRAP = IR_S_A,
+    S_RELOAD = IR_S_DST,
+    S_SPILL = IR_S_A,
+};
+
+/* Which fields are registers, with these flags. base and index lie where yes and no do. */
+#define OPERANDS(s, imm, mem)                                                                                          \
+    (((s)&IR_S_A || ((s)&IR_S_A_OR_IMM && !(imm)) ? IR_USES_A : 0) |                                                   \
+     ((s)&IR_S_B_REG || ((s)&IR_S_B && !(imm) && !(mem)) ? IR_USES_B : 0) |                                            \
+     ((s) & (IR_S_MEM | IR_S_PICK) || ((s)&IR_S_B && (mem)) ? IR_USES_MEM : 0) | ((s)&IR_S_ARGS ? IR_USES_ARGS : 0))
+_Static_assert(offsetof(struct ir_op, base) == offsetof(struct ir_op, yes) &&
+                   offsetof(struct ir_op, index) == offsetof(struct ir_op, no),
+               "ir_uses() takes one for the other");
 
 #define PURE   IR_W_PURE
 #define READ   IR_W_READ
@@ -17,94 +82,14 @@
 #define LEAVES IR_W_LEAVES
 #define COMM   IR_W_COMM
 const struct ir_kind_row ir_kinds[IR_KIND_COUNT] = {
-#define IR(name, text, what) [IR_##name] = {text, what},
+#define IR(name, text, what)                                                                                           \
+    [IR_##name] = {                                                                                                    \
+        text,                                                                                                          \
+        what,                                                                                                          \
+        S_##name,                                                                                                      \
+        {OPERANDS(S_##name, 0, 0), OPERANDS(S_##name, 1, 0), OPERANDS(S_##name, 0, 1), OPERANDS(S_##name, 1, 1)}},
 #include "vm/ir/ir.def"
 };
-#undef PURE
-#undef READ
-#undef WRITE
-#undef CALL
-#undef END
-#undef LEAVES
-#undef COMM
-
-unsigned ir_shape(enum ir_kind kind)
-{
-    switch (kind) {
-    case IR_CONST:
-    case IR_RELOAD: return IR_S_DST;
-    case IR_COPY:
-    case IR_NEG:
-    case IR_NOT: return IR_S_DST | IR_S_A;
-    case IR_ZEXT:
-    case IR_SEXT:
-    case IR_BSWAP: return IR_S_DST | IR_S_A | IR_S_SIZE;
-    case IR_ADD:
-    case IR_SUB:
-    case IR_MUL:
-    case IR_AND:
-    case IR_OR:
-    case IR_XOR:
-    case IR_ANDN:
-    case IR_SHL:
-    case IR_SHR:
-    case IR_SAR:
-    case IR_ROL:
-    case IR_UDIV:
-    case IR_UMOD:
-    case IR_SDIV:
-    case IR_SMOD:
-    case IR_MULHI: return IR_S_DST | IR_S_A | IR_S_B;
-    case IR_LEA: return IR_S_DST | IR_S_MEM;
-    case IR_SET: return IR_S_DST | IR_S_A | IR_S_B | IR_S_CC;
-    case IR_SELECT: return IR_S_DST | IR_S_A | IR_S_B | IR_S_CC | IR_S_PICK;
-    case IR_LOAD:
-    case IR_LOAD_ACQ: return IR_S_DST | IR_S_MEM | IR_S_SIZE;
-    case IR_STORE:
-    case IR_RMW: return IR_S_A_OR_IMM | IR_S_MEM | IR_S_SIZE;
-    case IR_STORE_REL:
-    case IR_ATOMIC: return IR_S_A | IR_S_MEM | IR_S_SIZE;
-    case IR_FETCH:
-    case IR_XCHG: return IR_S_DST | IR_S_A | IR_S_MEM | IR_S_SIZE;
-    case IR_CMPXCHG: return IR_S_DST | IR_S_A | IR_S_B_REG | IR_S_MEM | IR_S_SIZE;
-    case IR_CALL: return IR_S_DST_OR_NONE | IR_S_ARGS;
-    case IR_CALL_LOCAL: return IR_S_DST_OR_NONE | IR_S_ARGS;
-    case IR_TAIL_CALL: return IR_S_ARGS;
-    case IR_CHECK:
-    case IR_EXIT:
-    case IR_TRAP:
-    case IR_SPILL: return IR_S_A;
-    case IR_POLL: return IR_S_DST | IR_S_A | IR_S_B_REG;
-    case IR_BR: return IR_S_A | IR_S_B | IR_S_CC;
-    case IR_NOP:
-    case IR_JMP:
-    case IR_KIND_COUNT: break;
-    }
-    return 0;
-}
-
-unsigned ir_uses(struct ir_func *f, struct ir_op *op, uint32_t **uses)
-{
-    unsigned shape = ir_shape(op->kind), n = 0;
-    bool imm = op->flags & IR_IMM, mem = shape & IR_S_MEM || (shape & IR_S_B && op->flags & IR_MEM);
-
-    if (shape & IR_S_A || (shape & IR_S_A_OR_IMM && !imm))
-        uses[n++] = &op->a;
-    if (shape & IR_S_B_REG || (shape & IR_S_B && !imm && !mem))
-        uses[n++] = &op->b;
-    if (mem && op->base)
-        uses[n++] = &op->base;
-    if (mem && op->index)
-        uses[n++] = &op->index;
-    if (shape & IR_S_PICK) {
-        uses[n++] = &op->yes;
-        uses[n++] = &op->no;
-    }
-    if (shape & IR_S_ARGS)
-        for (unsigned i = 0; i < op->n_args; i++)
-            uses[n++] = &f->args[op->args + i];
-    return n;
-}
 
 void ir_each_use(struct ir_func *f, struct ir_op *op, void (*fn)(void *ctx, uint32_t *vreg), void *ctx)
 {

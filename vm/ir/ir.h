@@ -36,9 +36,29 @@ enum ir_what {
     IR_W_COMM = 64,
 };
 
+/* Which operands an operation has. */
+enum ir_shape {
+    IR_S_DST = 1,
+    IR_S_DST_OR_NONE = 2,
+    IR_S_A = 4,
+    IR_S_A_OR_IMM = 8, /* a, unless IR_IMM */
+    IR_S_B = 16,       /* B: register, constant or memory */
+    IR_S_B_REG = 32,
+    IR_S_MEM = 64, /* M */
+    IR_S_PICK = 128,
+    IR_S_ARGS = 256,
+    IR_S_CC = 512,
+    IR_S_SIZE = 1024,
+};
+
+/* Which of its fields are registers. */
+enum { IR_USES_A = 1, IR_USES_B = 2, IR_USES_MEM = 4 /* base and index, or yes and no */, IR_USES_ARGS = 8 };
+
 struct ir_kind_row {
     const char *text;
-    uint8_t what; /* IR_W_* */
+    uint8_t what;        /* IR_W_* */
+    uint16_t shape;      /* IR_S_* */
+    uint8_t operands[4]; /* IR_USES_*, by flags & (IR_IMM | IR_MEM) */
 };
 extern const struct ir_kind_row ir_kinds[IR_KIND_COUNT];
 
@@ -170,9 +190,26 @@ static inline uint32_t ir_vreg(struct ir_func *f)
 }
 /** Calls fn for each register that the operation reads: M's, yes and no, arguments. fn may change them. */
 void ir_each_use(struct ir_func *f, struct ir_op *op, void (*fn)(void *ctx, uint32_t *vreg), void *ctx);
-/** Fills uses[] (room for IR_MAX_USES) with pointers to the operands that are registers. @return how many. */
-unsigned ir_uses(struct ir_func *f, struct ir_op *op, uint32_t **uses);
 enum { IR_MAX_USES = 8 };
+/** Fills uses[] (room for IR_MAX_USES) with pointers to the operands that are registers: a, b, base, index (or yes,
+ * no), arguments. Every pass asks this of every operation, so it asks for no decisions. @return how many. */
+static inline unsigned ir_uses(struct ir_func *f, struct ir_op *op, uint32_t **uses)
+{
+    unsigned is = ir_kinds[op->kind].operands[op->flags & (IR_IMM | IR_MEM)], n = 0, mem = is >> 2 & 1;
+
+    uses[0] = &op->a;
+    n += is & 1;
+    uses[n] = &op->b;
+    n += is >> 1 & 1;
+    uses[n] = &op->base;
+    n += mem & (op->base != IR_NONE);
+    uses[n] = &op->index;
+    n += mem & (op->index != IR_NONE);
+    if (is & IR_USES_ARGS)
+        for (unsigned i = 0; i < op->n_args; i++)
+            uses[n++] = &f->args[op->args + i];
+    return n;
+}
 /** Fills in preds of all blocks. @return 0 or -ENOMEM. */
 int ir_preds(struct ir_func *f);
 /** Fills in depth, loop_head and cold (irreducible loops count once). Linear. @return 0 or -ENOMEM. */
