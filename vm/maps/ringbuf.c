@@ -26,9 +26,9 @@ struct ringbuf {
     uint64_t mask;
     int fd; /* atomic: eventfd, -1: nobody asked for it */
     struct map_lock fd_lock;
-    _Alignas(64) uint64_t consumer;    /* atomic */
-    _Alignas(64) uint32_t lock; /* of producer and pending; held for a few instructions, as Linux's spin lock is */
-    uint64_t producer, pending; /* producer: atomic */
+    _Alignas(64) uint64_t consumer; /* atomic */
+    _Alignas(64) uint32_t lock;     /* of producer and pending; held for a few instructions, as Linux's spin lock is */
+    uint64_t producer, pending;     /* producer: atomic */
 };
 
 /* A record's header, as Linux has it: length and state, and how many pages it lies behind the ring's own. */
