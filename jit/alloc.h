@@ -46,6 +46,7 @@ struct alloc_op {
     uint32_t dst, use;
     uint8_t late; /* which of them it reads late */
     uint8_t tied; /* the number (from 1) of the one that dst had best share a machine register with; 0: none */
+    bool copy;    /* it is a COPY */
 };
 
 /* A list in an array that grows; element 0 is no one's, so that 0 can end lists. */

@@ -23,18 +23,29 @@ uint32_t alloc_unit(const struct alloc *a, uint32_t v)
     return v;
 }
 
-/* A copy after which both go on: until its block ends, or one is written again, they are the same. */
-struct copy {
-    uint32_t dst, src;  /* IR_NONE: no copy */
-    uint32_t from, end; /* the point where it writes, and the last of its block */
-};
-
-static bool same_value(const struct copy *copy, const struct alloc_segment *p, const struct alloc_segment *q)
+/* The last point of the block that an operation stands in. */
+static uint32_t end_of_block(const struct alloc *a, uint32_t number)
 {
-    const struct alloc_segment *d = p->vreg == copy->dst ? p : q, *s = p->vreg == copy->dst ? q : p;
+    uint32_t low = 0, high = a->n_order;
 
-    return d->vreg == copy->dst && s->vreg == copy->src && d->from == copy->from && s->from < copy->from &&
-           (d->to < s->to ? d->to : s->to) <= copy->end;
+    while (high - low > 1) {
+        uint32_t mid = (low + high) / 2;
+
+        if (a->first[a->order[mid]] <= number)
+            low = mid;
+        else
+            high = mid;
+    }
+    return (a->first[a->order[low]] + a->f->blocks[a->order[low]].n) * POINTS - 1;
+}
+
+/* Does d begin as a copy of s? Until their block ends, or one of them does, they are the same. */
+static bool is_copy(const struct alloc *a, const struct alloc_segment *d, const struct alloc_segment *s)
+{
+    const struct alloc_op *op = &a->ops[d->from / POINTS];
+
+    return d->from % POINTS == POINT_WRITE && op->copy && op->dst == d->vreg && a->uses[op->use] == s->vreg &&
+           s->from < d->from && (d->to < s->to ? d->to : s->to) <= end_of_block(a, d->from / POINTS);
 }
 
 /* Segments of one unit that reach over the point of the sweep: more than one, where copies of a value overlap. */
@@ -53,7 +64,7 @@ static void drop_ended(struct active *list, uint32_t point)
     list->n = n;
 }
 
-static bool apart(const struct alloc *a, uint32_t x, uint32_t y, const struct copy *copy)
+static bool apart(const struct alloc *a, uint32_t x, uint32_t y)
 {
     uint32_t s = a->head[x], t = a->head[y];
     struct active active[2] = {{.n = 0}, {.n = 0}};
@@ -66,7 +77,7 @@ static bool apart(const struct alloc *a, uint32_t x, uint32_t y, const struct co
         drop_ended(own, p->from);
         drop_ended(other, p->from);
         for (unsigned i = 0; i < other->n; i++)
-            if (!same_value(copy, p, other->at[i]))
+            if (!is_copy(a, p, other->at[i]) && !is_copy(a, other->at[i], p))
                 return false;
         if (steps == STEPS || own->n == 4)
             return false;
@@ -101,7 +112,7 @@ static bool may(const struct alloc *a, uint32_t v)
     return a->head[v] && a->kind[v] <= ALLOC_PIECE;
 }
 
-static bool join(struct alloc *a, uint32_t x, uint32_t y, const struct copy *copy)
+static bool join(struct alloc *a, uint32_t x, uint32_t y)
 {
     if (!may(a, x) || !may(a, y))
         return false;
@@ -109,7 +120,7 @@ static bool join(struct alloc *a, uint32_t x, uint32_t y, const struct copy *cop
     y = alloc_unit(a, y);
     if (x == y)
         return true;
-    if (!apart(a, x, y, copy))
+    if (!apart(a, x, y))
         return false;
     unite(a, x, y);
     return true;
@@ -122,21 +133,16 @@ static void join_block(struct alloc *a, uint32_t block, bool copies)
 
     for (uint32_t i = 0; i < b->n; i++) {
         const struct alloc_op *op = &a->ops[first + i];
-        struct copy copy = {.from = (first + i) * POINTS + POINT_WRITE, .end = (first + b->n) * POINTS - 1};
 
-        if (!op->tied || copies != (b->ops[i].kind == IR_COPY))
+        if (!op->tied || copies != op->copy)
             continue;
-        if (copies) {
-            copy.dst = op->dst;
-            copy.src = a->uses[op->use];
-        }
-        if (join(a, op->dst, a->uses[op->use + op->tied - 1], &copy))
+        if (join(a, op->dst, a->uses[op->use + op->tied - 1]))
             continue;
         /* Another operand will do where the two may change places. */
         if (b->ops[i].kind == IR_SELECT)
-            join(a, op->dst, b->ops[i].yes, &copy);
+            join(a, op->dst, b->ops[i].yes);
         else if (ir_kinds[b->ops[i].kind].what & IR_W_COMM && op[1].use - op->use > 1 && !(b->ops[i].flags & IR_MEM))
-            join(a, op->dst, a->uses[op->use + 1], &copy);
+            join(a, op->dst, a->uses[op->use + 1]);
     }
 }
 

@@ -157,7 +157,8 @@ static int read_op(struct read *r, struct ir_op *op, uint32_t number, uint32_t b
     a->cost[op->dst] += freq;
     if (needs.dst != JIT_NO_REG)
         wish(a, op->dst, ALLOC_WISH_REG | needs.dst, move);
-    if (op->kind == IR_COPY || (needs.dst_is_a && n))
+    to->copy = op->kind == IR_COPY;
+    if (to->copy || (needs.dst_is_a && n))
         to->tied = 1;
     if (op->kind == IR_SELECT) {
         /* One of the two is moved to the result before the other is, on a condition. */
