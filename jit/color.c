@@ -17,6 +17,9 @@ enum { CHUNK = 64 };
 /* So many wishes of a register are looked at. */
 enum { WISHES = 16 };
 
+/* What was put in to use what is left over does not take from what had a register before. */
+#define PIECES_LATER 0.1f
+
 /* Where a value goes in the end counts as part of a move. */
 #define WANT 0.25f
 
@@ -201,6 +204,8 @@ static uint32_t rank(const struct alloc *a, uint32_t v)
     for (uint32_t s = a->head[v]; s; s = alloc_segment(a, s)->next)
         length += alloc_segment(a, s)->to - alloc_segment(a, s)->from + 1;
     weight = cost_of_slot(a, v) / (float)length;
+    if (a->kind[v] == ALLOC_PIECE)
+        weight *= PIECES_LATER;
     if (a->kind[v] == ALLOC_TINY)
         weight = a->flags[v] & ALLOC_F_LATE ? 2e30f : 1e30f;
     memcpy(&bits, &weight, sizeof(bits));
