@@ -487,6 +487,7 @@ static void calls_pass_what_is_read(void **state)
     assert_int_equal(args[1], IR_ENV); /* no frame */
     assert_int_equal(args[2], IR_ENV);
     assert_int_not_equal(args[3], IR_ENV);
+    assert_int_equal(call->n_args, 4);
     assert_int_equal(count(&ir->funcs[0], IR_CHECK), 0); /* nothing in f traps */
     assert_false(ir->funcs[1].leaves);
     drop(ir, code);

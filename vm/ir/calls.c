@@ -9,14 +9,19 @@
 
 /* ---- Arguments ---- */
 
+/* What is not read is not passed at the end, and before that any register will do. */
 static void trim(struct ir_func *f, const uint8_t *reads)
 {
     for (uint32_t k = 0; k < f->n_blocks; k++)
         for (uint32_t i = 0; i < f->blocks[k].n; i++) {
-            const struct ir_op *op = &f->blocks[k].ops[i];
-            for (unsigned a = 0; op->kind == IR_CALL_LOCAL && a < 5; a++)
+            struct ir_op *op = &f->blocks[k].ops[i];
+            if (op->kind != IR_CALL_LOCAL)
+                continue;
+            for (unsigned a = 0; a < 5; a++)
                 if (!(reads[op->imm] >> a & 1))
                     f->args[op->args + 2 + a] = IR_ENV;
+            while (op->n_args > 2 && f->args[op->args + op->n_args - 1] == IR_ENV)
+                op->n_args--;
         }
 }
 
@@ -136,6 +141,7 @@ static void spare(struct ir_func *f)
                 continue;
             if (!f->ir->funcs[op->imm].uses_frame) {
                 f->args[op->args + 1] = IR_ENV;
+                op->n_args = op->n_args == 2 ? 1 : op->n_args;
                 op[-1] = (struct ir_op){.kind = IR_NOP, .slot = op[-1].slot};
             }
             if (!f->ir->funcs[op->imm].leaves && op[1].kind == IR_CHECK)
