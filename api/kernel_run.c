@@ -102,7 +102,8 @@ static int run_there(const struct skep_program *prog, struct skep_run_opts *o)
     int err = check_opts(prog, o);
     if (err)
         return err;
-    if (prog->type == PROG_TYPE_TRACING) /* its test run calls functions of Linux's own, with arguments of its own */
+    /* Their test runs call functions of Linux's own, with arguments of their own. */
+    if (prog->type == PROG_TYPE_TRACING || prog->type == PROG_TYPE_STRUCT_OPS)
         return explain(prog, -EOPNOTSUPP, o);
     struct kernel_run run = {.data_in = o->data_in,
                              .data_out = o->data_out,

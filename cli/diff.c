@@ -282,7 +282,7 @@ static void compare_events(struct diff *d)
 
 static void compare_run(struct diff *d, const struct side_result *a, const struct side_result *b)
 {
-    char mine[100], theirs[100];
+    char mine[320], theirs[320];
     snprintf(d->what, sizeof(d->what), "return value");
     if (a->err != b->err || a->trapped != b->trapped || (!a->err && a->retval != b->retval)) {
         result_text(d, a, mine, sizeof(mine));
@@ -331,7 +331,7 @@ static void compare_verdicts(struct diff *d)
 {
     struct side *mine = NULL, *theirs = &d->sides[LINUX];
     for (int i = 0; i < LINUX && !mine; i++)
-        if (d->sides[i].state != SIDE_CANNOT)
+        if (d->sides[i].state != SIDE_CANNOT && !d->sides[i].unjudged)
             mine = &d->sides[i];
     if (!mine || theirs->state == SIDE_CANNOT || mine->state == theirs->state)
         return;
@@ -344,7 +344,9 @@ static void compare_verdicts(struct diff *d)
 
 static const char *state_text(const struct side *s)
 {
-    return s->state == SIDE_RUNS ? "accept" : s->state == SIDE_REJECTS ? "reject" : "cannot";
+    return s->state == SIDE_RUNS      ? s->unjudged ? "unsupported" : "accept"
+           : s->state == SIDE_REJECTS ? "reject"
+                                      : "cannot";
 }
 
 static void show_side(struct cli *c, const struct side *s)
@@ -358,7 +360,7 @@ static void show_side(struct cli *c, const struct side *s)
         json_u64_at(&c->w, "ran", s->ran);
         json_object_end(&c->w);
     } else if (s->state == SIDE_RUNS) {
-        printf("  %-7s accepts it and ran %" PRIu64 "\n", s->name, s->ran);
+        printf("  %-7s %s it and ran %" PRIu64 "\n", s->name, s->unjudged ? "cannot judge" : "accepts", s->ran);
     } else {
         printf("  %-7s %s: %.*s\n", s->name, s->state == SIDE_REJECTS ? "rejects it" : "cannot run it",
                (int)strcspn(s->why, "\n"), s->why);

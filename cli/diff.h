@@ -46,6 +46,7 @@ struct side {
     struct skep_object *obj;
     struct skep_program *prog;
     enum side_state state;
+    bool unjudged; /* it runs, though its verifier does not know enough to say whether it may */
     char why[600];
     struct skep_ring_buffer *rings;
     struct skep_perf_buffer **perf; /* by map */
@@ -65,7 +66,7 @@ struct side_result {
     uint32_t retval;
     bool trapped;
     struct buf data;
-    char trap[64];
+    char trap[300];
 };
 
 /** Opens and loads an instance; what it cannot do becomes its state. engine NULL: Linux. @return 0 or a status, said.

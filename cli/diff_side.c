@@ -91,6 +91,7 @@ static int prepare(struct cli *c, const struct diff_opts *o, const char *engine,
         err = -ENOENT;
     if (!err && (err = open_readers(s)))
         snprintf(s->why, sizeof(s->why), "no reader of its events: %s", strerror(-err));
+    s->unjudged = !err && engine && !s->obj->share->judged[s->prog->index].verified;
     if (!err) {
         for (uint32_t i = 0; i < o->n_maps && !status; i++)
             status = maps_fill(c, s->obj, o->maps[i]);
@@ -138,6 +139,12 @@ void side_close(struct side *s)
 
 /* ---- Running ---- */
 
+/* What was left open when the object was linked, and is reached now. */
+static bool is_missing(const char *trap)
+{
+    return !strcmp(trap, "helper_missing") || !strcmp(trap, "kfunc_missing") || !strcmp(trap, "core_unresolved");
+}
+
 void side_run(struct side *s, const struct diff_input *in, struct side_result *out)
 {
     enum { ROOM = 256 << 10, BOUND = 100000000 };
@@ -152,9 +159,13 @@ void side_run(struct side *s, const struct diff_input *in, struct side_result *o
     out->retval = opts.retval;
     out->trapped = out->err == -EFAULT && trap.kind;
     if (out->trapped)
-        snprintf(out->trap, sizeof(out->trap), "%s", trap.kind);
+        snprintf(out->trap, sizeof(out->trap), "%s%s%s", trap.kind, *trap.detail ? ": " : "", trap.detail);
     if (!out->err && room)
         buf_add(&out->data, room, opts.data_size_out);
+    if (out->trapped && is_missing(trap.kind)) {
+        out->err = -EOPNOTSUPP;
+        snprintf(s->why, sizeof(s->why), "%s: %s", trap.text, trap.detail);
+    }
     if (out->err == -EOPNOTSUPP)
         s->state = SIDE_CANNOT;
     else

@@ -148,6 +148,17 @@ static int prepare(struct kernel_object *k, const struct object *obj, const stru
 
 /* ---- Loading ---- */
 
+/* libbpf 1.1 crashes on a struct_ops map none of whose programs is loaded; it takes them all in any case. */
+static void take_struct_ops(struct bpf_object *bpf)
+{
+    struct bpf_map *map;
+    struct bpf_program *prog;
+    bool any = false;
+    bpf_object__for_each_map(map, bpf) any |= bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS;
+    bpf_object__for_each_program(prog, bpf) if (any && bpf_program__type(prog) == BPF_PROG_TYPE_STRUCT_OPS)
+        bpf_program__set_autoload(prog, true);
+}
+
 static struct kernel_object *new_object(const struct object *obj)
 {
     struct kernel_object *k = calloc(1, sizeof(*k));
@@ -187,6 +198,7 @@ static int open_and_load(struct kernel_object *k, const struct object *obj, cons
     if (!k->bpf)
         return -errno;
     int err = prepare(k, obj, opts);
+    take_struct_ops(k->bpf);
     if (!err)
         err = bpf_object__load(k->bpf);
     if (err)

@@ -63,6 +63,14 @@ check-kernel:
 	@find $(KERNEL_DIR)/ours $(KERNEL_DIR)/new $(KERNEL_DIR)/old $(KERNEL_THEIRS) -name '*.o' | LC_ALL=C sort > $(KERNEL_DIR)/objects
 	@echo "$$(ls $(KERNEL_DIR)/new/*.o | wc -l) of $(words $(KERNEL_PROGS)) selftests compile"
 	@$(KERNEL_DIR)/check $(VFLAGS) -k tests/kernel/stricter.txt $$(cat $(KERNEL_DIR)/objects)
+	+@$(MAKE) --no-print-directory check-kernel-diff
+
+# What the programs do, here and in Linux: `skep diff` over the same objects, once they are compiled. What may differ, and
+# why, stands in tests/kernel/differs.txt.
+.PHONY: check-kernel-diff
+check-kernel-diff: $(B)/skep
+	@find $(KERNEL_DIR)/ours $(KERNEL_DIR)/new $(KERNEL_THEIRS) -name '*.o' | LC_ALL=C sort > $(KERNEL_DIR)/diffed
+	@tests/kernel/diff.sh $(B)/skep $(KERNEL_DIR)/diffed tests/kernel/differs.txt
 
 bench-verifier:
 	@[ -n "$(LINUX_SRC)" ] || tools/deps.sh check
