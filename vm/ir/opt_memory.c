@@ -110,6 +110,14 @@ static bool is_rmw(const struct ir_op *d)
     return d->kind == IR_ADD || d->kind == IR_SUB || d->kind == IR_AND || d->kind == IR_OR || d->kind == IR_XOR;
 }
 
+/* The operation d that wrote v has taken its load in already: as a load it is d itself. */
+static const struct ir_op *took_load(const struct opt *o, const struct ir_op *d, uint32_t v)
+{
+    bool ok = d->kind != IR_SUB && opt_same_memory(o, v) && opt_same(o, d->base, v) && opt_same(o, d->index, v);
+
+    return ok ? d : NULL;
+}
+
 static void make_rmw(struct opt *o, struct ir_op *op)
 {
     const struct ir_op *d = (op->flags & (IR_IMM | IR_SWAP)) ? NULL : opt_def(o, op->a), *load;
@@ -117,12 +125,15 @@ static void make_rmw(struct opt *o, struct ir_op *op)
     uint32_t v = op->a, x;
     bool fixed;
 
-    if (!o->target->rmw || !d || !is_rmw(d) || o->v[v].uses != 1 || (d->flags & IR_MEM) || op->size > d->width)
+    if (!o->target->rmw || !d || !is_rmw(d) || o->v[v].uses != 1 || op->size > d->width)
         return;
     fixed = d->flags & IR_IMM;
     load = movable_load(o, d->a);
     x = d->b;
-    if (!(load && same_place(load, op)) && !fixed && d->kind != IR_SUB) {
+    if (d->flags & IR_MEM) {
+        load = took_load(o, d, v);
+        x = d->a;
+    } else if (!(load && same_place(load, op)) && !fixed && d->kind != IR_SUB) {
         load = movable_load(o, d->b);
         x = d->a;
     }
@@ -136,7 +147,7 @@ static void make_rmw(struct opt *o, struct ir_op *op)
     to.aux = d->kind;
     to.width = op->size == 8 ? 8 : 4;
     to.a = fixed ? IR_NONE : x;
-    to.imm = fixed ? d->imm : 0;
+    to.imm = !fixed ? 0 : to.width == 4 ? (int32_t)d->imm : d->imm;
     to.flags = fixed ? (uint8_t)(IR_IMM | (d->flags & IR_SECRET)) : 0;
     if (!o->target->mem_ok(&to))
         return;

@@ -41,14 +41,16 @@ static unsigned width_of(const struct opt *o, const struct ir_op *op, const stru
 static bool is_negation(const struct opt *o, uint32_t n, uint32_t m, unsigned bits)
 {
     const struct ir_op *d = opt_def(o, n);
+    unsigned counts = bits == 32 ? 5 : 6;
+    uint32_t of;
     uint64_t c;
 
-    if (!d)
+    if (!d || (d->kind != IR_NEG && d->kind != IR_SUB) || !opt_is_reg(d))
         return false;
-    if (d->kind == IR_NEG)
-        return d->a == m && opt_same(o, m, n);
-    return d->kind == IR_SUB && opt_is_reg(d) && d->b == m && opt_same(o, m, n) && opt_const(o, d->a, &c) &&
-           c % bits == 0;
+    of = d->kind == IR_NEG ? d->a : d->b;
+    if (!opt_same(o, of, n) || opt_strip(o, of, counts) != opt_strip(o, m, counts))
+        return false;
+    return d->kind == IR_NEG || (opt_same(o, d->a, n) && opt_const(o, d->a, &c) && c % bits == 0);
 }
 
 static void rotate_by_register(struct opt *o, struct ir_op *op, const struct parts *p, unsigned width)
