@@ -6,6 +6,10 @@
  * runs checked: each access is looked up before it is made, and a bad one ends the run with a trap that says where and
  * why. `checked` asks for that instead of verification. `unchecked` asks for neither: it is for programs that were
  * proved elsewhere, and a wrong one may do anything to the process.
+ *
+ * What was accepted becomes machine code where that can be made (x86_64, a system that allows it), else it is
+ * interpreted, with the same results. What runs checked is interpreted. Machine code looks at instruction limits and the
+ * stop flag only when loading asked for it (count_insns).
  */
 #ifndef SKEP_PROGRAM_H
 #define SKEP_PROGRAM_H

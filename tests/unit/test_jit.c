@@ -352,6 +352,25 @@ static void another_thread_stops_a_loop(void **state)
     code_put(code);
 }
 
+static void another_thread_stops_repetitions_that_count_nothing(void **state)
+{
+    struct skep_vm *vm = new_vm();
+    struct skep_program *p = load(vm, NULL);
+    struct skep_trap trap = {.sz = sizeof(trap)};
+    SKEP_OPTS(skep_run_opts, run, .repeat = INT32_MAX, .stop = &stop_flag, .trap = &trap);
+    pthread_t thread;
+
+    (void)state;
+    assert_non_null(p);
+    stop_flag = 0;
+    assert_int_equal(pthread_create(&thread, NULL, stop_soon, NULL), 0);
+    assert_int_equal(skep_program__run(p, &run), -EFAULT);
+    pthread_join(thread, NULL);
+    assert_string_equal(trap.kind, "stopped");
+    skep_program__free(p);
+    skep_vm__free(vm);
+}
+
 static void a_loop_under_a_lock_is_not_ended(void **state)
 {
     struct map *maps[1];
@@ -633,6 +652,7 @@ int main(void)
         cmocka_unit_test(a_budget_ends_a_loop_and_says_where),
         cmocka_unit_test(a_budget_that_is_enough_is_no_hindrance),
         cmocka_unit_test(another_thread_stops_a_loop),
+        cmocka_unit_test(another_thread_stops_repetitions_that_count_nothing),
         cmocka_unit_test(a_loop_under_a_lock_is_not_ended),
         cmocka_unit_test(a_trap_in_a_callback_ends_the_run),
         cmocka_unit_test(a_trap_in_a_function_ends_the_run),
