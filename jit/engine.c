@@ -13,9 +13,8 @@
 
 enum { TRAMPOLINE_ROOM = 512, MAX_CODE = 1 << 30 };
 
-/* What a program of this engine keeps in code->engine_data. Machine code reads `entry`. */
+/* What a program of this engine keeps in code->engine_data. */
 struct jit_code {
-    struct jit_entry entry;
     uint64_t (*enter)(struct skep_env *env, uint64_t fp, const uint64_t args[5], const void *function);
     const void **functions; /* where each begins */
     struct jit *jit;
@@ -211,7 +210,7 @@ static int place(struct making *m, struct jit *jit)
     memcpy(&m->made->enter, &address, sizeof(address));
     for (uint32_t i = 0; i < m->ir->n_funcs; i++)
         m->made->functions[i] = address + m->made->view.entry[i];
-    m->made->entry.entry = m->made->functions[0];
+    m->code->machine_code = m->made->functions[0];
     return 0;
 }
 

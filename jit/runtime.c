@@ -38,8 +38,8 @@ struct jit_tail jit_tail_call(struct skep_env *env, uint64_t ctx, uint64_t map, 
     env->tail_calls++;
     env->code = to;
     env->first_frame = env->frame;
-    if (to->engine == &jit_engine)
-        return (struct jit_tail){((const struct jit_entry *)to->engine_data)->entry, ctx};
+    if (to->machine_code)
+        return (struct jit_tail){to->machine_code, ctx};
     return (struct jit_tail){(const void *)(uintptr_t)give_back, to->engine->run(to, 0, env, args)};
 }
 

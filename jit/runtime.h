@@ -11,11 +11,6 @@
 #include "jit/target.h"
 #include "vm/env.h"
 
-/* What code->engine_data of this engine's code begins with; machine code reads it at tail calls. */
-struct jit_entry {
-    const void *entry; /* function 0 of the program */
-};
-
 /* How a tail call goes on. */
 struct jit_tail {
     const void *to; /* NULL: not made (a trap may be noted); else the frame is released and control jumps there ... */

@@ -89,6 +89,7 @@ struct code {
     uint32_t n_funcs;
     const struct engine *engine;
     void *engine_data;
+    const void *machine_code; /* where function 0 begins, for other machine code to jump to; NULL: there is none */
     struct code_opts opts;
 };
 

@@ -2,7 +2,6 @@
  * Comparisons, and everything that leaves its place: branches, calls, traps. A comparison and what reads its flags are
  * one operation, so flags mean nothing from one operation to the next.
  */
-#include "jit/jit.h"
 #include "jit/runtime.h"
 #include "jit/x86_64/lower.h"
 #include "vm/maps/array.h"
@@ -267,8 +266,8 @@ static void go_on(struct lower *l)
     x86_jmp_rm(l->a, x86_r(X86_R11));
 }
 
-/* What jit_tail_call() does, for a program of this engine that is there: all else is left to it. rdx: the map; rcx: the
- * index, by its low half. */
+/* What jit_tail_call() does, for a program that is there and has machine code: all else is left to it. rdx: the map;
+ * rcx: the index, by its low half. */
 static void tail_fast(struct lower *l, const struct ir_op *op, uint32_t slow, uint32_t through)
 {
     struct x86_asm *a = l->a;
@@ -288,15 +287,13 @@ static void tail_fast(struct lower *l, const struct ir_op *op, uint32_t slow, ui
     }
     x86_test(a, 8, x86_r(X86_R8), X86_R8);
     x86_jcc(a, X86_E, through);
-    x86_const(l, X86_R9, (int64_t)(uintptr_t)&jit_engine);
-    x86_alu(a, X86_CMP, 8, X86_R9, x86_at(X86_R8, (int32_t)offsetof(struct code, engine)));
-    x86_jcc(a, X86_NE, slow);
+    x86_mov(a, 8, X86_R11, x86_at(X86_R8, (int32_t)offsetof(struct code, machine_code)));
+    x86_test(a, 8, x86_r(X86_R11), X86_R11);
+    x86_jcc(a, X86_E, slow);
     x86_mov(a, 4, X86_R10, x86_at(X86_R8, (int32_t)offsetof(struct code, ctx_needed)));
     x86_alu(a, X86_CMP, 4, X86_R10, x86_at(X86_ENV, ENV(ctx_size)));
     x86_jcc(a, X86_A, slow);
-    x86_mov(a, 8, X86_R11, x86_at(X86_R8, (int32_t)offsetof(struct code, engine_data)));
     x86_mov(a, 4, X86_R10, x86_at(X86_ENV, ENV(frame)));
-    x86_mov(a, 8, X86_R11, x86_at(X86_R11, (int32_t)offsetof(struct jit_entry, entry)));
     x86_alu_imm(a, X86_ADD, 4, x86_at(X86_ENV, ENV(tail_calls)), 1);
     x86_mov_to(a, 8, x86_at(X86_ENV, ENV(code)), X86_R8);
     x86_mov_to(a, 4, x86_at(X86_ENV, ENV(first_frame)), X86_R10);
