@@ -251,12 +251,14 @@ static struct prog *make(const struct gen_prog *p)
     return prog_new(&spec, false, NULL, &prog) ? NULL : prog;
 }
 
-/* Does the refusal come of walking further, and say nothing of a path by itself? Limits do; and for programs without
- * rights, Linux compares what an instruction does to pointers on different paths, however possible they are. */
+/* Does the refusal come of walking further, and say nothing of what pruning may hide? Limits do; for programs without
+ * rights, Linux compares what an instruction does to pointers on different paths, however possible they are; and what
+ * they overwrite in part without reading it later was not compared, as nothing that is dead is. */
 static bool is_limit(const struct verify_result *r)
 {
     return r->reason == REASON_too_complex || r->reason == REASON_out_of_memory || r->reason == REASON_infinite_loop ||
-           (r->reason == REASON_unprivileged && strstr(r->message, "on different paths"));
+           (r->reason == REASON_unprivileged && strstr(r->message, "on different paths")) ||
+           (r->reason == REASON_stack_pointer_corrupted && strstr(r->message, "attempt to overwrite part"));
 }
 
 /* Is what pruning hid a pointer where an older state had unknown bytes, a number to whoever may see pointers? Then it
