@@ -114,23 +114,53 @@ static void negate(struct builder *b, const struct op *op, unsigned width)
 
 /* ---- Jumps ---- */
 
-static void poll(struct builder *b, uint32_t from, uint32_t to)
+static struct ir_op *poll(struct builder *b)
 {
+    struct ir_op *op = build_op(b, IR_POLL);
+
+    op->dst = op->a = IR_FUEL;
+    op->b = IR_ENV;
+    b->f->blocks[b->cur].poll = true;
+    return op;
+}
+
+/* The block over which everything that jumps back to this op goes: counted there, each turn of the loop is counted once
+ * and as its longest way, and the ways between stay as plain as they are. */
+static struct ir_op *latch(struct builder *b, uint32_t to)
+{
+    uint32_t here = b->cur, block;
+
+    if (!(b->latch_at[to] & BUILD_LATCH)) {
+        b->cur = block = build_block(b, 2);
+        poll(b);
+        build_jump(b, b->block_at[to]);
+        b->latch_at[to] = BUILD_LATCH | block;
+        b->cur = here;
+    }
+    block = b->latch_at[to] & ~BUILD_LATCH;
+    return b->failed ? &b->scrap : &b->f->blocks[block].ops[0];
+}
+
+/* Where a jump goes: to the block of its target, or over its latch. What jumps back is counted. */
+static uint32_t way(struct builder *b, uint32_t from, uint32_t to)
+{
+    bool many = b->fuel && to <= from && b->latch_at[to] > 1;
+    int64_t length = from - to < UINT16_MAX ? from - to + 1 : UINT16_MAX;
     struct ir_op *op;
 
     if (!b->fuel || to > from)
-        return;
-    op = build_op(b, IR_POLL);
-    op->dst = op->a = IR_FUEL;
-    op->b = IR_ENV;
-    op->imm = from - to < UINT16_MAX ? from - to + 1 : UINT16_MAX;
-    b->f->blocks[b->cur].poll = true;
+        return b->block_at[to];
+    op = many ? latch(b, to) : poll(b);
+    if (op->imm < length)
+        op->imm = length;
+    return many && !b->failed ? b->latch_at[to] & ~BUILD_LATCH : b->block_at[to];
 }
 
 static void jump(struct builder *b, uint32_t i, uint32_t target)
 {
-    poll(b, i, target);
-    build_jump(b, b->block_at[target]);
+    uint32_t to = way(b, i, target);
+
+    build_jump(b, to);
 }
 
 /* The condition of this jump, if it is one. */
@@ -178,7 +208,7 @@ static void branch(struct builder *b, uint32_t i, struct alu c)
         build_jump(b, no);
         return;
     }
-    poll(b, i, op->target);
+    yes = way(b, i, op->target);
     br = build_branch(b, c.kind, yes, no);
     br->width = c.width;
     br->a = build_loc(op->dst);
