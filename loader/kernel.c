@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Of a log that is longer Linux keeps the end, where the reason stands. */
 enum { LOG_ROOM = 1 << 20 };
@@ -21,7 +22,7 @@ struct kernel_object {
     struct bpf_map **maps;
     struct bpf_program **progs;
     uint32_t n_maps, n_progs;
-    char *logs; /* LOG_ROOM for each program; pages that Linux writes nothing to are never touched */
+    char *logs; /* LOG_ROOM for each program, mapped; of what Linux writes nothing to, one page is touched */
 };
 
 /* ---- libbpf's words ---- */
@@ -159,6 +160,28 @@ static void take_struct_ops(struct bpf_object *bpf)
         bpf_program__set_autoload(prog, true);
 }
 
+static size_t logs_size(const struct kernel_object *k)
+{
+    return ((size_t)k->n_progs + 1) * LOG_ROOM;
+}
+
+/* Small pages: to zero a huge one for each program would cost more than loading it. */
+static char *map_logs(const struct kernel_object *k)
+{
+    void *logs = mmap(NULL, logs_size(k), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (logs == MAP_FAILED)
+        return NULL;
+    madvise(logs, logs_size(k), MADV_NOHUGEPAGE);
+    return logs;
+}
+
+static void unmap_logs(struct kernel_object *k)
+{
+    if (k->logs)
+        munmap(k->logs, logs_size(k));
+    k->logs = NULL;
+}
+
 static struct kernel_object *new_object(const struct object *obj)
 {
     struct kernel_object *k = calloc(1, sizeof(*k));
@@ -168,7 +191,7 @@ static struct kernel_object *new_object(const struct object *obj)
     k->n_progs = obj->n_progs;
     k->maps = calloc((size_t)obj->n_maps + 1, sizeof(struct bpf_map *));
     k->progs = calloc((size_t)obj->n_progs + 1, sizeof(struct bpf_program *));
-    k->logs = calloc((size_t)obj->n_progs + 1, LOG_ROOM);
+    k->logs = map_logs(k);
     if (k->maps && k->progs && k->logs)
         return k;
     kernel_close(k);
@@ -216,8 +239,7 @@ int kernel_load(const struct object *obj, const struct kernel_opts *opts, const 
     kernel_listen(&why->said);
     int err = open_and_load(k, obj, opts, why);
     kernel_listen_end();
-    free(k->logs);
-    k->logs = NULL;
+    unmap_logs(k);
     if (err) {
         kernel_close(k);
         return err;
@@ -235,7 +257,7 @@ void kernel_close(struct kernel_object *k)
     bpf_object__close(k->bpf);
     free(k->maps);
     free(k->progs);
-    free(k->logs);
+    unmap_logs(k);
     free(k);
 }
 
