@@ -78,8 +78,8 @@ bool args_number(struct args *a, const char *what, const char *text, uint64_t ma
 /** The optimisations that a name stands for (SKEP_OPT_*; "all": all of them). @return false: there is none. */
 bool opts_find(const char *name, uint32_t *bits);
 #define OPTS_NAMES                                                                                                     \
-    "fuse, facts, inline, special, promote, webs, simplify, rotate, address, wide, memory, select, divide, alloc, "    \
-    "layout, all"
+    "fuse, facts, inline, special, promote, webs, simplify, rotate, address, wide, memory, select, divide, unroll, "   \
+    "alloc, layout, all"
 
 /* ---- Files ---- */
 
@@ -110,7 +110,8 @@ struct skep_object *cli_open(struct cli *c, const char *path, const struct skep_
 /** The program that is meant: by its name, or the only one. NULL: said, with a list, *status STATUS_USAGE. */
 struct skep_program *cli_program(struct cli *c, const struct skep_object *obj, const char *name, int *status);
 
-/** Only prog is loaded, where no table of programs makes others needed, too: it saves their preparation and failures. */
+/** Only prog is loaded, where no table of programs makes others needed, too: it saves their preparation and failures.
+ */
 void cli_choose(struct skep_object *obj, struct skep_program *prog);
 /** "VAR=VALUE" of --set. @return 0 or STATUS_USAGE, said. */
 int cli_set(struct cli *c, const struct command *cmd, struct skep_object *obj, const char *arg);

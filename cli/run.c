@@ -401,7 +401,8 @@ const struct command cmd_run = {
         "  --harden                      constants of programs hidden, code at random places\n"
         "  --perf-map, --jitdump DIR     names in /tmp/perf-PID.map; code and lines in DIR/jit-PID.dump\n"
         "  --no-opt NAME, --opt NAME     optimisations off or on: fuse, facts, inline, special, promote, webs,\n"
-        "                                simplify, rotate, address, wide, memory, select, divide, alloc, layout, all\n"
+        "                                simplify, rotate, address, wide, memory, select, divide, unroll, alloc, layout,\n"
+        "                                all\n"
         "\n"
         "  --raw FILE [--mem FILE]       8-byte instructions; r1 = copy of the memory, r2 = its length; prints r0.\n"
         "                                Checked, unless --verify or --engine jit asks for the verifier\n",
