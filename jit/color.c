@@ -12,13 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 64 };
+enum { CHUNK = 64, LARGE = 1 << 16 };
 
 /* So many wishes of a register are looked at. */
 enum { WISHES = 16 };
 
 /* What was put in to use what is left over does not take from what had a register before. */
 #define PIECES_LATER 0.1f
+
+/* Below so many points being shorter makes little difference. */
+#define SHORT 30.0f
 
 /* Where a value goes in the end counts as part of a move. */
 #define WANT 0.25f
@@ -203,12 +206,15 @@ static uint32_t rank(const struct alloc *a, uint32_t v)
 
     for (uint32_t s = a->head[v]; s; s = alloc_segment(a, s)->next)
         length += alloc_segment(a, s)->to - alloc_segment(a, s)->from + 1;
-    weight = cost_of_slot(a, v) / (float)length;
+    weight = cost_of_slot(a, v) / ((float)length + SHORT);
     if (a->kind[v] == ALLOC_PIECE)
         weight *= PIECES_LATER;
     if (a->kind[v] == ALLOC_TINY)
         weight = a->flags[v] & ALLOC_F_LATE ? 2e30f : 1e30f;
     memcpy(&bits, &weight, sizeof(bits));
+    /* In large functions what weighs about the same goes by number, so that neighbours are met together. */
+    if (a->f->n_vregs > LARGE)
+        bits &= ~0x1fffffu;
     return UINT32_MAX - bits;
 }
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* What is live where blocks begin may be so many registers, over all blocks. */
-enum { PAIRS_AT_LEAST = 1 << 20, PAIRS_AN_OP = 32 };
+enum { PAIRS_AT_LEAST = 1 << 20, PAIRS_AN_OP = 24 };
 
 /* A register, and a block that writes it or where it is live at the beginning. */
 struct pair {

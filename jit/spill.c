@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* A piece is used again within so many operations. */
-enum { NEAR = 24 };
+enum { NEAR = 12 };
 
 /* What is read again within so many is written to a register first. */
 enum { SOON = 12 };
