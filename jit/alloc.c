@@ -71,7 +71,7 @@ static int part_late(struct alloc *a, struct ir_block *b)
         *op = b->ops[i];
         if (!writes_late(a, op))
             continue;
-        t = alloc_vreg(a, ALLOC_ANY, op->dst);
+        t = alloc_vreg(a, ALLOC_ANY, op->dst, IR_NONE);
         if (!t)
             return -ENOMEM;
         ops[n++] = (struct ir_op){.kind = IR_COPY, .width = 8, .size = 8, .slot = op->slot, .dst = op->dst, .a = t};
@@ -92,12 +92,13 @@ static int begin(struct alloc *a, const struct jit_opts *opts)
     a->freq = malloc(a->f->n_blocks * sizeof(*a->freq));
     a->kind = calloc(n, sizeof(*a->kind));
     a->origin = malloc(n * sizeof(*a->origin));
+    a->home = malloc(n * sizeof(*a->home));
     a->room = n;
-    if (!a->freq || !a->kind || !a->origin)
+    if (!a->freq || !a->kind || !a->origin || !a->home)
         return -ENOMEM;
     err = jit_layout(a->f, opts->no_layout, a->freq, &a->order, &a->n_order);
     for (uint32_t v = 0; v < n; v++)
-        a->origin[v] = v;
+        a->origin[v] = a->home[v] = v;
     for (uint32_t k = 0; k < a->n_order && !err; k++)
         err = part_late(a, &a->f->blocks[a->order[k]]);
     return err;
@@ -219,6 +220,7 @@ int jit_allocate(struct ir_func *f, const struct jit_target *target, const struc
     free(a.freq);
     free(a.kind);
     free(a.origin);
+    free(a.home);
     if (err)
         jit_alloc_free(out);
     return err;

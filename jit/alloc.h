@@ -65,6 +65,7 @@ struct alloc {
     /* One each for every virtual register, over all rounds. */
     uint8_t *kind;
     uint32_t *origin; /* the register of the program whose value it holds */
+    uint32_t *home;   /* of a PIECE: whose slot has it */
     uint32_t room;
     /* Of this round: */
     struct arena arena;
@@ -152,8 +153,9 @@ int alloc_rewrite(struct alloc *a, bool pieces, bool *changed);
 /** Gives slots to what needs one, and writes the saves around calls. @return 0, -ENOMEM, -E2BIG. */
 int alloc_slots(struct alloc *a, struct jit_alloc *out);
 
-/** A new virtual register that holds what `origin` does. @return IR_NONE: out of memory. */
-uint32_t alloc_vreg(struct alloc *a, enum alloc_kind kind, uint32_t origin);
+/** A new virtual register that holds what `origin` does, and whose slot is that of `home` (IR_NONE: its own).
+ *  @return IR_NONE: out of memory. */
+uint32_t alloc_vreg(struct alloc *a, enum alloc_kind kind, uint32_t origin, uint32_t home);
 
 /** What the target says of an operation; the laws of calls added. */
 void alloc_needs(const struct alloc *a, const struct ir_op *op, struct jit_needs *needs);

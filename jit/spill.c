@@ -35,15 +35,19 @@ struct rewrite {
     bool changed;
 };
 
-uint32_t alloc_vreg(struct alloc *a, enum alloc_kind kind, uint32_t origin)
+uint32_t alloc_vreg(struct alloc *a, enum alloc_kind kind, uint32_t origin, uint32_t home)
 {
     if (a->f->n_vregs >= a->room) {
-        uint32_t room = a->f->n_vregs * 2 + 64, *origins = realloc(a->origin, room * sizeof(*origins));
+        uint32_t room = a->f->n_vregs * 2 + 64, *homes, *origins = realloc(a->origin, room * sizeof(*origins));
         uint8_t *kinds;
 
         if (!origins)
             return IR_NONE;
         a->origin = origins;
+        homes = realloc(a->home, room * sizeof(*homes));
+        if (!homes)
+            return IR_NONE;
+        a->home = homes;
         kinds = realloc(a->kind, room);
         if (!kinds)
             return IR_NONE;
@@ -52,6 +56,7 @@ uint32_t alloc_vreg(struct alloc *a, enum alloc_kind kind, uint32_t origin)
     }
     a->kind[a->f->n_vregs] = (uint8_t)kind;
     a->origin[a->f->n_vregs] = origin;
+    a->home[a->f->n_vregs] = home ? home : a->f->n_vregs;
     return ir_vreg(a->f);
 }
 
@@ -78,7 +83,7 @@ static bool homeless(const struct rewrite *r, uint32_t v)
 /* Whose slot holds the value. */
 static uint32_t home(const struct rewrite *r, uint32_t v)
 {
-    return r->a->kind[v] == ALLOC_GONE ? r->a->origin[v] : v;
+    return r->a->kind[v] == ALLOC_GONE ? r->a->home[v] : v;
 }
 
 /* A register with the value of v, made before the operation. */
@@ -89,7 +94,7 @@ static uint32_t fetch(struct rewrite *r, uint32_t v, uint32_t number, const stru
     uint32_t from = home(r, v), t;
     struct ir_op get = {.kind = IR_RELOAD, .width = 8, .size = 8, .slot = op->slot, .imm = from};
 
-    t = alloc_vreg(a, piece ? ALLOC_PIECE : ALLOC_TINY, a->origin[from]);
+    t = alloc_vreg(a, piece ? ALLOC_PIECE : ALLOC_TINY, a->origin[from], from);
     if (constant)
         get = *a->makes[v];
     get.dst = t;
@@ -183,7 +188,7 @@ static int mend_dst(struct rewrite *r, struct ir_op *op, const struct jit_needs 
         r->since[to] = 0;
         return emit(r, op);
     }
-    t = alloc_vreg(a, r->pieces ? ALLOC_PIECE : ALLOC_TINY, a->origin[to]);
+    t = alloc_vreg(a, r->pieces ? ALLOC_PIECE : ALLOC_TINY, a->origin[to], to);
     if (!t)
         return -ENOMEM;
     op->dst = put.a = t;
