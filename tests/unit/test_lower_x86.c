@@ -18,7 +18,7 @@
 
 #ifdef __x86_64__
 
-enum { SLOTS = 6, TAKEN = SLOTS, MEM = 64, AT = 24, VREGS = 8, BATCH = 500 };
+enum { SLOTS = 6, TAKEN = SLOTS, MEM = 64, AT = 24, VREGS = 9, WRITTEN = 8, BATCH = 500 };
 
 /* What an operation starts from, and what it leaves. It lies below 2 GiB, so that a displacement alone can reach it. */
 struct state {
@@ -32,9 +32,9 @@ struct trial {
     struct jit_place place[VREGS];
     struct jit_needs needs;
     struct state in;
-    uint64_t target; /* what M is, as an address */
-    uint32_t next;   /* of a branch: what follows */
+    uint32_t next; /* of a branch: what follows */
     bool harden;
+    bool after; /* right after an operation that writes the slot which it reads */
     uint32_t label, label_end;
 };
 
@@ -333,6 +333,8 @@ static void draw_places(struct trial *t, struct ir_func *f)
         if (i == in_slot && t->needs.in_slot >> i & 1) {
             p->slot = below(SLOTS);
             any = true;
+            t->after = below(2);
+            t->place[WRITTEN].slot = p->slot;
             continue;
         }
         do
@@ -443,6 +445,11 @@ static void lower(struct lower *l, struct trial *t)
     x86_bind(l->a, l->block_label);
     x86_bind(l->a, t->label);
     enter(l->a);
+    if (t->after) {
+        struct ir_op made = {.kind = IR_CONST, .dst = WRITTEN, .imm = (int64_t)t->in.slot[t->place[WRITTEN].slot]};
+
+        x86_lower_op(l, &made, &block);
+    }
     x86_lower_op(l, &t->op, &block);
     if (t->op.kind == IR_BR) {
         for (unsigned i = 0; i < 2; i++) {
@@ -502,6 +509,8 @@ static void run(struct trial *t, struct ir_func *f, const unsigned char *code)
     uint32_t free = t->needs.clobbers;
 
     *state = t->in;
+    if (t->after)
+        state->slot[t->place[WRITTEN].slot] = ~t->in.slot[t->place[WRITTEN].slot];
     run_model(t, &want);
     call(code);
     if (t->op.dst && t->place[t->op.dst].reg != JIT_NO_REG)
@@ -520,7 +529,8 @@ static void look_for_secret(const struct trial *t, struct ir_func *f, const unsi
     int64_t v = ir_shape(op->kind) & IR_S_MEM && !(op->flags & IR_IMM) ? op->disp : op->imm;
     int32_t half[2] = {(int32_t)v, (int32_t)(v >> 32)};
 
-    if (!t->harden || !(op->flags & IR_SECRET) || (!(op->flags & IR_IMM) && op->kind != IR_CONST && v == op->imm))
+    if (!t->harden || t->after || !(op->flags & IR_SECRET) ||
+        (!(op->flags & IR_IMM) && op->kind != IR_CONST && v == op->imm))
         return;
     for (unsigned k = 0; k < 2; k++)
         for (size_t i = 0; i + 4 <= size && half[k] != (int16_t)half[k] && !(k && !op->imm); i++)
