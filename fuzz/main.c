@@ -103,7 +103,7 @@ static bool halves_of_addresses(const struct result *theirs, const struct result
 /* Did Linux not come to an end? */
 static bool gave_up(int err, const char *log)
 {
-    return err == -E2BIG || strstr(log, "jumps is too complex");
+    return err == -E2BIG || strstr(log, "jumps is too complex") || strstr(log, "infinite loop detected");
 }
 
 /* Judges a program everywhere. */
