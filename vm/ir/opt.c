@@ -453,7 +453,7 @@ static int selects(struct opt *o)
         if (opt_select(o))
             return -ENOMEM;
         if (!o->blocks_changed)
-            return 0;
+            return make_room(o); /* what was tried and given up may have taken registers */
         if (clean(o) || values(o))
             return -ENOMEM;
     }
