@@ -7,7 +7,7 @@
 
 #include "tests/ir/eval.c"
 
-enum { MEMORY = 4096, MAX_WANTED = 4 };
+enum { MEMORY = 1280 };
 
 static bool imm_ok(const struct ir_op *op)
 {
@@ -159,9 +159,9 @@ static void means_the_same(struct code *code, uint32_t opts, const struct ir_tar
     uint64_t state = 1;
 
     for (unsigned i = 0; i < NUMBERS; i++)
-        for (unsigned j = 0; j < NUMBERS; j += 3)
+        for (unsigned j = 0; j < NUMBERS; j += 7)
             same(was, is, numbers[i], numbers[(i + j) % NUMBERS], text);
-    for (unsigned i = 0; i < 400; i++) {
+    for (unsigned i = 0; i < 60; i++) {
         uint64_t r2 = chance(&state);
 
         same(was, is, r2, chance(&state), text);
@@ -353,8 +353,6 @@ static void unroll_case(void **state)
     (void)state;
     for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
         for (unsigned k = 0; k < sizeof(steps) / sizeof(steps[0]); k++) {
-            if ((i == 5 && k == 2 + 5) || (i == 8 && k == 9))
-                continue;
             snprintf(
                 text, sizeof(text),
                 "r0 = 0\n w2 &= 127\n r5 = 0\n r3 &= 7\n"
