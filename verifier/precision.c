@@ -107,12 +107,15 @@ static void back_branch(struct walk *w, const struct insn *insn, const struct st
 {
     bool x = isa_rows[insn->op].form == ISA_FORM_JMP_X;
 
+    /* Copies first: what is looked for may be one of an operand, whose bound came from the other. */
+    if (step->links)
+        back_links(w, &h->links[step->links - 1]);
     if (x && (wants(w, insn->dst) || wants(w, insn->src))) {
         add(w, insn->dst);
         add(w, insn->src);
+        if (step->links)
+            back_links(w, &h->links[step->links - 1]);
     }
-    if (step->links)
-        back_links(w, &h->links[step->links - 1]);
 }
 
 /* Backwards over the call that entered the current function: its arguments are the caller's registers. */
