@@ -118,12 +118,13 @@ static void end_round(struct alloc *a)
 /* What found no register in this round lives elsewhere from now on. */
 static bool settle(struct alloc *a, bool everything)
 {
-    bool any = false;
+    /* Every operand of an operation may be a constant made for it. */
+    bool any = false, make = __builtin_popcount(a->target->allocatable) >= IR_MAX_USES;
 
     for (uint32_t v = 1; v < a->f->n_vregs; v++) {
         if (!a->head[v] || a->kind[v] > ALLOC_PIECE || (a->place[v].reg != JIT_NO_REG && !everything))
             continue;
-        a->kind[v] = a->kind[v] == ALLOC_PIECE ? ALLOC_GONE : a->makes[v] ? ALLOC_CONST : ALLOC_SLOT;
+        a->kind[v] = a->kind[v] == ALLOC_PIECE ? ALLOC_GONE : make && a->makes[v] ? ALLOC_CONST : ALLOC_SLOT;
         a->place[v].reg = JIT_NO_REG;
         any = true;
     }

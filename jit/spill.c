@@ -366,6 +366,13 @@ static int write_saves(struct alloc *a, const uint64_t *wanting, uint32_t n, uin
         }
     }
     qsort(saves, out->n_saves, sizeof(*saves), by_place);
+    /* Two copies of a value may lie in one register: to keep it once is enough. */
+    for (uint32_t i = 0, all = out->n_saves; i < all; i++) {
+        if (!i)
+            out->n_saves = 0;
+        if (!out->n_saves || by_place(&saves[out->n_saves - 1], &saves[i]))
+            saves[out->n_saves++] = saves[i];
+    }
     return 0;
 }
 

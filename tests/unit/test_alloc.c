@@ -69,16 +69,16 @@ static void compare_block(struct made *m, const struct copy *c, const struct jit
         if (op->kind == IR_COPY && op->a >= c->n_vregs && op->a != op->dst &&
             out->origin[op->a] == out->origin[op->dst])
             continue;
+        while (at < c->blocks[block].n && c->blocks[block].ops[at].kind == IR_CONST &&
+               out->place[c->blocks[block].ops[at].dst].reg == JIT_NO_REG &&
+               out->place[c->blocks[block].ops[at].dst].slot == JIT_NO_SLOT)
+            at++;
         if (op->kind == IR_CONST && op->dst >= c->n_vregs && one_constant(out, c, out->origin[op->dst], &imm)) {
             assert_int_equal(op->imm, imm);
             old = c->blocks[block].ops[at];
             at += old.kind == IR_CONST && old.dst == out->origin[op->dst];
             continue;
         }
-        while (at < c->blocks[block].n && c->blocks[block].ops[at].kind == IR_CONST &&
-               out->place[c->blocks[block].ops[at].dst].reg == JIT_NO_REG &&
-               out->place[c->blocks[block].ops[at].dst].slot == JIT_NO_SLOT)
-            at++;
         assert_in_range(at, 0, c->blocks[block].n - 1);
         old = c->blocks[block].ops[at++];
         assert_int_equal(op->kind, old.kind);
