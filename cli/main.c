@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct command *const commands[] = {&cmd_run, &cmd_verify, &cmd_show, &cmd_dump, &cmd_asm, &cmd_disasm, &cmd_diff, &cmd_attach};
+static const struct command *const commands[] = {&cmd_run, &cmd_verify, &cmd_show, &cmd_dump,
+                                                 &cmd_asm, &cmd_disasm, &cmd_diff, &cmd_attach};
 enum { COMMANDS = sizeof(commands) / sizeof(*commands) };
 
 static const char intro[] = "usage: skep [-j|-p] [-d] COMMAND ...\n"

@@ -39,7 +39,8 @@ struct skep_vm {
     atomic_uint waiters;
     pthread_mutex_t lock;
     pthread_cond_t freed;
-    /* Where machine code goes: made for the first program that wants some, under the lock; what went wrong then stands. */
+    /* Where machine code goes: made for the first program that wants some, under the lock; what went wrong then stands.
+     */
     struct jit_config jit_config;
     struct jit *jit;
     int jit_err;

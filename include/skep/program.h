@@ -8,8 +8,8 @@
  * proved elsewhere, and a wrong one may do anything to the process.
  *
  * What was accepted becomes machine code where that can be made (x86_64, a system that allows it), else it is
- * interpreted, with the same results. What runs checked is interpreted. Machine code looks at instruction limits and the
- * stop flag only when loading asked for it (count_insns).
+ * interpreted, with the same results. What runs checked is interpreted. Machine code looks at instruction limits and
+ * the stop flag only when loading asked for it (count_insns).
  */
 #ifndef SKEP_PROGRAM_H
 #define SKEP_PROGRAM_H
@@ -65,7 +65,7 @@ struct skep_exec_opts {
      * why). "jit" fails where there can be none: -EPERM for what was not verified, -EOPNOTSUPP for what is to be
      * checked or watched, or what the system says. Only the interpreter checks. */
     const char *engine;
-    bool unchecked;        /* neither verify nor check */
+    bool unchecked; /* neither verify nor check */
     /* Honour skep_run_opts.max_insns and .stop also in machine code, which otherwise looks at neither; the interpreter
      * always does. While a program holds a spin lock, machine code does not end. */
     bool count_insns;
@@ -193,8 +193,8 @@ struct skep_run_opts {
      * code without them costs nothing. Machine code does so when skep_exec_opts.count_insns was asked for. */
     uint64_t max_insns;
     uint64_t insns_run;      /* out: what was charged, all repetitions; 0 where nothing is counted */
-    volatile uint32_t *stop; /* set non-zero by another thread to end the run with the trap `stopped`; NULL: none. Looked
-                                at where instructions are counted, and between repetitions */
+    volatile uint32_t *stop; /* set non-zero by another thread to end the run with the trap `stopped`; NULL: none.
+                                Looked at where instructions are counted, and between repetitions */
     const struct skep_world *world; /* NULL: the host's */
     const struct skep_mem *mems;    /* further memory that the program may touch */
     uint32_t mem_cnt;

@@ -99,10 +99,10 @@ struct skep_vm_opts {
      * constants of programs do not stand in it as they are, it lies at addresses that nobody knows, and it can be
      * written to nowhere except while a program is being added. */
     bool harden;
-    bool perf_map;        /* names for `perf report`, in /tmp/perf-PID.map */
-    bool gdb;             /* names, lines and frames for debuggers, by gdb's interface for such code */
-    const char *jitdump;  /* code and lines for `perf inject --jit`, as jit-PID.dump in this directory; NULL: none */
-    uint64_t code_limit;  /* bytes of machine code; 0: 256 MiB. What has no room is interpreted */
+    bool perf_map;       /* names for `perf report`, in /tmp/perf-PID.map */
+    bool gdb;            /* names, lines and frames for debuggers, by gdb's interface for such code */
+    const char *jitdump; /* code and lines for `perf inject --jit`, as jit-PID.dump in this directory; NULL: none */
+    uint64_t code_limit; /* bytes of machine code; 0: 256 MiB. What has no room is interpreted */
 };
 
 /** Creates a vm. @return NULL with errno EINVAL (a helper without function or name, twice the same number, a size

@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-
 /* The name, without prefix, of an enum's value in the kernel; `ours` where the kernel is too old to have it. */
 static const char *kernel_enum(const char *type, const char *prefix, int value, const char *ours)
 {

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka needs the four above */
-#include "tests/unit/kernel_btf.h"
 #include "base/buf.h"
+#include "tests/unit/kernel_btf.h"
 #include "tests/unit/kernel_maps.h"
 #include "vm/abi/map_types.h"
 #include "vm/abi/policy.h"
