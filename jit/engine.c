@@ -132,7 +132,21 @@ static int allocate(struct making *m)
     return 0;
 }
 
-static int compile(struct making *m, const struct facts *facts)
+static void drop_making(struct making *m)
+{
+    if (m->emitted)
+        m->target->output_free(&m->out);
+    m->emitted = false;
+    for (uint32_t i = 0; i < m->n_allocs; i++)
+        jit_alloc_free(&m->allocs[i]);
+    m->n_allocs = 0;
+    free(m->allocs);
+    m->allocs = NULL;
+    ir_free(m->ir);
+    m->ir = NULL;
+}
+
+static int compile_once(struct making *m, const struct facts *facts)
 {
     int err = ir_build(m->code, facts, m->opts.opts, &m->ir);
 
@@ -146,6 +160,20 @@ static int compile(struct making *m, const struct facts *facts)
     }
     if (!err && m->out.size > MAX_CODE)
         err = -E2BIG;
+    return err;
+}
+
+/* A program with too much alive at once, as generators make them, has the eleven registers that it was written for. */
+static int compile(struct making *m, const struct facts *facts)
+{
+    const uint32_t many = IR_OPT_WEBS | IR_OPT_PROMOTE;
+    int err = compile_once(m, facts);
+
+    if (err == -E2BIG && m->opts.opts & many) {
+        drop_making(m);
+        m->opts.opts &= ~many;
+        err = compile_once(m, facts);
+    }
     return err;
 }
 
@@ -212,16 +240,6 @@ static int place(struct making *m, struct jit *jit)
         m->made->functions[i] = address + m->made->view.entry[i];
     m->code->machine_code = m->made->functions[0];
     return 0;
-}
-
-static void drop_making(struct making *m)
-{
-    if (m->emitted)
-        m->target->output_free(&m->out);
-    for (uint32_t i = 0; i < m->n_allocs; i++)
-        jit_alloc_free(&m->allocs[i]);
-    free(m->allocs);
-    ir_free(m->ir);
 }
 
 static void drop_made(struct jit_code *made)

@@ -44,7 +44,7 @@ struct skep_vm {
     struct jit_config jit_config;
     struct jit *jit;
     int jit_err;
-    char jit_why[160];
+    char jit_why[200];
 };
 
 struct skep_vm *vm_get(struct skep_vm *vm);
