@@ -59,7 +59,7 @@ done
 [ -x "$B/vfuzz" ] && suite verifier/fuzz/kernel "$B/vfuzz" --kernel --seed 1000000 --count 500
 [ -x "$B/bpftest" ] && suite isa/random "$B/bpftest" --random 5000 --garbage 5000
 [ -x "$B/bpftest" ] && suite isa/random/kernel "$B/bpftest" --kernel --random 500
-for s in runner loader cli api run jit examples; do
+for s in runner loader cli api run jit live examples; do
     [ -x tests/$s/run.sh ] && B=$B suite "$s" tests/$s/run.sh
 done
 if [ -z "${NO_SAN:-}" ]; then

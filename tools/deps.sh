@@ -4,7 +4,7 @@
 set -u
 build="gcc make binutils pkg-config libc6-dev libelf-dev zlib1g-dev libpcap-dev libbpf-dev libcapstone-dev"
 demo="clang-19 llvm-19 libxdp1"
-check="clang-14 clang-16 clang-22 libclang-rt-14-dev libclang-rt-19-dev gcc-bpf libcmocka-dev bpftool gdb jq xz-utils linux-source-6.1"
+check="clang-14 clang-16 clang-22 libclang-rt-14-dev libclang-rt-19-dev gcc-bpf libcmocka-dev bpftool gdb iproute2 jq xz-utils linux-source-6.1"
 
 want=
 for group in ${*:-build demo check}; do

@@ -3,7 +3,8 @@
 # namespaces that are made here and go with the processes in them. What this kernel lacks is skipped with the reason.
 cd "$(dirname "$0")/../.." || exit 2
 B=${B:-build}
-export SKEP=$PWD/$B/skep
+case $B in /*) ;; *) B=$PWD/$B ;; esac
+export SKEP=$B/skep
 live=$PWD/tests/live
 tmp=$(mktemp -d) || exit 2
 export tmp
