@@ -71,11 +71,13 @@ static int load(const char *path, const char *program, int level, char *buf, uin
     uint64_t begin;
     struct bpf_object *o = bpf_object__open_file(path, NULL);
     struct bpf_program *p;
+    struct bpf_map *m;
     bool found = false;
     int err;
 
     if (!o)
         return -EBADF;
+    bpf_object__for_each_map(m, o) bpf_map__set_pin_path(m, NULL); /* nothing is to stay behind */
     bpf_object__for_each_program(p, o)
     {
         bool this = !strcmp(bpf_program__name(p), program);
