@@ -40,16 +40,11 @@ static int check_opts(const struct skep_program *prog, const struct skep_run_opt
     return o->world ? check_world(prog, o->world) : 0;
 }
 
-/* Only raw tracepoints may be told the CPU; others run on that of the caller. */
+/* On the CPU that was asked for, as this thread: where Linux is asked to run a raw tracepoint on another one, it runs as
+ * whatever that one does just then. */
 static int on_cpu(const struct skep_program *prog, struct kernel_run *run, uint32_t cpu)
 {
-    enum { F_TEST_RUN_ON_CPU = 1 };
     cpu_set_t before, one;
-    if (prog->type == PROG_TYPE_RAW_TRACEPOINT) {
-        run->flags = F_TEST_RUN_ON_CPU;
-        run->cpu = cpu;
-        return kernel_test_run(prog->fd, run);
-    }
     if (cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof(before), &before))
         return -EINVAL;
     CPU_ZERO(&one);
