@@ -40,8 +40,8 @@ static int check_opts(const struct skep_program *prog, const struct skep_run_opt
     return o->world ? check_world(prog, o->world) : 0;
 }
 
-/* On the CPU that was asked for, as this thread: where Linux is asked to run a raw tracepoint on another one, it runs as
- * whatever that one does just then. */
+/* On the CPU that was asked for, as this thread: where Linux is asked to run a raw tracepoint on another one, it runs
+ * as whatever that one does just then. */
 static int on_cpu(const struct skep_program *prog, struct kernel_run *run, uint32_t cpu)
 {
     cpu_set_t before, one;
