@@ -65,7 +65,7 @@ struct kernel_run {
     const void *data_in, *ctx_in;
     void *data_out, *ctx_out;
     uint32_t data_size_in, ctx_size_in, data_size_out, ctx_size_out; /* out sizes: room, then length */
-    uint32_t retval, duration, flags, cpu;
+    uint32_t retval, duration;
     int repeat;
 };
 int kernel_test_run(int fd, struct kernel_run *run);

@@ -104,7 +104,7 @@ int kernel_test_run(int fd, struct kernel_run *r)
     LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = r->data_in, .data_size_in = r->data_size_in,
                 .data_out = r->data_out, .data_size_out = r->data_size_out, .ctx_in = r->ctx_in,
                 .ctx_size_in = r->ctx_size_in, .ctx_out = r->ctx_out, .ctx_size_out = r->ctx_size_out,
-                .repeat = r->repeat, .flags = r->flags, .cpu = r->cpu);
+                .repeat = r->repeat);
     int err = bpf_prog_test_run_opts(fd, &opts);
     if (err && err != -ENOSPC)
         return err;
