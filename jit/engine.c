@@ -28,13 +28,14 @@ struct jit_code {
 struct jit {
     uint32_t refs; /* atomic */
     struct jit_config config;
+    const struct jit_target *target;
     struct jitmem *mem;
     struct jit_perf *perf;
 };
 
 int jit_new(struct jit **out, const struct jit_config *config, const struct log *log)
 {
-    const struct jit_target *target = jit_host_target;
+    const struct jit_target *target = config && config->plain ? jit_host_plain_target : jit_host_target;
     const char *lacks = target ? target->usable() : "there is no target for this machine";
     struct jit *jit;
     int err;
@@ -45,6 +46,7 @@ int jit_new(struct jit **out, const struct jit_config *config, const struct log 
     if (!jit)
         return -ENOMEM;
     jit->refs = 1;
+    jit->target = target;
     if (config)
         jit->config = *config;
     struct jitmem_opts opts = {.limit = jit->config.limit, .harden = jit->config.harden};
@@ -267,7 +269,7 @@ static void tell(struct making *m, struct jit *jit)
 
 static int prepare(struct code *code, const struct facts *facts, const struct log *log)
 {
-    struct making m = {.code = code, .log = log, .target = jit_host_target};
+    struct making m = {.code = code, .log = log};
     struct jit *jit = NULL;
     int err;
 
@@ -278,6 +280,7 @@ static int prepare(struct code *code, const struct facts *facts, const struct lo
     else if ((err = jit_new(&jit, NULL, log)))
         return err;
     m.made = calloc(1, sizeof(*m.made));
+    m.target = jit->target;
     m.opts = choose(code, jit);
     err = m.made ? compile(&m, facts) : -ENOMEM;
     if (!err)

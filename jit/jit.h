@@ -22,6 +22,7 @@ struct jit;
 
 struct jit_config {
     bool harden;         /* constants of programs blinded, code at random addresses, see jitmem_opts */
+    bool plain;          /* nothing that some CPUs lack, though this one may have it */
     size_t limit;        /* bytes of code memory; 0: the usual */
     bool perf_map;       /* names in /tmp/perf-PID.map */
     const char *jitdump; /* a directory for jit-PID.dump; NULL: none. Copied */

@@ -2,3 +2,4 @@
 #include "jit/target.h"
 
 __attribute__((weak)) const struct jit_target *const jit_host_target = NULL;
+__attribute__((weak)) const struct jit_target *const jit_host_plain_target = NULL;

@@ -123,6 +123,8 @@ struct jit_target {
 /** The target of the machine that this was compiled for; NULL: there is none. Defined by the target's folder, or by
  *  jit/none.c. */
 extern const struct jit_target *const jit_host_target;
+/** The same without the instructions that some CPUs of this kind lack. */
+extern const struct jit_target *const jit_host_plain_target;
 
 /** Chooses a place for every register of a function, writing RELOAD and SPILL into it where operands must not stay in
  *  slots, and the order of blocks. Linear in the operations. What a CALL kind of operation destroys (all that is not

@@ -13,7 +13,7 @@ BENCH_INCLUDE := $(addprefix -I,$(wildcard /usr/include/$(shell uname -m)-linux-
 BENCH_BPF     := $(BENCH_WARN) -O2 -g -ffreestanding -target bpf -mcpu=v3
 SET           ?= both
 
-.PHONY: bench bench-opts bench-interp bench-start bench-build bench-start-build bench-set2
+.PHONY: bench bench-opts bench-interp bench-start bench-build bench-start-build bench-set2 bench-compile
 bench-build:
 	@tools/deps.sh build demo
 	+@$(MAKE) --no-print-directory -j$$(nproc) $(B)/bench/bench $(BENCH_BIN)
@@ -56,6 +56,16 @@ $(B)/bench/bench: $(BENCH_OBJ) $(BENCH_NAMES:%=$(B)/bench/%.native.o) $(BENCH_NA
 	$(Q)$(CC) -o $@ $^ $(LDF) -lm
 
 -include $(BENCH_OBJ:.o=.d)
+
+# How long machine code takes to be made, of both sets and of made programs up to a million instructions.
+COMPILE_OBJ := $(patsubst %,$(B)/obj/bench/%.o,compile/main compile/shapes programs)
+$(B)/bench/compile: $(COMPILE_OBJ) $(BENCH_NAMES:%=$(B)/bench/%.native.o) $(BENCH_NAMES:%=$(B)/bench/%.vector.o) $(CORE_OBJ)
+	$(Q)$(CC) -o $@ $^ $(LDF) -lm
+bench-compile: bench-set2
+	@tools/deps.sh build demo
+	+@$(MAKE) --no-print-directory -j$$(nproc) $(B)/bench/compile $(BENCH_BIN)
+	@$(B)/bench/compile $(BENCHFLAGS) $(B)/bench $(BENCH_PROGS)
+-include $(COMPILE_OBJ:.o=.d)
 
 # From start to finish: a median object that needs the kernel's types, and memory without them.
 START_BPF := $(patsubst %,$(B)/bench/start/%.bpf.o,core plain)

@@ -617,4 +617,5 @@ const struct jit_target x86_target_plain = TARGET("x86_64, nothing optional", ne
 
 #ifdef __x86_64__
 const struct jit_target *const jit_host_target = &x86_target;
+const struct jit_target *const jit_host_plain_target = &x86_target_plain;
 #endif

@@ -1,6 +1,6 @@
 /*
- * The JIT as tests run it: as it is, hardened, and with each optimisation off. Each has a place for machine code that
- * lives as long as the test program.
+ * The JIT as tests run it: as it is, hardened, for CPUs that have nothing optional, and with each optimisation off.
+ * Each has a place for machine code that lives as long as the test program.
  */
 #ifndef TESTS_RUNNER_JITS_H
 #define TESTS_RUNNER_JITS_H
@@ -8,7 +8,7 @@
 #include "jit/jit.h"
 
 struct jit_variant {
-    char name[32]; /* "jit", "jit hardened", "jit, no rotate" */
+    char name[40]; /* "jit", "jit hardened", "jit, no rotate" */
     uint32_t no_ir;
     struct jit *jit;
 };

@@ -1,10 +1,11 @@
 /*
- * bpftest [--kernel|--verify] [--engine NAME] [--every-op] [--random COUNT] [--garbage COUNT] [--seed N] [-v]
- * FILE|DIRECTORY...
+ * bpftest [--kernel|--verify] [--engine NAME] [--every-op] [--random COUNT] [--quick] [--garbage COUNT]
+ * [--seed N] [-v] FILE|DIRECTORY...
  *
  * Runs .bpf files (what a file may say is in test.h), or random programs (random.h), on our engines at every level, or
- * in Linux, or shows them to the verifier; --garbage runs what may be no program at all, checked, and shows which traps
- * that met. --every-op fails when an operation of isa.def stands in no test.
+ * in Linux, or shows them to the verifier; --quick: random programs in few ways each, for millions of them; --garbage
+ * runs what may be no program at all, checked, and shows which traps that met. --every-op fails when an operation of
+ * isa.def stands in no test.
  */
 #include "tests/runner/random.h"
 #include "tests/runner/runner.h"
@@ -18,7 +19,7 @@
 #include <sys/stat.h>
 
 struct session {
-    bool kernel, verify, verbose;
+    bool kernel, verify, verbose, quick;
     const char *engine;
     uint64_t turn;              /* of random programs: see engines_run() */
     const char *kernel_refuses; /* why bpf(2) cannot be used, NULL: it can */
@@ -89,7 +90,8 @@ static void run_test(struct session *s, const struct test *t)
         run_elsewhere(s, t, &report);
     } else if (t->error || t->unsupported) { /* what must be refused is not to be run */
         s->skipped++;
-    } else if (engines_run(t, s->engine, s->engine ? 0 : s->turn, &report)) {
+    } else if (s->quick && s->turn ? quick_run(t, s->turn, &report)
+                                   : engines_run(t, s->engine, s->engine ? 0 : s->turn, &report)) {
         s->failed++;
     } else {
         s->passed++;
@@ -243,6 +245,8 @@ int main(int argc, char **argv)
             s.verify = true;
         } else if (!strcmp(argv[i], "-v")) {
             s.verbose = true;
+        } else if (!strcmp(argv[i], "--quick")) {
+            s.quick = true;
         } else if (!strcmp(argv[i], "--every-op")) {
             every_op = true;
         } else if (!strcmp(argv[i], "--engine") && i + 1 < argc) {
@@ -256,7 +260,7 @@ int main(int argc, char **argv)
         } else {
             fprintf(
                 stderr,
-                "usage: bpftest [--kernel|--verify] [--engine NAME] [--every-op] [--random COUNT] [--garbage COUNT] [--seed N] [-v] "
+                "usage: bpftest [--kernel|--verify] [--engine NAME] [--every-op] [--random COUNT] [--quick] [--garbage COUNT] [--seed N] [-v] "
                 "FILE|DIRECTORY...\n");
             return 2;
         }

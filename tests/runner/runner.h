@@ -30,6 +30,12 @@ bool judge(const struct test *test, const char *how, const struct outcome *outco
  */
 unsigned engines_run(const struct test *test, const char *only, uint64_t turn, struct buf *report);
 
+/**
+ * Runs a program without maps and contexts, in few ways: interpreted, fused, as machine code, hardened, and some more
+ * in every eighth turn. @return how many failed.
+ */
+unsigned quick_run(const struct test *test, uint64_t turn, struct buf *report);
+
 /** Runs a test checked, whatever comes of it, within a small budget. @return the trap it ended with. */
 enum trap_kind engines_survive(const struct test *test);
 
