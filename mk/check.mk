@@ -13,7 +13,7 @@ check-all:
 	+@$(MAKE) --no-print-directory -j$$(nproc) check-build
 	@B=$(B) WITH_LINUX=1 tests/check.sh
 
-check-build: all unit $(B)/bpftest $(B)/objtest $(B)/side $(B)/vfuzz
+check-build: all unit $(B)/bpftest $(B)/objtest $(B)/vfuzz
 
 demo:
 	@tools/deps.sh build demo

@@ -63,6 +63,7 @@ done
 for s in runner loader cli api run jit live examples; do
     [ -x tests/$s/run.sh ] && B=$B suite "$s" tests/$s/run.sh
 done
+suite nolibbpf env B="$B" tests/nolibbpf.sh
 if [ -z "${NO_SAN:-}" ]; then
     SUITE_TIMEOUT=3000 suite sanitized tests/sanitized.sh # a build and many suites
 fi
