@@ -64,4 +64,17 @@ const struct json *json_get(const struct json *object, const char *name);
 /** An integer, given as a number or as a string in C's notation ("0x1f", "-3"). */
 bool json_as_u64(const struct json *value, uint64_t *out);
 
+/* Where a value stands in its text: a member's name, or an index when that is NULL. Lives on the stack of who walks. */
+struct json_path {
+    const struct json_path *up; /* NULL: the whole text */
+    const char *name;
+    size_t index;
+};
+
+/** "tasks[2].pid"; nothing for the whole text. */
+void json_path_text(const struct json_path *at, struct buf *out);
+/** Says what is wrong with a value: its line, its path, why. @return -EINVAL */
+int json_refuse(const struct log *log, const struct json_path *at, const struct json *v, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
 #endif

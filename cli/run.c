@@ -350,6 +350,8 @@ static int run_run(struct cli *c, int argc, char **argv)
     struct run_opts o = {0};
     int status = run_parse(c, &o, argc, argv);
     if (!status)
+        status = world_open(c, &o);
+    if (!status)
         status = o.raw ? raw_run(c, &o) : open_and_run(c, &o);
     run_opts_free(&o);
     return status;
@@ -384,6 +386,7 @@ const struct command cmd_run = {
         "  --time NS|now|pcap            the clock, ns since boot; pcap: of each packet. --time-step NS a reading\n"
         "  --seed N                      random numbers that repeat\n"
         "  --pid, --tgid, --uid, --gid N, --comm TEXT    the task\n"
+        "  --world FILE, --task NAME     tasks, structures, memory from JSON (docs/world.md); the current task\n"
         "  --ifindex N                   the interface that packets came in by\n"
         "  --cgroup N                    the task's cgroup, as CGROUP_ARRAY maps hold it\n"
         "  --cookie N, --func-ip N       what bpf_get_attach_cookie() and bpf_get_func_ip() say\n"

@@ -13,7 +13,7 @@
 struct run_opts {
     const char *object, *prog, *type;
     const char *data_in, *data_out, *ctx_in, *ctx_out, *pcap_in, *pcap_out, *mem, *btf, *pin_dir, *kconfig, *maps_from,
-        *maps_to;
+        *maps_to, *world_file, *task;
     bool raw, kernel, verify_raw, dump_maps, time_pcap, has_cpu, has_max;
     uint64_t repeat, cpus, cpu, max_insns, ifindex, packets, ctx_size;
     struct skep_world world;
@@ -106,5 +106,10 @@ void trap_show(struct run *r, const struct skep_trap *trap, const char *where);
 /* ---- Raw programs ---- */
 
 int raw_run(struct cli *c, const struct run_opts *o);
+
+/* ---- Worlds ---- */
+
+/** Opens what --world names and chooses the task of --task: o->vm.world, o->world.task. @return 0 or a status, said. */
+int world_open(struct cli *c, struct run_opts *o);
 
 #endif

@@ -159,7 +159,8 @@ static bool is_rest(struct parse *p)
            list_option(p, "--map", o->maps, &o->n_maps) || list_option(p, "--event", o->events, &o->n_events) ||
            text_option(p, "--btf", &o->btf) || text_option(p, "--pin-dir", &o->pin_dir) ||
            text_option(p, "--maps-from", &o->maps_from) || text_option(p, "--maps-to", &o->maps_to) ||
-           text_option(p, "--kconfig", &o->kconfig) || text_option(p, "--mem", &o->mem) ||
+           text_option(p, "--kconfig", &o->kconfig) || text_option(p, "--world", &o->world_file) ||
+           text_option(p, "--task", &o->task) || text_option(p, "--mem", &o->mem) ||
            number_option(p, "--packets", UINT64_MAX, &o->packets);
 }
 
@@ -193,6 +194,10 @@ static int check_opts(struct cli *c, struct run_opts *o)
                          (unsigned long long)o->cpu + 1);
     if (o->mem && !o->raw)
         return cli_usage(c, &cmd_run, "--mem goes with --raw; programs of an object take data_in");
+    if (o->world_file && o->kernel)
+        return cli_usage(c, &cmd_run, "--world is for runs in userspace; Linux has its own");
+    if (o->task && !o->world_file)
+        return cli_usage(c, &cmd_run, "--task chooses among the tasks of --world FILE");
     if (o->raw && o->kernel)
         return cli_usage(c, &cmd_run, "--kernel goes with an object; raw programs run here alone");
     if (o->raw && (o->pcap_in || o->n_sets || o->n_maps || o->pin_dir || o->maps_from || o->maps_to || o->dump_maps))
@@ -265,4 +270,5 @@ void run_opts_free(struct run_opts *o)
     free(o->sets);
     free(o->maps);
     free(o->events);
+    skep_world__free(o->vm.world);
 }

@@ -5,13 +5,13 @@ cd "$(dirname "$0")/.." || exit 2
 find . \( -path './build*' -o -path './.?*' \) -prune -o -name '*.[ch]' -print | sed 's|^\./||' | sort | awk '
 BEGIN {
     low = "base include vm/isa vm/abi vm/btf"
-    vm = low " vm vm/maps vm/helpers vm/ctx vm/ir"
+    vm = low " vm vm/maps vm/helpers vm/ctx vm/ir vm/world"
     may["base"] = "base include"
     may["include"] = "include"
     may["vm/isa"] = "base include vm/isa"
     may["vm/abi"] = "base include vm/isa vm/abi"
     may["vm/btf"] = "base include vm/btf"
-    may["vm"] = may["vm/ir"] = may["vm/maps"] = may["vm/helpers"] = may["vm/ctx"] = vm
+    may["vm"] = may["vm/ir"] = may["vm/maps"] = may["vm/helpers"] = may["vm/ctx"] = may["vm/world"] = vm
     may["vm/interp"] = vm " vm/interp"
     may["verifier"] = vm " verifier"
     may["jit"] = vm " jit"; may["jit/x86_64"] = vm " jit jit/x86_64"; may["jit/arm64"] = vm " jit jit/arm64"

@@ -128,6 +128,8 @@ struct skep_env {
     uint32_t n_inner;          /* how many were ever noted in this run */
     const struct env_mem *world_mems; /* more of them, sorted by guest, borrowed */
     uint32_t n_world_mems;
+    const struct world *world;        /* where they come from (vm/world/world.h), and more; NULL: there is none */
+    const struct world_task *current; /* NULL: the world has no tasks */
 
     /* The world. */
     struct env_clock clock;

@@ -13,6 +13,7 @@
 #include "vm/env.h"
 #include "vm/maps/map.h"
 #include "vm/prog.h"
+#include "vm/world/world.h"
 #include <pthread.h>
 #include <skep/buffer.h>
 #include <skep/program.h>
@@ -34,7 +35,8 @@ struct skep_vm {
     struct helper_set helpers; /* the host's; names and rows live in `arena` */
     struct arena arena;
     struct log log;
-    atomic_uint ids; /* the last number that a map or a program got */
+    struct world *world; /* what runs find, a reference; NULL: none */
+    atomic_uint ids;     /* the last number that a map or a program got */
     /* Runs that wait for a CPU: they count themselves, look once more, and sleep. */
     atomic_uint waiters;
     pthread_mutex_t lock;

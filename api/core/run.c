@@ -24,7 +24,24 @@ static uint64_t now_ns(void)
 
 /* ---- The world ---- */
 
-static int set_world(struct skep_env *env, const struct skep_world *user)
+/* Which world is found, and who is the current task in it. */
+static int enter_file(struct skep_env *env, const struct skep_world *world, const struct skep_vm *vm)
+{
+    const struct world *file = world->file ? (const struct world *)world->file : vm->world;
+    const struct world_task *task = NULL;
+    if (world->task && !file)
+        return log_fail(&vm->log, -EINVAL, "task %u: this run has no world with tasks", world->task);
+    if (world->task && !(task = world_task_by_pid(file, world->task)))
+        return log_fail(&vm->log, -EINVAL, "task %u: the run's world has no task with this pid", world->task);
+    world_enter(env, file, task);
+    if (!world->fix_task)
+        world_take_task(env);
+    if (world->cgroup_id)
+        env->cgroup_id = world->cgroup_id;
+    return 0;
+}
+
+static int set_world(struct skep_env *env, const struct skep_world *user, const struct skep_vm *vm)
 {
     struct skep_world world;
     if (!opts_read(&world, sizeof(world), user))
@@ -41,13 +58,13 @@ static int set_world(struct skep_env *env, const struct skep_world *user)
         memcpy(env->task.comm, world.comm, sizeof(env->task.comm));
         env->task.comm[sizeof(env->task.comm) - 1] = 0;
     } else {
-        env->task.unread = true;
+        env->task = (struct env_task){.unread = true};
     }
     env->out = (struct env_output){.ctx = world.print_ctx, .printk = world.print};
     env->attach_cookie = world.attach_cookie;
     env->func_ip = world.func_ip;
     env->cgroup_id = world.cgroup_id;
-    return 0;
+    return enter_file(env, &world, vm);
 }
 
 static int lend_memory(struct skep_env *env, const struct skep_mem *mems, uint32_t n)
@@ -200,7 +217,7 @@ static int run_here(const struct skep_program *prog, struct skep_run_opts *o)
     env->stop = o->stop;
     env->user = o->user;
     env->trap.kind = TRAP_none;
-    err = set_world(env, o->world);
+    err = set_world(env, o->world, prog->vm);
     if (!err)
         err = run_in_ctx(env, prog, o);
     vm_give_cpu(prog->vm, env);

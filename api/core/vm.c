@@ -181,6 +181,7 @@ static void destroy(struct skep_vm *vm)
             env_free(vm->cpus[i].env);
     free(vm->cpus);
     jit_put(vm->jit);
+    world_put(vm->world);
     arena_free(&vm->arena);
     pthread_cond_destroy(&vm->freed);
     pthread_mutex_destroy(&vm->lock);
@@ -199,6 +200,7 @@ struct skep_vm *skep_vm__new(const struct skep_vm_opts *user)
     pthread_mutex_init(&vm->lock, NULL);
     pthread_cond_init(&vm->freed, NULL);
     vm->log = (struct log){.fn = opts.log, .ctx = opts.log_ctx, .max = opts.log_level};
+    vm->world = opts.world ? world_get((struct world *)opts.world) : NULL;
     vm->n_cpus = opts.cpus ? opts.cpus : online_cpus();
     vm->helpers.own_only = opts.helpers_only;
     vm->jit_config = (struct jit_config){

@@ -138,6 +138,8 @@ struct skep_world {
     void *print_ctx;
     uint64_t
         cgroup_id; /* the task's cgroup, a child of the root, which has number 1; CGROUP_ARRAYs hold such numbers */
+    const struct skep_world_file *file; /* borrowed during the run; NULL: the vm's, if it has one */
+    uint32_t task; /* pid of the file's task that is the current one; 0: the one that the file names, or its first */
 };
 
 /** Memory that the host lends to a run. */

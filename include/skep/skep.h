@@ -9,5 +9,6 @@
 #include <skep/object.h>
 #include <skep/program.h>
 #include <skep/vm.h>
+#include <skep/world.h>
 
 #endif

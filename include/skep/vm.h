@@ -32,6 +32,7 @@ extern "C" {
 struct skep_vm;
 struct skep_map;
 struct skep_program;
+struct skep_world_file;
 
 /** "0.1.0" */
 SKEP_API const char *skep_version_string(void);
@@ -103,6 +104,7 @@ struct skep_vm_opts {
     bool gdb;            /* names, lines and frames for debuggers, by gdb's interface for such code */
     const char *jitdump; /* code and lines for `perf inject --jit`, as jit-PID.dump in this directory; NULL: none */
     uint64_t code_limit; /* bytes of machine code; 0: 256 MiB. What has no room is interpreted */
+    struct skep_world_file *world; /* what its runs find (skep/world.h); the vm keeps a reference. NULL: none */
 };
 
 /** Creates a vm. @return NULL with errno EINVAL (a helper without function or name, twice the same number, a size

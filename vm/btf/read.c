@@ -5,8 +5,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 struct reader {
@@ -14,43 +12,14 @@ struct reader {
     const struct log *log;
     unsigned char *data;
     size_t size;
+    const struct btf_read_hooks *hooks; /* NULL: none */
+    const struct json_path *top;        /* of the outermost value */
 };
 
-/* Where we are: a member's name, or an index when it is NULL. Lives on the stack. */
-struct path {
-    const struct path *up;
-    const char *name;
-    size_t index;
-};
+static int read_value(const struct reader *r, const struct json_path *at, uint32_t id, const struct json *v,
+                      size_t off);
 
-static int read_value(const struct reader *r, const struct path *at, uint32_t id, const struct json *v, size_t off);
-
-static void path_text(const struct path *at, struct buf *out)
-{
-    if (!at)
-        return;
-    path_text(at->up, out);
-    if (!at->name)
-        buf_printf(out, "[%zu]", at->index);
-    else if (*at->name)
-        buf_printf(out, "%s%s", out->len ? "." : "", at->name);
-}
-
-__attribute__((format(printf, 4, 5))) static int refuse(const struct reader *r, const struct path *at,
-                                                        const struct json *v, const char *fmt, ...)
-{
-    struct buf path = {0};
-    char why[160];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(why, sizeof(why), fmt, ap);
-    va_end(ap);
-    path_text(at, &path);
-    log_fail(r->log, -EINVAL, "JSON: line %u: %.200s%s%s", v->line, buf_text(&path), path.len ? ": " : "", why);
-    buf_free(&path);
-    return -EINVAL;
-}
+#define refuse(r, at, v, ...) json_refuse((r)->log, at, v, __VA_ARGS__)
 
 static bool inside(const struct reader *r, size_t off, size_t n)
 {
@@ -82,7 +51,7 @@ static bool read_hex128(const struct json *v, unsigned __int128 *out)
 }
 
 /* Reads an integer into a run of bits. What does not fit is refused; signed ones may be given by their bits too. */
-static int read_bits(const struct reader *r, const struct path *at, const struct json *v, uint64_t bit_off,
+static int read_bits(const struct reader *r, const struct json_path *at, const struct json *v, uint64_t bit_off,
                      unsigned bits, bool is_signed)
 {
     unsigned __int128 n;
@@ -106,7 +75,7 @@ static int read_bits(const struct reader *r, const struct path *at, const struct
     return 0;
 }
 
-static int read_enum(const struct reader *r, const struct path *at, const struct btf_type *t, const struct json *v,
+static int read_enum(const struct reader *r, const struct json_path *at, const struct btf_type *t, const struct json *v,
                      uint64_t bit_off, unsigned bits)
 {
     if (v->kind == JSON_STRING) {
@@ -122,8 +91,8 @@ static int read_enum(const struct reader *r, const struct path *at, const struct
     return read_bits(r, at, v, bit_off, bits, btf_kflag(t));
 }
 
-static int read_float(const struct reader *r, const struct path *at, const struct btf_type *t, const struct json *v,
-                      size_t off)
+static int read_float(const struct reader *r, const struct json_path *at, const struct btf_type *t,
+                      const struct json *v, size_t off)
 {
     double d;
     float f;
@@ -150,7 +119,8 @@ static int hex_digit(char c)
 }
 
 /* Two digits a byte, with or without 0x before all and colons or spaces between. */
-static int read_hex_bytes(const struct reader *r, const struct path *at, const struct json *v, size_t off, size_t n)
+static int read_hex_bytes(const struct reader *r, const struct json_path *at, const struct json *v, size_t off,
+                          size_t n)
 {
     const char *s = v->string, *end = s + v->length;
     size_t i = 0;
@@ -172,8 +142,8 @@ static int read_hex_bytes(const struct reader *r, const struct path *at, const s
     return 0;
 }
 
-static int read_array(const struct reader *r, const struct path *at, const struct btf_array *a, const struct json *v,
-                      size_t off)
+static int read_array(const struct reader *r, const struct json_path *at, const struct btf_array *a,
+                      const struct json *v, size_t off)
 {
     uint32_t elem = btf_size_of(r->btf, a->type);
 
@@ -190,7 +160,7 @@ static int read_array(const struct reader *r, const struct path *at, const struc
     if (v->length > a->nelems)
         return refuse(r, at, v, "%zu elements do not fit into %u", v->length, a->nelems);
     for (size_t i = 0; i < v->length; i++) {
-        struct path here = {.up = at, .index = i};
+        struct json_path here = {.up = at, .index = i};
         int err = read_value(r, &here, a->type, v->items[i], off + i * elem);
 
         if (err)
@@ -199,7 +169,7 @@ static int read_array(const struct reader *r, const struct path *at, const struc
     return 0;
 }
 
-static int read_member(const struct reader *r, const struct path *at, const struct btf_type *t, unsigned i,
+static int read_member(const struct reader *r, const struct json_path *at, const struct btf_type *t, unsigned i,
                        const struct json *v, size_t off)
 {
     const struct btf_member *m = &btf_members(t)[i];
@@ -251,19 +221,21 @@ static bool find_member(const struct reader *r, const struct btf_type *t, const 
     return false;
 }
 
-static int read_struct(const struct reader *r, const struct path *at, const struct btf_type *t, const struct json *v,
-                       size_t off)
+static int read_struct(const struct reader *r, const struct json_path *at, const struct btf_type *t,
+                       const struct json *v, size_t off)
 {
     unsigned from = 0;
 
     if (v->kind != JSON_OBJECT)
         return refuse(r, at, v, "an object was expected");
     for (size_t i = 0; i < v->length; i++) {
-        struct path here = {.up = at, .name = v->names[i]};
+        struct json_path here = {.up = at, .name = v->names[i]};
         unsigned budget = 1 << 20, top = 0;
         struct found f;
         int err;
 
+        if (r->hooks && at == r->top && r->hooks->passes && r->hooks->passes(r->hooks->ctx, v->names[i]))
+            continue;
         if (!find_member(r, t, v->names[i], from, off, &budget, &f, &top))
             return refuse(r, &here, v->items[i], "'%.64s' has no such member",
                           *btf_str(r->btf, t->name_off) ? btf_str(r->btf, t->name_off) : "the struct");
@@ -276,11 +248,11 @@ static int read_struct(const struct reader *r, const struct path *at, const stru
     return 0;
 }
 
-static int read_var(const struct reader *r, const struct path *at, const struct btf_type *t, const char *name,
+static int read_var(const struct reader *r, const struct json_path *at, const struct btf_type *t, const char *name,
                     const struct json *v)
 {
     const struct btf_secinfo *s = btf_secinfos(t);
-    struct path here = {.up = at, .name = name};
+    struct json_path here = {.up = at, .name = name};
 
     for (unsigned i = 0; i < btf_vlen(t); i++) {
         const struct btf_type *var = btf_at(r->btf, s[i].type);
@@ -292,7 +264,8 @@ static int read_var(const struct reader *r, const struct path *at, const struct 
 }
 
 /* {".data": [{"a": 1}, {"b": 2}]}, or {"a": 1, "b": 2}, or a list of such. */
-static int read_datasec(const struct reader *r, const struct path *at, const struct btf_type *t, const struct json *v)
+static int read_datasec(const struct reader *r, const struct json_path *at, const struct btf_type *t,
+                        const struct json *v)
 {
     const struct json *list = json_get(v, btf_str(r->btf, t->name_off));
     int err = 0;
@@ -326,10 +299,10 @@ static bool is_raw(const struct json *v, size_t size)
     return true;
 }
 
-static int read_raw(const struct reader *r, const struct path *at, const struct json *v, size_t off)
+static int read_raw(const struct reader *r, const struct json_path *at, const struct json *v, size_t off)
 {
     for (size_t i = 0; i < v->length; i++) {
-        struct path here = {.up = at, .index = i};
+        struct json_path here = {.up = at, .index = i};
         int err = read_bits(r, &here, v->items[i], (off + i) * 8ull, 8, false);
 
         if (err)
@@ -338,7 +311,7 @@ static int read_raw(const struct reader *r, const struct path *at, const struct 
     return 0;
 }
 
-static int read_value(const struct reader *r, const struct path *at, uint32_t id, const struct json *v, size_t off)
+static int read_value(const struct reader *r, const struct json_path *at, uint32_t id, const struct json *v, size_t off)
 {
     const struct btf_type *t = btf_at(r->btf, id = btf_resolve(r->btf, id));
     int64_t size = btf_size(r->btf, id);
@@ -346,6 +319,12 @@ static int read_value(const struct reader *r, const struct path *at, uint32_t id
 
     if (v->kind == JSON_NULL)
         return 0;
+    if (r->hooks && r->hooks->value) {
+        int done = r->hooks->value(r->hooks->ctx, at, id, v, off);
+
+        if (done)
+            return done < 0 ? done : 0;
+    }
     if (btf_kind(t) == BTF_VAR)
         return read_value(r, at, t->type, v, off);
     if (size < 0)
@@ -370,13 +349,19 @@ static int read_value(const struct reader *r, const struct path *at, uint32_t id
     }
 }
 
-int btf_read_json(const struct btf *btf, uint32_t id, const struct json *value, void *data, size_t size,
-                  const struct log *log)
+int btf_read_json_at(const struct btf *btf, uint32_t id, const struct json *value, const struct json_path *at,
+                     void *data, size_t size, const struct btf_read_hooks *hooks, const struct log *log)
 {
-    struct reader r = {.btf = btf, .log = log, .data = data, .size = size};
+    struct reader r = {.btf = btf, .log = log, .data = data, .size = size, .hooks = hooks, .top = at};
 
     if (id >= btf->count)
         return log_fail(log, -EINVAL, "BTF: there is no type %u", id);
+    return read_value(&r, at, id, value, 0);
+}
+
+int btf_read_json(const struct btf *btf, uint32_t id, const struct json *value, void *data, size_t size,
+                  const struct log *log)
+{
     memset(data, 0, size);
-    return read_value(&r, NULL, id, value, 0);
+    return btf_read_json_at(btf, id, value, NULL, data, size, NULL, log);
 }

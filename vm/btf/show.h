@@ -27,4 +27,30 @@ void btf_show_json(const struct btf *btf, uint32_t id, const void *data, size_t 
 int btf_read_json(const struct btf *btf, uint32_t id, const struct json *value, void *data, size_t size,
                   const struct log *log);
 
+/* What a reader does otherwise than its type says. */
+struct btf_read_hooks {
+    /* Sees each value before it is read: id is its type without modifiers, off where it goes; never a bitfield.
+     * @return 1: it is done; 0: read it as usual; a negative errno, said. */
+    int (*value)(void *ctx, const struct json_path *at, uint32_t id, const struct json *v, size_t off);
+    /* Is this member of the outermost object no member of the struct, but for somebody else to read? */
+    bool (*passes)(void *ctx, const char *name);
+    void *ctx;
+};
+
+/** btf_read_json() of a value that stands at a path of a larger text, with hooks (NULL: none); data is not zeroed. */
+int btf_read_json_at(const struct btf *btf, uint32_t id, const struct json *value, const struct json_path *at,
+                     void *data, size_t size, const struct btf_read_hooks *hooks, const struct log *log);
+
+/* A part of a struct. */
+struct btf_place {
+    uint32_t type;          /* without modifiers */
+    uint64_t off;           /* bytes */
+    uint64_t size;          /* bytes; of a bitfield 0 */
+    uint32_t bit_off, bits; /* of a bitfield, counted from off; bits 0: none */
+};
+
+/** Follows ".member" and "[index]" from a type; the first '.' may be left out, "" is the type itself. Members of
+ *  anonymous members are found by their own names. @return false: there is no such part. */
+bool btf_find_place(const struct btf *btf, uint32_t id, const char *path, struct btf_place *out);
+
 #endif
