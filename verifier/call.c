@@ -4,6 +4,7 @@
  */
 #include "verifier/verifier.h"
 #include "vm/abi/map_types.h"
+#include "vm/abi/policy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -255,7 +256,10 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
         reason = memory(v, s, c, reg, c->map->key_size, false, true, false);
         return reason ? reason : find_const_key(v, s, c, reg);
     case ARG_MAP_VALUE: return memory(v, s, c, reg, c->map ? c->map->value_size : 0, false, true, false);
-    case ARG_MAP_VALUE_UNINIT: return memory(v, s, c, reg, c->map ? c->map->value_size : 0, true, false, false);
+    case ARG_MAP_VALUE_UNINIT:
+        if (c->map && policy_map_reads_value(c->map->type, c->helper->id))
+            return memory(v, s, c, reg, c->map->value_size, false, true, false);
+        return memory(v, s, c, reg, c->map ? c->map->value_size : 0, true, false, false);
     case ARG_MEM_OR_NULL:
     case ARG_MEM_UNINIT_OR_NULL:
         if (is_null(r))

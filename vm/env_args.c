@@ -4,6 +4,7 @@
  * followed by its size, keys and values come after their map.
  */
 #include "vm/abi/map_types.h"
+#include "vm/abi/policy.h"
 #include "vm/env.h"
 #include <string.h>
 
@@ -103,7 +104,10 @@ static bool check_one(struct call *c, unsigned i)
     case ARG_MAP_KEY: return c->map ? check_mem(c, i, c->map->def.key_size, ENV_READ) : refuse(c, i, "after a map");
     case ARG_MAP_VALUE: return c->map ? check_mem(c, i, c->map->def.value_size, ENV_READ) : refuse(c, i, "after a map");
     case ARG_MAP_VALUE_UNINIT:
-        return c->map ? check_mem(c, i, c->map->def.value_size, ENV_WRITE) : refuse(c, i, "after a map");
+        if (!c->map)
+            return refuse(c, i, "after a map");
+        return check_mem(c, i, c->map->def.value_size,
+                         policy_map_reads_value(c->map->def.type, c->helper->id) ? ENV_READ : ENV_WRITE);
     case ARG_MEM: return check_sized(c, i, ENV_READ, false);
     case ARG_MEM_OR_NULL: return check_sized(c, i, ENV_READ, true);
     case ARG_MEM_UNINIT: return check_sized(c, i, ENV_WRITE, false);

@@ -21,6 +21,7 @@ SAME(LPM_TRIE);
 SAME(ARRAY_OF_MAPS);
 SAME(HASH_OF_MAPS);
 SAME(RINGBUF);
+SAME(ARENA);
 #undef SAME
 
 void vm_adopt(struct skep_vm *vm, struct map *map)
@@ -331,13 +332,7 @@ uint64_t skep_map__map_extra(const struct skep_map *map)
 
 bool skep_map__is_percpu(const struct skep_map *map)
 {
-    switch (map->def->type) {
-    case MAP_TYPE_PERCPU_HASH:
-    case MAP_TYPE_PERCPU_ARRAY:
-    case MAP_TYPE_LRU_PERCPU_HASH:
-    case MAP_TYPE_PERCPU_CGROUP_STORAGE: return true;
-    default: return false;
-    }
+    return map_type_is_percpu(map->def->type);
 }
 
 uint32_t skep_map__host_value_size(const struct skep_map *map)

@@ -113,6 +113,23 @@ static inline struct map_def def_of(uint32_t type, uint32_t key, uint32_t value,
                             .spin_lock_off = -1};
 }
 
+/* The definition is taken or refused alike. */
+static inline void same_creation(const struct map_def *d)
+{
+    struct map *map = NULL;
+    int theirs = k_create(d, -1), ours = map_create(d, n_cpus, NULL, &map);
+
+    if (theirs >= 0) {
+        close(theirs);
+        theirs = 0;
+    }
+    if (theirs != ours)
+        fail_msg("type %s key %u value %u max %u flags 0x%x: kernel %d, here %d", map_type_name(d->type), d->key_size,
+                 d->value_size, d->max_entries, d->flags, theirs, ours);
+    if (map)
+        map_put(map);
+}
+
 static uint64_t rnd_state = 88172645463325252;
 
 static inline uint32_t rnd(uint32_t below)

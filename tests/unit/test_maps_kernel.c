@@ -4,25 +4,9 @@
  */
 #include "tests/unit/kernel_maps.h"
 
-static void same_creation(const struct map_def *d)
-{
-    struct map *map = NULL;
-    int theirs = k_create(d, -1), ours = map_create(d, n_cpus, NULL, &map);
-
-    if (theirs >= 0) {
-        close(theirs);
-        theirs = 0;
-    }
-    if (theirs != ours)
-        fail_msg("type %s key %u value %u max %u flags 0x%x: kernel %d, here %d", map_type_name(d->type), d->key_size,
-                 d->value_size, d->max_entries, d->flags, theirs, ours);
-    if (map)
-        map_put(map);
-}
-
 static const uint32_t types[] = {
-    MAP_TYPE_HASH,        MAP_TYPE_ARRAY,        MAP_TYPE_PROG_ARRAY, MAP_TYPE_PERF_EVENT_ARRAY,
-    MAP_TYPE_PERCPU_HASH, MAP_TYPE_PERCPU_ARRAY, MAP_TYPE_LRU_HASH,   MAP_TYPE_RINGBUF};
+    MAP_TYPE_HASH,         MAP_TYPE_ARRAY,    MAP_TYPE_PROG_ARRAY,      MAP_TYPE_PERF_EVENT_ARRAY, MAP_TYPE_PERCPU_HASH,
+    MAP_TYPE_PERCPU_ARRAY, MAP_TYPE_LRU_HASH, MAP_TYPE_LRU_PERCPU_HASH, MAP_TYPE_RINGBUF};
 
 static void creation_sizes(void **state)
 {
@@ -45,7 +29,7 @@ static void creation_sizes(void **state)
 
 static void creation_limits(void **state)
 {
-    static const uint32_t hashes[] = {MAP_TYPE_HASH, MAP_TYPE_PERCPU_HASH, MAP_TYPE_LRU_HASH};
+    static const uint32_t hashes[] = {MAP_TYPE_HASH, MAP_TYPE_PERCPU_HASH, MAP_TYPE_LRU_HASH, MAP_TYPE_LRU_PERCPU_HASH};
     struct map_def d;
 
     (void)state;
@@ -256,6 +240,8 @@ static void operations(void **state)
     same_operations(MAP_TYPE_PERCPU_ARRAY, 4, 12, 16, 0, 3000);
     /* So large that the kernel evicts nothing. */
     same_operations(MAP_TYPE_LRU_HASH, 8, 8, 4096, 0, 3000);
+    same_operations(MAP_TYPE_LRU_PERCPU_HASH, 8, 12, 4096, 0, 3000);
+    same_operations(MAP_TYPE_LRU_PERCPU_HASH, 4, 8, 4096, MAP_F_NO_COMMON_LRU, 3000);
 }
 
 static void access_flags(void **state)

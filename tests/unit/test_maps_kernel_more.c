@@ -165,8 +165,8 @@ static void same_walk(struct map *map, int fd, uint32_t room, bool take)
 
 static void batches(void **state)
 {
-    static const uint32_t some[] = {MAP_TYPE_HASH, MAP_TYPE_PERCPU_HASH, MAP_TYPE_LRU_HASH, MAP_TYPE_ARRAY,
-                                    MAP_TYPE_PERCPU_ARRAY};
+    static const uint32_t some[] = {MAP_TYPE_HASH,  MAP_TYPE_PERCPU_HASH,  MAP_TYPE_LRU_HASH,
+                                    MAP_TYPE_ARRAY, MAP_TYPE_PERCPU_ARRAY, MAP_TYPE_LRU_PERCPU_HASH};
 
     (void)state;
     need_bpf();
@@ -176,7 +176,8 @@ static void batches(void **state)
         for (uint32_t max = 1; max <= 48; max += 47) {
             static struct batch_side side;
             bool array = some[t] == MAP_TYPE_ARRAY || some[t] == MAP_TYPE_PERCPU_ARRAY;
-            struct map_def d = def_of(some[t], 4, 8, max * (some[t] == MAP_TYPE_LRU_HASH ? 100 : 1), 0);
+            bool lru = some[t] == MAP_TYPE_LRU_HASH || some[t] == MAP_TYPE_LRU_PERCPU_HASH;
+            struct map_def d = def_of(some[t], 4, 8, max * (lru ? 100 : 1), 0);
             struct map *map;
             uint32_t a, b, n = max, rooms[] = {1, 2, 7, 16, max, 64}, none = 0;
             int fd = k_create(&d, -1);
@@ -193,7 +194,7 @@ static void batches(void **state)
                         memcpy(side.values + i * map_host_value_size(map) + at, &value, 8);
                 }
                 /* One more than fits. */
-                a = b = some[t] == MAP_TYPE_LRU_HASH ? n : n + 1;
+                a = b = lru ? n : n + 1;
                 assert_int_equal(map_host_update_batch(map, side.keys, side.values, &a, 0),
                                  k_batch(BPF_MAP_UPDATE_BATCH, fd, NULL, NULL, side.keys, side.values, &b, 0));
                 assert_int_equal(a, b);

@@ -95,6 +95,7 @@ static const struct pair takes[] = {
 #define TAKES(type, helper) {MAP_TYPE_##type, HELPER_##helper},
 #define ALSO(type, helper)
 #define OPEN(type)
+#define READS(type, helper)
 #include "vm/abi/map_helpers.def"
 };
 
@@ -102,6 +103,15 @@ static const struct pair also[] = {
 #define TAKES(type, helper)
 #define ALSO(type, helper) {MAP_TYPE_##type, HELPER_##helper},
 #define OPEN(type)
+#define READS(type, helper)
+#include "vm/abi/map_helpers.def"
+};
+
+static const struct pair reads[] = {
+#define TAKES(type, helper)
+#define ALSO(type, helper)
+#define OPEN(type)
+#define READS(type, helper) {MAP_TYPE_##type, HELPER_##helper},
 #include "vm/abi/map_helpers.def"
 };
 
@@ -109,6 +119,7 @@ static const uint8_t open[] = {
 #define TAKES(type, helper)
 #define ALSO(type, helper)
 #define OPEN(type) MAP_TYPE_##type,
+#define READS(type, helper)
 #include "vm/abi/map_helpers.def"
 };
 
@@ -180,6 +191,11 @@ bool policy_map_helper(uint32_t map_type, uint32_t helper)
     for (size_t i = 0; i < COUNT(open); i++)
         bound &= open[i] != map_type;
     return !bound;
+}
+
+bool policy_map_reads_value(uint32_t map_type, uint32_t helper)
+{
+    return holds(reads, COUNT(reads), map_type, helper);
 }
 
 bool policy_map_sleepable(uint32_t map_type)

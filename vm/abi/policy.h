@@ -19,6 +19,9 @@ bool policy_ctx(const struct prog_type *type, uint32_t attach_type, uint32_t off
 /** Does the helper of this number take maps of this type? */
 bool policy_map_helper(uint32_t map_type, uint32_t helper);
 
+/** Does this helper read the value argument that it writes for maps of other types? */
+bool policy_map_reads_value(uint32_t map_type, uint32_t helper);
+
 /** May sleepable programs use maps of this type? */
 bool policy_map_sleepable(uint32_t map_type);
 

@@ -35,6 +35,27 @@ HELPER_BODY(map_delete_elem)
     return helper_error(map->ops->remove(map, helper_ptr(a2)));
 }
 
+HELPER_BODY(map_push_elem)
+{
+    struct map *map = helper_map(a1);
+
+    return map->ops->push ? helper_error(map->ops->push(map, helper_ptr(a2), a3)) : helper_refuse(env, no_operation);
+}
+
+HELPER_BODY(map_pop_elem)
+{
+    struct map *map = helper_map(a1);
+
+    return map->ops->pop ? helper_error(map->ops->pop(map, helper_ptr(a2))) : helper_refuse(env, no_operation);
+}
+
+HELPER_BODY(map_peek_elem)
+{
+    struct map *map = helper_map(a1);
+
+    return map->ops->peek ? helper_error(map->ops->peek(map, helper_ptr(a2))) : helper_refuse(env, no_operation);
+}
+
 HELPER_BODY(map_lookup_percpu_elem)
 {
     struct map *map = helper_map(a1);

@@ -16,18 +16,13 @@ static int create(struct map *map, const struct log *log)
 /* Writes into the element that stands where the kind of update allows it. */
 static bool write_in_place(struct map *map, struct elem *old, const void *value, uint64_t flags, int cpu)
 {
-    struct htab *h = htab_of(map);
-
     if (flags & MAP_LOCK) {
-        value_in_locked(map, elem_value(h, old), value);
+        value_in_locked(map, elem_value(htab_of(map), old), value);
         return true;
     }
-    if (map->def.type != MAP_TYPE_PERCPU_HASH)
+    if (!map_type_is_percpu(map->def.type))
         return false;
-    if (cpu == HTAB_ALL_CPUS)
-        copy_in(elem_value(h, old), value, (uint64_t)h->value_room * h->n_values);
-    else
-        copy_in(elem_value(h, old) + (uint64_t)(uint32_t)cpu * h->value_room, value, map->def.value_size);
+    htab_write_percpu(map, old, value, cpu);
     return true;
 }
 

@@ -8,24 +8,23 @@
 
 enum {
     MAX_STRIPES = 128,
-    FIRST_CHUNK = 256,     /* elements, where they are taken as they are needed */
-    PCPU_MAX = 32 << 10,   /* PCPU_MIN_UNIT_SIZE: largest value of a per-CPU map */
-    KMALLOC_MAX = 4 << 20, /* what bpf(2) can copy at once */
-    LINUX_ELEM = 48,       /* sizeof(struct htab_elem), which Linux counts against it */
+    FIRST_CHUNK = 256,   /* elements, where they are taken as they are needed */
+    PCPU_MAX = 32 << 10, /* PCPU_MIN_UNIT_SIZE: largest value of a per-CPU map */
+    LINUX_ELEM = 48,     /* sizeof(struct htab_elem), which Linux counts against it */
 };
 
 int htab_check(const struct map_def *def, const struct log *log)
 {
     uint64_t value = round_up8(def->value_size);
 
-    if (def->type == MAP_TYPE_LRU_HASH && def->flags & MAP_F_NO_PREALLOC)
+    if ((def->type == MAP_TYPE_LRU_HASH || def->type == MAP_TYPE_LRU_PERCPU_HASH) && def->flags & MAP_F_NO_PREALLOC)
         return log_fail(log, -ENOTSUPP, "map '%s': an LRU map is always preallocated", def->name);
-    if (def->flags & MAP_F_NO_COMMON_LRU && def->flags & MAP_F_NUMA_NODE)
-        return log_fail(log, -EINVAL, "map '%s': an LRU list a CPU does not go with a NUMA node", def->name);
-    if ((uint64_t)def->key_size + def->value_size >= KMALLOC_MAX - LINUX_ELEM)
+    if (def->flags & MAP_F_NUMA_NODE && (def->flags & MAP_F_NO_COMMON_LRU || map_type_is_percpu(def->type)))
+        return log_fail(log, -EINVAL, "map '%s': values or LRU lists a CPU do not go with a NUMA node", def->name);
+    if ((uint64_t)def->key_size + def->value_size >= MAP_KMALLOC_MAX - LINUX_ELEM)
         return log_fail(log, -E2BIG, "map '%s': key and value of %u and %u bytes are too large", def->name,
                         def->key_size, def->value_size);
-    if (def->type == MAP_TYPE_PERCPU_HASH && value > PCPU_MAX)
+    if (map_type_is_percpu(def->type) && value > PCPU_MAX)
         return log_fail(log, -E2BIG, "map '%s': a per-CPU value has at most %d bytes", def->name, PCPU_MAX);
     /* Linux counts 16 bytes a bucket in 32 bits. */
     if (def->max_entries > 1u << 27)
@@ -90,7 +89,7 @@ int htab_create(struct map *map, uint32_t prefix, const struct log *log)
     h->key_size = def->key_size;
     h->value_off = (uint32_t)(sizeof(struct elem) + round_up8(def->key_size));
     h->value_room = (uint32_t)round_up8(def->value_size);
-    h->n_values = def->type == MAP_TYPE_PERCPU_HASH ? map->n_cpus : 1;
+    h->n_values = map_type_is_percpu(def->type) ? map->n_cpus : 1;
     h->recycle_later = def->flags & MAP_F_NO_PREALLOC;
     seed(h, def);
     map->priv = h;
@@ -296,12 +295,22 @@ void htab_write(struct map *map, struct elem *e, const void *key, uint32_t hash,
     write_key(e, key, h->key_size);
 }
 
+void htab_write_percpu(struct map *map, struct elem *e, const void *value, int cpu)
+{
+    struct htab *h = htab_of(map);
+
+    if (cpu == HTAB_ALL_CPUS)
+        copy_in(elem_value(h, e), value, (uint64_t)h->value_room * h->n_values);
+    else
+        copy_in(elem_value(h, e) + (uint64_t)(uint32_t)cpu * h->value_room, value, map->def.value_size);
+}
+
 void htab_read(struct map *map, struct elem *e, void *value, uint64_t flags)
 {
     struct htab *h = htab_of(map);
     unsigned char *from = elem_value(h, e);
 
-    if (map->def.type == MAP_TYPE_PERCPU_HASH)
+    if (map_type_is_percpu(map->def.type))
         copy_out(value, from, (uint64_t)h->value_room * h->n_values);
     else if (map->def.type == MAP_TYPE_HASH_OF_MAPS)
         memcpy(value, &htab_inner(h, e)->id, sizeof(uint32_t));

@@ -1,6 +1,6 @@
 /*
- * The hash table below HASH, PERCPU_HASH, LRU_HASH and HASH_OF_MAPS: buckets of singly linked elements, at most one
- * element for two buckets.
+ * The hash table below HASH, PERCPU_HASH, LRU_HASH, LRU_PERCPU_HASH and HASH_OF_MAPS: buckets of singly linked
+ * elements, at most one element for two buckets.
  *
  * Elements are linked at the head of a bucket, replaced in their place, and unlinked, always under the lock of the
  * bucket's stripe; each replacing and unlinking moves the stripe's version before the element may be used again.
@@ -81,6 +81,8 @@ struct map *htab_inner(const struct htab *h, struct elem *e);
 
 /** Writes key, hash and value into an element that is not linked; of a HASH_OF_MAPS the value is a 64-bit address. */
 void htab_write(struct map *map, struct elem *e, const void *key, uint32_t hash, const void *value, int cpu);
+/** Writes a value of a per-CPU map into an element that stands: one CPU's, or all. */
+void htab_write_percpu(struct map *map, struct elem *e, const void *value, int cpu);
 /** Reads the host's view of a value. */
 void htab_read(struct map *map, struct elem *e, void *value, uint64_t flags);
 
@@ -92,9 +94,10 @@ void *htab_lookup(struct map *map, const void *key, uint32_t cpu);
 map_lookup_fn htab_hash_lookup(const struct map *map);
 map_lookup_fn htab_percpu_lookup(const struct map *map);
 map_lookup_fn htab_lru_lookup(const struct map *map);
+map_lookup_fn htab_lru_percpu_lookup(const struct map *map);
 map_lookup_fn htab_inner_lookup(const struct map *map);
 
-/* LRU_HASH: whether an element was used since the hand came by stands before it, and is written only when it changes.
+/* LRU maps: whether an element was used since the hand came by stands before it, and is written only when it changes.
  */
 enum { HTAB_LRU_PREFIX = 8 };
 

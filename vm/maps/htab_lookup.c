@@ -32,6 +32,14 @@ static inline void *lru_value(const struct htab *h, struct elem *e, uint32_t siz
     return value_of(e, size);
 }
 
+static inline void *lru_percpu_value(const struct htab *h, struct elem *e, uint32_t size, uint32_t cpu)
+{
+    if (cpu >= h->n_values)
+        return NULL;
+    htab_lru_mark(e);
+    return value_of(e, size) + (uint64_t)cpu * h->value_room;
+}
+
 static inline void *inner_map(const struct htab *h, struct elem *e, uint32_t size, uint32_t cpu)
 {
     (void)cpu;
@@ -74,4 +82,5 @@ void *htab_lookup(struct map *map, const void *key, uint32_t cpu)
 LOOKUPS(hash, hash_value)
 LOOKUPS(percpu, percpu_value)
 LOOKUPS(lru, lru_value)
+LOOKUPS(lru_percpu, lru_percpu_value)
 LOOKUPS(inner, inner_map)

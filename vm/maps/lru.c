@@ -1,9 +1,9 @@
 /*
- * LRU_HASH: a hash table that makes room by itself. Each element carries a mark before it, set when a program looks it
- * up (and when an update replaces it), and written only when it is not set. Who needs room sends a hand round the
- * elements: a marked one loses its mark, an unmarked one goes. That approximates what Linux keeps in two lists; what a
- * user may rely on is the same: inserting into a full map succeeds and drops an element that was not looked up of late.
- * A host's lookup sets no mark, as in Linux.
+ * LRU_HASH and LRU_PERCPU_HASH: a hash table that makes room by itself. Each element carries a mark before it, set when
+ * a program looks it up (and when an update replaces it), and written only when it is not set. Who needs room sends a
+ * hand round the elements: a marked one loses its mark, an unmarked one goes. That approximates what Linux keeps in two
+ * lists; what a user may rely on is the same: inserting into a full map succeeds and drops an element that was not
+ * looked up of late. A host's lookup sets no mark, as in Linux.
  *
  * Victims are sought without a lock held, since they stand under the locks of other stripes.
  */
@@ -81,7 +81,7 @@ static void replace(struct map *map, struct elem *old, uint64_t *link, const voi
 
 /* room is NULL at first: where the key is not there it takes -EAGAIN, and comes again with room for it. On success with
  * a room that was not needed *room stays. */
-static int set_locked(struct map *map, const void *key, uint32_t hash, const void *value, uint64_t flags,
+static int set_locked(struct map *map, const void *key, uint32_t hash, const void *value, uint64_t flags, int cpu,
                       struct elem **room)
 {
     struct htab *h = htab_of(map);
@@ -91,6 +91,11 @@ static int set_locked(struct map *map, const void *key, uint32_t hash, const voi
 
     if (err)
         return err;
+    if (old && map_type_is_percpu(map->def.type)) {
+        htab_write_percpu(map, old, value, cpu);
+        htab_lru_mark(old);
+        return 0;
+    }
     if (old) {
         replace(map, old, link, key, hash, value);
         return 0;
@@ -98,25 +103,24 @@ static int set_locked(struct map *map, const void *key, uint32_t hash, const voi
     if (!*room)
         return -EAGAIN;
     clear_mark(*room);
-    htab_write(map, *room, key, hash, value, 0);
+    htab_write(map, *room, key, hash, value, cpu);
     htab_insert(h, *room, hash);
     *room = NULL;
     return 0;
 }
 
-static int update(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu)
+static int set(struct map *map, const void *key, const void *value, uint64_t flags, int cpu)
 {
     struct htab *h = htab_of(map);
     uint32_t hash = htab_hash(h, key);
     struct elem *room = NULL;
     int err;
 
-    (void)cpu;
     if (flags > MAP_EXIST)
         return -EINVAL;
     for (int i = 0; i < 2; i++) {
         htab_lock(h, hash);
-        err = set_locked(map, key, hash, value, flags, &room);
+        err = set_locked(map, key, hash, value, flags, cpu, &room);
         htab_unlock(h, hash);
         if (err != -EAGAIN)
             break;
@@ -129,6 +133,22 @@ static int update(struct map *map, const void *key, const void *value, uint64_t 
     return err;
 }
 
+static int update(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu)
+{
+    (void)cpu;
+    return set(map, key, value, flags, 0);
+}
+
+static int percpu_update(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu)
+{
+    return cpu < map->n_cpus ? set(map, key, value, flags, (int)cpu) : -EINVAL;
+}
+
+static int percpu_host_update(struct map *map, const void *key, const void *value, uint64_t flags)
+{
+    return set(map, key, value, flags, HTAB_ALL_CPUS);
+}
+
 const struct map_ops map_lru_hash_ops = {
     .check = htab_check,
     .create = create,
@@ -139,6 +159,23 @@ const struct map_ops map_lru_hash_ops = {
     .remove = htab_remove,
     .next_key = htab_next_key,
     .host_lookup = htab_host_lookup,
+    .host_take = htab_host_take,
+    .host_batch = htab_host_batch,
+    .batch_deletes = true,
+    .find_region = htab_find_region,
+};
+
+const struct map_ops map_lru_percpu_ops = {
+    .check = htab_check,
+    .create = create,
+    .destroy = htab_destroy,
+    .lookup = htab_lookup,
+    .fast_lookup = htab_lru_percpu_lookup,
+    .update = percpu_update,
+    .remove = htab_remove,
+    .next_key = htab_next_key,
+    .host_lookup = htab_host_lookup,
+    .host_update = percpu_host_update,
     .host_take = htab_host_take,
     .host_batch = htab_host_batch,
     .batch_deletes = true,

@@ -24,6 +24,10 @@ enum {
     HOST_ACCESS = MAP_F_RDONLY | MAP_F_WRONLY,
     ACCESS = HOST_ACCESS | MAP_F_RDONLY_PROG | MAP_F_WRONLY_PROG,
     NOT_INNER = 1 << 30,
+    PERCPU = 1 << 29,
+    EXTRA = 1 << 28,
+    SIZE_FIRST = 1 << 27,
+    TRAITS = NOT_INNER | PERCPU | EXTRA | SIZE_FIRST,
 };
 
 enum size_rule { ANY, U32, ZERO };
@@ -42,6 +46,11 @@ static const struct row {
 bool map_type_is_here(uint32_t type)
 {
     return type < MAP_TYPE_COUNT && rows[type].ops != &NONE;
+}
+
+bool map_type_is_percpu(uint32_t type)
+{
+    return type < MAP_TYPE_COUNT && rows[type].flags & PERCPU;
 }
 
 static bool size_fits(uint32_t size, enum size_rule rule)
@@ -108,14 +117,16 @@ int map_def_check(const struct map_def *def, const struct log *log)
     if (row->ops == &NONE)
         return log_fail(log, -ENOTSUPP, "map '%s': maps of type %s are not available", def->name,
                         map_type_name(def->type));
-    unknown = def->flags & ~(row->flags & ~(uint32_t)NOT_INNER);
+    if (row->flags & SIZE_FIRST && def->value_size > MAP_KMALLOC_MAX)
+        return log_fail(log, -E2BIG, "map '%s': a value of %u bytes is too large", def->name, def->value_size);
+    unknown = def->flags & ~(row->flags & ~(uint32_t)TRAITS);
     if (unknown)
         return log_fail(log, -EINVAL, "map '%s': flags 0x%x do not fit a %s", def->name, unknown,
                         map_type_name(def->type));
     if (both(def->flags, MAP_F_RDONLY, MAP_F_WRONLY) || both(def->flags, MAP_F_RDONLY_PROG, MAP_F_WRONLY_PROG))
         return log_fail(log, -EINVAL, "map '%s': flags 0x%x say read-only and write-only at once", def->name,
                         def->flags);
-    if (def->extra)
+    if (def->extra && !(row->flags & EXTRA))
         return log_fail(log, -EINVAL, "map '%s': a %s takes no map_extra", def->name, map_type_name(def->type));
     if (!size_fits(def->key_size, row->key))
         return log_fail(log, -EINVAL, "map '%s': a %s cannot have keys of %u bytes", def->name,
@@ -322,7 +333,7 @@ int map_freeze(struct map *map)
 
 uint32_t map_host_value_size(const struct map *map)
 {
-    if (map->def.type == MAP_TYPE_PERCPU_ARRAY || map->def.type == MAP_TYPE_PERCPU_HASH)
+    if (map_type_is_percpu(map->def.type))
         return (uint32_t)round_up8(map->def.value_size) * map->n_cpus;
     return map->def.value_size;
 }

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 enum { MAP_NAME_LEN = 16, MAP_MAX_CPUS = 8192 /* Linux's largest NR_CPUS */ };
+enum { MAP_KMALLOC_MAX = 4 << 20 /* what bpf(2) can copy at once */ };
 
 /* Linux returns it to user space though no header of user space names it. */
 #ifndef ENOTSUPP
@@ -83,6 +84,11 @@ struct map_ops {
     int (*remove)(struct map *map, const void *key);
     /* key NULL: the first. -ENOENT at the end. */
     int (*next_key)(struct map *map, const void *key, void *next);
+    /* For types whose values have no keys: bpf_map_push_elem() and its like. pop and peek leave zeros where there is
+     * nothing, but for a filter, whose peek reads the value. NULL: the type has no such operation. */
+    int (*push)(struct map *map, const void *value, uint64_t flags);
+    int (*pop)(struct map *map, void *value);
+    int (*peek)(struct map *map, void *value);
     /* The host's view; NULL: made from the program's. */
     int (*host_lookup)(struct map *map, const void *key, void *value, uint64_t flags);
     int (*host_update)(struct map *map, const void *key, const void *value, uint64_t flags);
@@ -129,6 +135,9 @@ int map_create(const struct map_def *def, uint32_t n_cpus, const struct log *log
 
 /** Is this type of map here, and not only known by name? */
 bool map_type_is_here(uint32_t type);
+
+/** Has this type a value for each virtual CPU? */
+bool map_type_is_percpu(uint32_t type);
 
 /** The checks of map_create() alone. */
 int map_def_check(const struct map_def *def, const struct log *log);

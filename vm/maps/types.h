@@ -4,7 +4,8 @@
 
 #include "vm/maps/map.h"
 
-extern const struct map_ops map_hash_ops, map_percpu_hash_ops, map_lru_hash_ops, map_hash_of_maps_ops;
+extern const struct map_ops map_hash_ops, map_percpu_hash_ops, map_lru_hash_ops, map_lru_percpu_ops;
+extern const struct map_ops map_hash_of_maps_ops, map_queue_ops, map_stack_ops, map_bloom_filter_ops;
 extern const struct map_ops map_array_ops, map_percpu_array_ops, map_prog_array_ops, map_array_of_maps_ops;
 extern const struct map_ops map_perf_array_ops, map_ringbuf_ops, map_stack_trace_ops, map_cgroup_array_ops;
 
