@@ -160,6 +160,8 @@ static int read_op(struct read *r, struct ir_op *op, uint32_t number, uint32_t b
     to->copy = op->kind == IR_COPY;
     if (to->copy || (needs.dst_is_a && n))
         to->tied = 1;
+    if (op->kind == IR_CARRY)
+        to->tied = (uint8_t)n;
     if (op->kind == IR_SELECT) {
         /* One of the two is moved to the result before the other is, on a condition. */
         to->tied = (uint8_t)n;

@@ -76,6 +76,14 @@ struct x86_output {
     uint32_t n_marks, mark_cap;
 };
 
+/* What the flags say as long as nothing was added to the code: an operation of this kind (IR_NOP: another) made dst of
+ * the registers a and b in `width` bytes. */
+struct x86_flags {
+    uint8_t kind, width;
+    uint32_t dst, a, b;
+    size_t at;
+};
+
 struct lower {
     struct x86_asm *a; /* &out->a */
     struct x86_output *out;
@@ -100,6 +108,7 @@ struct lower {
     uint32_t n_saves; /* of this operation */
     uint32_t held;    /* the slot whose value r11 holds as well; JIT_NO_SLOT: none that may be read there */
     uint32_t holding; /* the same for the next operation */
+    struct x86_flags flags;
     struct x86_stub *stubs;
     uint32_t n_stubs, stub_cap;
 };
@@ -166,6 +175,7 @@ void x86_lower_atomic(struct lower *l, const struct ir_op *op);
 enum x86_cc x86_compare(struct lower *l, const struct ir_op *op);
 void x86_lower_set(struct lower *l, const struct ir_op *op);
 void x86_lower_select(struct lower *l, const struct ir_op *op);
+void x86_lower_carry(struct lower *l, const struct ir_op *op);
 void x86_lower_branch(struct lower *l, const struct ir_op *op, const struct ir_block *b);
 void x86_lower_jump(struct lower *l, uint32_t to);
 void x86_lower_call(struct lower *l, const struct ir_op *op);

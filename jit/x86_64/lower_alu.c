@@ -59,6 +59,17 @@ static void begin(struct lower *l, const struct ir_op *op, enum x86_reg d)
         x86_mov(l->a, op->width, d, x86_place(l, op->a));
 }
 
+/* The operation stands in d, and the last instruction's flags say what came out of it. */
+static void note_flags(struct lower *l, const struct ir_op *op, unsigned width, enum ir_kind kind)
+{
+    l->flags = (struct x86_flags){.kind = (uint8_t)kind,
+                                  .width = (uint8_t)width,
+                                  .dst = op->dst,
+                                  .a = op->a,
+                                  .b = op->flags & (IR_IMM | IR_MEM) ? IR_NONE : op->b,
+                                  .at = l->a->len};
+}
+
 static bool add_by_lea(struct lower *l, const struct ir_op *op, enum x86_reg d, const struct second *s)
 {
     enum x86_reg a = place_reg(l, op->a);
@@ -92,6 +103,7 @@ static void add(struct lower *l, const struct ir_op *op, enum x86_reg d)
         return;
     if (is_reg(&s, d) && place_reg(l, op->a) != d) {
         x86_alu(l->a, X86_ADD, op->width, d, x86_place(l, op->a));
+        note_flags(l, op, op->width, IR_ADD);
         return;
     }
     begin(l, op, d);
@@ -99,6 +111,7 @@ static void add(struct lower *l, const struct ir_op *op, enum x86_reg d)
         add_imm(l, op->width, d, s.v);
     else
         x86_alu(l->a, X86_ADD, op->width, d, s.rm);
+    note_flags(l, op, op->width, s.imm ? IR_NOP : IR_ADD);
 }
 
 static void sub(struct lower *l, const struct ir_op *op, enum x86_reg d)
@@ -111,15 +124,18 @@ static void sub(struct lower *l, const struct ir_op *op, enum x86_reg d)
             return;
         begin(l, op, d);
         x86_alu_imm(l->a, X86_SUB, op->width, x86_r(d), -s.v);
+        note_flags(l, op, op->width, IR_NOP);
     } else if (s.imm) {
         begin(l, op, d);
         x86_alu_imm(l->a, X86_SUB, op->width, x86_r(d), s.v);
     } else if (is_reg(&s, d) && place_reg(l, op->a) != d) {
         x86_unary(l->a, X86_NEG, op->width, x86_r(d));
         x86_alu(l->a, X86_ADD, op->width, d, x86_place(l, op->a));
+        note_flags(l, op, op->width, IR_NOP);
     } else {
         begin(l, op, d);
         x86_alu(l->a, X86_SUB, op->width, d, s.rm);
+        note_flags(l, op, op->width, IR_SUB);
     }
 }
 
@@ -164,6 +180,7 @@ static bool mask(struct lower *l, const struct ir_op *op, enum x86_reg d)
 static void logic(struct lower *l, const struct ir_op *op, enum x86_reg d)
 {
     enum x86_alu alu = op->kind == IR_AND ? X86_AND : op->kind == IR_OR ? X86_OR : X86_XOR;
+    unsigned width = op->width;
     struct second s;
 
     if (op->flags & IR_IMM && !x86_is_blind(l, op) && mask(l, op, d))
@@ -171,13 +188,17 @@ static void logic(struct lower *l, const struct ir_op *op, enum x86_reg d)
     s = second(l, op, d, fits(op->imm));
     if (is_reg(&s, d) && place_reg(l, op->a) != d) {
         x86_alu(l->a, alu, op->width, d, x86_place(l, op->a));
+        note_flags(l, op, op->width, IR_NOP);
         return;
     }
     begin(l, op, d);
-    if (!s.imm)
+    if (!s.imm) {
         x86_alu(l->a, alu, op->width, d, s.rm);
-    else /* where the upper half comes out zero, the short form does */
-        x86_alu_imm(l->a, alu, alu == X86_AND && s.v >= 0 ? 4 : op->width, x86_r(d), s.v);
+    } else { /* where the upper half comes out zero, the short form does */
+        width = alu == X86_AND && s.v >= 0 ? 4 : op->width;
+        x86_alu_imm(l->a, alu, width, x86_r(d), s.v);
+    }
+    note_flags(l, op, width, IR_NOP);
 }
 
 static void mul(struct lower *l, const struct ir_op *op, enum x86_reg d)

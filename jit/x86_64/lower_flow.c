@@ -1,6 +1,6 @@
 /*
  * Comparisons, and everything that leaves its place: branches, calls, traps. A comparison and what reads its flags are
- * one operation, so flags mean nothing from one operation to the next.
+ * one operation; what the flags say from the operation before is used where it says the same (x86_flags).
  */
 #include "jit/runtime.h"
 #include "jit/x86_64/lower.h"
@@ -67,10 +67,49 @@ static enum x86_cc compare_imm(struct lower *l, const struct ir_op *op)
     return (enum x86_cc)cc_of[op->cc];
 }
 
+/* A sum below one of its summands has carried. */
+static bool has_carried(const struct x86_flags *f, uint32_t sum, uint32_t other)
+{
+    return f->kind == IR_ADD && sum == f->dst && other != sum && (other == f->a || other == f->b);
+}
+
+/* Do the flags say it already? *cc is the condition then. */
+static bool is_known(const struct lower *l, const struct ir_op *op, enum x86_cc *cc)
+{
+    const struct x86_flags *f = &l->flags;
+
+    if (!f->dst || f->at != l->a->len || op->flags & IR_MEM || is_test(op))
+        return false;
+    *cc = (enum x86_cc)cc_of[op->cc];
+    if (op->flags & IR_IMM) {
+        if (op->imm || op->a != f->dst)
+            return false;
+        if (op->cc == IR_SLT || op->cc == IR_SGE)
+            *cc = op->cc == IR_SLT ? X86_S : X86_NS;
+        else if ((op->cc != IR_EQ && op->cc != IR_NE) || f->width == op->width)
+            return op->cc == IR_EQ || op->cc == IR_NE;
+        else
+            return f->width < op->width; /* zeros above */
+        return f->width == op->width;
+    }
+    if (f->width != op->width)
+        return false;
+    if (f->kind == IR_SUB && op->a == f->a && op->b == f->b)
+        return op->a != f->dst && op->b != f->dst;
+    if (op->cc == IR_UGT || op->cc == IR_ULE) {
+        *cc = op->cc == IR_UGT ? X86_B : X86_AE;
+        return has_carried(f, op->b, op->a);
+    }
+    return (op->cc == IR_ULT || op->cc == IR_UGE) && has_carried(f, op->a, op->b);
+}
+
 enum x86_cc x86_compare(struct lower *l, const struct ir_op *op)
 {
     struct x86_rm a, b;
+    enum x86_cc cc;
 
+    if (is_known(l, op, &cc))
+        return cc;
     if (op->flags & IR_IMM)
         return compare_imm(l, op);
     a = x86_place(l, op->a);
@@ -102,18 +141,31 @@ static bool compares(const struct lower *l, const struct ir_op *op, enum x86_reg
     return place_reg(l, op->b) == r;
 }
 
+/* The upper part of the result is cleared before it is known: behind, that would be part of the way to it. */
 void x86_lower_set(struct lower *l, const struct ir_op *op)
 {
     enum x86_reg d = x86_dst(l, op);
-    bool before = !compares(l, op, d);
     enum x86_cc cc;
+    bool before = !is_known(l, op, &cc) && !compares(l, op, d);
 
     if (before)
         x86_alu(l->a, X86_XOR, 4, d, x86_r(d));
     cc = x86_compare(l, op);
-    x86_set(l->a, cc, x86_r(d));
     if (!before)
-        x86_movzx(l->a, 1, d, x86_r(d));
+        x86_mov_imm(l->a, 4, x86_r(d), 0);
+    x86_set(l->a, cc, x86_r(d));
+    x86_put(l, op, d);
+}
+
+/* d + CF, d + 1 - CF, d - CF, d - 1 + CF. */
+void x86_lower_carry(struct lower *l, const struct ir_op *op)
+{
+    enum x86_reg d = x86_dst(l, op);
+    bool carries = x86_compare(l, op) == X86_B;
+
+    if (place_reg(l, op->yes) != d)
+        x86_mov(l->a, op->size, d, x86_place(l, op->yes));
+    x86_alu_imm(l->a, carries == (op->aux == IR_ADD) ? X86_ADC : X86_SBB, op->size, x86_r(d), carries ? 0 : -1);
     x86_put(l, op, d);
 }
 

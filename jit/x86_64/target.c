@@ -34,6 +34,8 @@ static struct operands operands_of(const struct ir_op *op)
     if (shape & IR_S_PICK) {
         o.pick = (uint8_t)(3u << n);
         n += 2;
+    } else if (shape & IR_S_TO) {
+        o.pick = (uint8_t)(1u << n++);
     }
     o.all = (uint8_t)((1u << n) - 1);
     return o;
@@ -167,6 +169,7 @@ void x86_needs(uint32_t features, const struct ir_op *op, struct jit_needs *need
     case IR_SEXT:
     case IR_SET:
     case IR_SELECT:
+    case IR_CARRY:
         needs->in_slot = o.all;
         needs->dst_in_slot = true;
         break;
@@ -242,6 +245,7 @@ static bool imm_ok(const struct ir_op *op)
     case IR_MUL: return is_bit((uint64_t)v);
     case IR_SET:
     case IR_SELECT:
+    case IR_CARRY:
     case IR_BR: return (op->cc == IR_TZ || op->cc == IR_TNZ) && (v == (uint32_t)v || is_bit((uint64_t)v));
     default: return false;
     }
@@ -379,6 +383,7 @@ void x86_lower_op(struct lower *l, const struct ir_op *op, const struct ir_block
     case IR_LEA: x86_lower_lea(l, op); break;
     case IR_SET: x86_lower_set(l, op); break;
     case IR_SELECT: x86_lower_select(l, op); break;
+    case IR_CARRY: x86_lower_carry(l, op); break;
     case IR_LOAD: x86_lower_load(l, op); break;
     case IR_STORE: x86_lower_store(l, op); break;
     case IR_RMW: x86_lower_rmw(l, op); break;
@@ -416,6 +421,7 @@ static void lower_block(struct lower *l, uint32_t k)
         x86_align(l->a, b->succ[0] == block || b->succ[1] == block ? 64 : 32, 63);
     x86_bind(l->a, l->block_label + block);
     l->holding = JIT_NO_SLOT;
+    l->flags.dst = IR_NONE;
     for (uint32_t i = 0; i < b->n && !l->a->err; i++) {
         const struct ir_op *op = &b->ops[i];
 
@@ -603,7 +609,7 @@ static int emit_plain(struct ir *ir, const struct jit_alloc *alloc, const struct
     {                                                                                                                  \
         .name = text,                                                                                                  \
         .ir = {.imm_ok = imm_ok, .mem_ok = mem_ok, .mem_operand = mem_operand, .rmw = true, .swap_mem = true,          \
-               .andn = true, .mulhi = true, .fast_unaligned = true},                                                   \
+               .andn = true, .carry = true, .mulhi = true, .fast_unaligned = true},                                    \
         .allocatable = X86_ALLOCATABLE, .callee_saved = X86_CALLEE_SAVED,                                              \
         .params = {X86_ENV, X86_FP, X86_RSI, X86_RDX, X86_RCX, X86_R8, X86_R9}, .result = X86_RAX,                     \
         .dwarf = {0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15}, .dwarf_sp = 7, .dwarf_ra = 16,                \

@@ -200,6 +200,7 @@ static void step(struct eval *e, const struct ir_op *op)
     case IR_LEA: *d = cut(address(e, op), op->width); return;
     case IR_SET: *d = holds(e, op); return;
     case IR_SELECT: *d = holds(e, op) ? e->v[op->yes] : e->v[op->no]; return;
+    case IR_CARRY: *d = cut(compute(op->aux, op->size, e->v[op->yes], holds(e, op)), op->size); return;
     case IR_LOAD: *d = load(address(e, op), op); return;
     case IR_STORE: store(address(e, op), op, op->flags & IR_IMM ? (uint64_t)op->imm : e->v[op->a]); return;
     case IR_RMW:

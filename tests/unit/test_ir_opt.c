@@ -50,6 +50,7 @@ static const struct ir_target rich = {.imm_ok = imm_ok,
                                       .swap_mem = true,
                                       .andn = true,
                                       .mulhi = true,
+                                      .carry = true,
                                       .fast_unaligned = true};
 static const struct ir_target poor = {.imm_ok = none, .mem_ok = base_alone, .mem_operand = no_operand};
 
@@ -307,8 +308,15 @@ static void select_case(void **state)
 {
     (void)state;
     CHECK(IR_OPT_SELECT, "r0 = r2\n if r2 s> r3 goto +1\n r0 = r3\n exit\n", {IR_SELECT, 1}, {IR_BR, 0});
-    CHECK(IR_OPT_SELECT, "r0 = 1\n if w2 < 10 goto +1\n r0 = 0\n r0 += r3\n exit\n", {IR_SET, 1}, {IR_BR, 0});
+    CHECK(IR_OPT_SELECT, "r0 = 1\n if w2 < 10 goto +1\n r0 = 0\n r0 += r3\n exit\n", {IR_CARRY, 1}, {IR_BR, 0});
     CHECK(IR_OPT_SELECT, "r0 = r2\n if r3 == 5 goto +1\n r0 += 1\n exit\n", {IR_SET, 1}, {IR_SELECT, 0}, {IR_BR, 0});
+    /* A carry; a count, from either side; one that is wanted besides. */
+    CHECK(IR_OPT_SELECT, "r0 = r2\n r0 += r3\n r4 = 1\n if r0 < r3 goto +1\n r4 = 0\n r0 += r4\n exit\n", {IR_CARRY, 1},
+          {IR_SET, 0});
+    CHECK(IR_OPT_SELECT, "r0 = r2\n r4 = 1\n if w3 > w2 goto +1\n r4 = 0\n w4 += w0\n r0 = r4\n exit\n", {IR_CARRY, 1});
+    CHECK(IR_OPT_SELECT, "r0 = r2\n r4 = 1\n if r3 == 0 goto +1\n r4 = 0\n r0 -= r4\n exit\n", {IR_CARRY, 1});
+    CHECK(IR_OPT_SELECT, "r0 = r2\n r4 = 1\n if r3 > 6 goto +1\n r4 = 0\n r0 -= r4\n r0 *= r4\n exit\n", {IR_CARRY, 0});
+    CHECK(IR_OPT_SELECT, "r0 = r2\n r4 = 1\n if r3 s> 6 goto +1\n r4 = 0\n r0 -= r4\n exit\n", {IR_CARRY, 0});
     /* Two values that change places. */
     CHECK(IR_OPT_SELECT,
           "r4 = r2\n r5 = r3\n if r2 <= r3 goto +2\n r4 = r3\n r5 = r2\n r4 <<= 1\n r0 = r4\n r0 -= r5\n exit\n",

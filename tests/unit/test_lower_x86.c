@@ -201,6 +201,7 @@ static void run_model(const struct trial *t, struct state *s)
         break;
     case IR_SET: put(t, s, holds(op, a, second(t, s))); break;
     case IR_SELECT: put(t, s, holds(op, a, second(t, s)) ? *at(t, s, op->yes) : *at(t, s, op->no)); break;
+    case IR_CARRY: put(t, s, alu(op->aux, op->size, *at(t, s, op->yes), holds(op, a, second(t, s)))); break;
     case IR_BR: s->slot[TAKEN] = holds(op, a, second(t, s)) ? 1 : 2; break;
     case IR_LOAD_ACQ:
     case IR_LOAD:
@@ -264,6 +265,11 @@ static void draw_op(struct ir_op *op, enum ir_kind kind)
     if (kind == IR_ATOMIC || kind == IR_FETCH || kind == IR_XCHG || kind == IR_CMPXCHG)
         op->size = below(2) ? 8 : 4;
     op->aux = aux[below(kind == IR_RMW ? 5 : 4)];
+    if (kind == IR_CARRY) {
+        op->size = below(2) ? 8 : 4;
+        op->aux = below(2) ? IR_ADD : IR_SUB;
+        op->cc = below(2) ? IR_ULT : IR_UGE;
+    }
     if (kind == IR_LOAD && below(3) == 0)
         op->flags |= IR_SIGNED;
     if ((kind == IR_LOAD || kind == IR_STORE) && below(3) == 0)
@@ -303,10 +309,10 @@ static void name_operands(struct ir_op *op)
         if (!x86_target.ir.mem_ok(op))
             op->disp = (int8_t)op->disp;
     }
-    if (shape & IR_S_PICK) {
+    if (shape & (IR_S_PICK | IR_S_TO))
         op->yes = 5;
+    if (shape & IR_S_PICK)
         op->no = 6;
-    }
     if (shape & IR_S_DST)
         op->dst = 7;
 }
@@ -597,10 +603,10 @@ static int open_state(void **unused)
 static void try_kinds(uint32_t features)
 {
     static const uint8_t kinds[] = {
-        IR_CONST, IR_COPY,  IR_ADD,      IR_SUB,       IR_MUL,    IR_AND,   IR_OR,   IR_XOR,     IR_ANDN,
-        IR_SHL,   IR_SHR,   IR_SAR,      IR_ROL,       IR_NEG,    IR_NOT,   IR_UDIV, IR_UMOD,    IR_SDIV,
-        IR_SMOD,  IR_MULHI, IR_ZEXT,     IR_SEXT,      IR_BSWAP,  IR_LEA,   IR_SET,  IR_SELECT,  IR_LOAD,
-        IR_STORE, IR_RMW,   IR_LOAD_ACQ, IR_STORE_REL, IR_ATOMIC, IR_FETCH, IR_XCHG, IR_CMPXCHG, IR_BR};
+        IR_CONST,    IR_COPY,      IR_ADD,    IR_SUB,   IR_MUL,  IR_AND,     IR_OR,    IR_XOR,  IR_ANDN,  IR_SHL,
+        IR_SHR,      IR_SAR,       IR_ROL,    IR_NEG,   IR_NOT,  IR_UDIV,    IR_UMOD,  IR_SDIV, IR_SMOD,  IR_MULHI,
+        IR_ZEXT,     IR_SEXT,      IR_BSWAP,  IR_LEA,   IR_SET,  IR_SELECT,  IR_CARRY, IR_LOAD, IR_STORE, IR_RMW,
+        IR_LOAD_ACQ, IR_STORE_REL, IR_ATOMIC, IR_FETCH, IR_XCHG, IR_CMPXCHG, IR_BR};
 
     for (unsigned i = 0; i < sizeof(kinds); i++)
         for (unsigned k = 0; k < 8; k++)

@@ -77,7 +77,7 @@ static bool check_second(struct judge *j, const struct ir_op *op, unsigned shape
 {
     if (op->flags & IR_IMM && op->flags & IR_MEM)
         return refuse(j, "both a constant and memory");
-    if (op->flags & IR_MEM && (shape & IR_S_PICK))
+    if (op->flags & IR_MEM && (shape & (IR_S_PICK | IR_S_TO)))
         return refuse(j, "a memory operand beside yes and no");
     if (op->flags & IR_MEM)
         return check_size(j, op->size, 1) && check_memory(j, op);
@@ -95,6 +95,10 @@ static bool check_kind(struct judge *j, const struct ir_op *op)
         return op->size < op->width + (op->width == 4) || refuse(j, "size %u to width %u", op->size, op->width);
     case IR_BSWAP: return check_size(j, op->size, 2);
     case IR_MULHI: return op->width == 8 || refuse(j, "width %u", op->width);
+    case IR_CARRY:
+        if ((op->aux != IR_ADD && op->aux != IR_SUB) || (op->cc != IR_ULT && op->cc != IR_UGE))
+            return refuse(j, "not such an operation");
+        return check_size(j, op->size, 4);
     case IR_ATOMIC:
     case IR_FETCH:
         if (op->aux != IR_ADD && op->aux != IR_AND && op->aux != IR_OR && op->aux != IR_XOR)
@@ -133,6 +137,8 @@ static bool check_op(struct judge *j, const struct ir_op *op)
         return false;
     if (shape & IR_S_PICK && (!is_reg(j, op->yes) || !is_reg(j, op->no)))
         return refuse(j, "picks between registers %u and %u of %u", op->yes, op->no, j->f->n_vregs);
+    if (shape & IR_S_TO && (!is_reg(j, op->yes) || op->no))
+        return refuse(j, "adds to register %u of %u", op->yes, j->f->n_vregs);
     if (shape & IR_S_MEM && !check_memory(j, op))
         return false;
     if (shape & IR_S_ARGS && !check_args(j, op))

@@ -43,6 +43,7 @@ enum {
     S_LEA = IR_S_DST | IR_S_MEM,
     S_SET = ALU | IR_S_CC,
     S_SELECT = ALU | IR_S_CC | IR_S_PICK,
+    S_CARRY = ALU | IR_S_CC | IR_S_TO | IR_S_SIZE,
     S_LOAD = IR_S_DST | IR_S_MEM | IR_S_SIZE,
     S_STORE = IR_S_A_OR_IMM | IR_S_MEM | IR_S_SIZE,
     S_RMW = S_STORE,
@@ -69,7 +70,8 @@ enum {
 #define OPERANDS(s, imm, mem)                                                                                          \
     (((s)&IR_S_A || ((s)&IR_S_A_OR_IMM && !(imm)) ? IR_USES_A : 0) |                                                   \
      ((s)&IR_S_B_REG || ((s)&IR_S_B && !(imm) && !(mem)) ? IR_USES_B : 0) |                                            \
-     ((s) & (IR_S_MEM | IR_S_PICK) || ((s)&IR_S_B && (mem)) ? IR_USES_MEM : 0) | ((s)&IR_S_ARGS ? IR_USES_ARGS : 0))
+     ((s) & (IR_S_MEM | IR_S_PICK | IR_S_TO) || ((s)&IR_S_B && (mem)) ? IR_USES_MEM : 0) |                             \
+     ((s)&IR_S_ARGS ? IR_USES_ARGS : 0))
 _Static_assert(offsetof(struct ir_op, base) == offsetof(struct ir_op, yes) &&
                    offsetof(struct ir_op, index) == offsetof(struct ir_op, no),
                "ir_uses() takes one for the other");

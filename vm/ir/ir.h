@@ -49,6 +49,7 @@ enum ir_shape {
     IR_S_ARGS = 256,
     IR_S_CC = 512,
     IR_S_SIZE = 1024,
+    IR_S_TO = 2048, /* yes alone; no is IR_NONE */
 };
 
 /* Which of its fields are registers. */
@@ -84,7 +85,7 @@ struct ir_op {
     uint8_t cc;    /* enum ir_cc */
     uint8_t flags; /* enum ir_flag */
     uint8_t shift; /* of the index, 0..3 */
-    uint8_t aux;   /* RMW, ATOMIC, FETCH: enum ir_kind of the operation */
+    uint8_t aux;   /* RMW, ATOMIC, FETCH, CARRY: enum ir_kind of the operation */
     uint8_t n_args;
     uint32_t slot;
     uint32_t dst, a, b;
@@ -93,7 +94,7 @@ struct ir_op {
             uint32_t base, index; /* of M and LEA; either may be IR_NONE */
         };
         struct {
-            uint32_t yes, no; /* SELECT; it has no memory operand */
+            uint32_t yes, no; /* SELECT, CARRY; they have no memory operand */
         };
         uint32_t args; /* CALL, CALL_LOCAL, TAIL_CALL: the first in func->args */
     };
@@ -150,6 +151,7 @@ struct ir_target {
     bool rmw;      /* RMW */
     bool swap_mem; /* IR_SWAP in loads and stores */
     bool andn;
+    bool carry; /* CARRY */
     bool mulhi;
     bool fast_unaligned; /* wide loads at any address */
 };

@@ -67,7 +67,8 @@ static uint64_t result(struct knowledge *k, struct place at, unsigned depth)
     case IR_SHR:
     case IR_UMOD:
     case IR_UDIV: break;
-    case IR_SELECT: return NO_BOUND;
+    case IR_SELECT:
+    case IR_CARRY: return NO_BOUND;
     default: return top;
     }
     a = bound(k, op->a, at, depth);
@@ -338,7 +339,8 @@ static bool is_narrow(const struct ir_op *op)
     case IR_LOAD: return op->size < 8 && !(op->flags & IR_SIGNED);
     case IR_COPY:
     case IR_LEA:
-    case IR_SELECT: return false;
+    case IR_SELECT:
+    case IR_CARRY: return false;
     default: return op->width == 4 && ir_kinds[op->kind].what & IR_W_PURE;
     }
 }

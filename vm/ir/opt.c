@@ -423,6 +423,8 @@ static void look_at_addresses(struct opt *o, struct ir_op *op)
 {
     if (o->opts & IR_OPT_SIMPLIFY)
         opt_simplify(o, op);
+    if (o->opts & IR_OPT_SELECT && o->target->carry)
+        opt_carry(o, op);
     if (o->opts & IR_OPT_ADDRESS)
         opt_address(o, op);
     if (o->opts & IR_OPT_WIDE)
@@ -489,7 +491,7 @@ static int optimize(struct opt *o)
         return -ENOMEM;
     if ((o->opts & IR_OPT_UNROLL) && unroll(o))
         return -ENOMEM;
-    if ((o->opts & (IR_OPT_ADDRESS | IR_OPT_WIDE)) && addresses(o))
+    if ((o->opts & (IR_OPT_ADDRESS | IR_OPT_WIDE | IR_OPT_SELECT)) && addresses(o))
         return -ENOMEM;
     if ((o->opts & IR_OPT_MEMORY) && operands(o))
         return -ENOMEM;

@@ -175,6 +175,8 @@ void opt_divide(struct opt *o, struct ir_op *op);
 uint32_t opt_strip(const struct opt *o, uint32_t v, unsigned bits);
 /** Comparisons: what opt_simplify does to BR, SET and SELECT. */
 void opt_condition(struct opt *o, struct ir_op *op);
+/** x + SET and x - SET: CARRY. */
+void opt_carry(struct opt *o, struct ir_op *op);
 int opt_select(struct opt *o);
 int opt_unroll(struct opt *o);
 int opt_copies(struct opt *o);

@@ -72,6 +72,7 @@ unsigned opt_bits(const struct opt *o, const struct ir_op *op)
     case IR_SET: return 1;
     case IR_SELECT: return at_least(o->v[op->yes].bits, o->v[op->no].bits);
     case IR_LEA: return width;
+    case IR_CARRY: return 8 * op->size;
     default: break;
     }
     if (!(ir_kinds[op->kind].what & IR_W_PURE) || op->a == IR_NONE)

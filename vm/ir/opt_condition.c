@@ -1,6 +1,7 @@
 /*
  * Simplifying comparisons: of BR, SET and SELECT. What is always so or never so is decided; what compares the result of
- * a difference, a mask or another comparison with zero compares that itself.
+ * a difference, a mask or another comparison with zero compares that itself. A comparison that is only counted, as the
+ * carry of a sum is, becomes one operation with what counts it.
  */
 #include "vm/ir/opt.h"
 
@@ -203,4 +204,64 @@ void opt_condition(struct opt *o, struct ir_op *op)
         decide(o, op, yes);
     else
         narrow(o, op);
+}
+
+/* The comparison as one below or not below, which is what carries. */
+static bool as_below(struct ir_op *op)
+{
+    uint64_t imm = imm_of(op);
+    uint32_t a = op->a;
+
+    if (op->cc == IR_ULT || op->cc == IR_UGE)
+        return true;
+    if (op->flags & IR_IMM) {
+        if (equality(op) ? imm != 0 : imm == (op->width == 4 ? UINT32_MAX : UINT64_MAX))
+            return false;
+        set_imm(op, imm + 1);
+    } else {
+        op->a = op->b;
+        op->b = a;
+    }
+    switch (op->cc) {
+    case IR_EQ: op->cc = IR_ULT; return op->flags & IR_IMM;
+    case IR_NE: op->cc = IR_UGE; return op->flags & IR_IMM;
+    case IR_ULE: op->cc = op->flags & IR_IMM ? IR_ULT : IR_UGE; return true;
+    case IR_UGT: op->cc = op->flags & IR_IMM ? IR_UGE : IR_ULT; return true;
+    default: return false;
+    }
+}
+
+static bool count(struct opt *o, struct ir_op *op, uint32_t to, uint32_t v)
+{
+    const struct ir_op *d = opt_def(o, v);
+    struct ir_op carry;
+
+    if (!d || d->kind != IR_SET || d->flags & IR_MEM || v == to || o->v[v].uses != 1 || o->v[v].pos < o->begin ||
+        !opt_same(o, d->a, v) || (!(d->flags & IR_IMM) && !opt_same(o, d->b, v)))
+        return false;
+    carry = *d;
+    if (!as_below(&carry))
+        return false;
+    carry.kind = IR_CARRY;
+    carry.aux = op->kind;
+    carry.size = op->width;
+    carry.slot = op->slot;
+    carry.dst = op->dst;
+    carry.yes = to;
+    carry.no = IR_NONE;
+    o->v[carry.a].uses++;
+    if (!(carry.flags & IR_IMM))
+        o->v[carry.b].uses++;
+    o->v[to].uses++;
+    opt_reset(o, op, IR_CARRY);
+    *op = carry;
+    return true;
+}
+
+void opt_carry(struct opt *o, struct ir_op *op)
+{
+    if ((op->kind != IR_ADD && op->kind != IR_SUB) || !opt_is_reg(op) || count(o, op, op->a, op->b))
+        return;
+    if (op->kind == IR_ADD)
+        count(o, op, op->b, op->a);
 }

@@ -19,7 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_BODY = 12, SMALL_BODY = 8, MAX_STEP = 1 << 16, MIN_TURNS = 8 };
+/* Copies, which allocation seldom leaves, are not counted in the first two. */
+enum { MAX_BODY = 12, SMALL_BODY = 8, MAX_OPS = 16, MAX_STEP = 1 << 16, MIN_TURNS = 8 };
 
 /* A register that the body only adds a constant to. */
 struct step {
@@ -38,9 +39,9 @@ struct unroller {
     uint32_t index;
     struct ir_op *body; /* the loop's operations, the branch last */
     uint32_t n;         /* without the branch */
-    struct step steps[MAX_BODY];
+    struct step steps[MAX_OPS];
     unsigned n_steps;
-    struct name names[MAX_BODY];
+    struct name names[MAX_OPS];
     unsigned n_names;
     /* The test, turned so that it says when the loop goes on. */
     enum ir_cc cc;
@@ -361,28 +362,34 @@ static int add_loop(struct unroller *u)
     return 0;
 }
 
-static bool is_small(const struct ir_block *b)
+/* How many operations the body has. 0: it is none to be repeated. */
+static uint32_t length_of(const struct ir_block *b)
 {
-    if (b->n < 2 || b->n > MAX_BODY + 1 || b->poll || b->cold || !b->loop_head)
-        return false;
-    for (uint32_t i = 0; i + 1 < b->n; i++)
+    uint32_t n = 0;
+
+    if (b->n < 2 || b->n > MAX_OPS + 1 || b->poll || b->cold || !b->loop_head)
+        return 0;
+    for (uint32_t i = 0; i + 1 < b->n; i++) {
         if (!may_repeat(&b->ops[i]))
-            return false;
-    return true;
+            return 0;
+        n += b->ops[i].kind != IR_COPY;
+    }
+    return n <= MAX_BODY ? n : 0;
 }
 
 static int look_at(struct opt *o, uint32_t index)
 {
     struct ir_block *b = &o->f->blocks[index];
     struct unroller u = {.o = o, .index = index, .body = b->ops, .n = b->n - 1};
+    uint32_t length = length_of(b);
     uint64_t n;
 
-    if (!is_small(b) || (b->succ[0] != index && b->succ[1] != index))
+    if (!length || (b->succ[0] != index && b->succ[1] != index))
         return 0;
     find_steps(&u);
     if (!read_test(&u))
         return 0;
-    u.times = u.n <= SMALL_BODY ? 4 : 2;
+    u.times = length <= SMALL_BODY ? 4 : 2;
     n = turns(&u);
     if (n && n < MIN_TURNS)
         return 0;
@@ -392,7 +399,7 @@ static int look_at(struct opt *o, uint32_t index)
         o->blocks_changed = true;
         return repeat(&u);
     }
-    u.times = u.n <= SMALL_BODY ? 4 : 2;
+    u.times = length <= SMALL_BODY ? 4 : 2;
     if (n)
         u.cc = IR_ULT;
     if ((u.cc != IR_ULT && u.cc != IR_ULE) || u.counter->by <= 0 || !is_wide(&u))

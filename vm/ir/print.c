@@ -104,6 +104,10 @@ static void operands(struct buf *out, const struct ir_func *f, const struct ir_o
         buf_puts(out, " : ");
         reg(out, op->no);
     }
+    if (shape & IR_S_TO) {
+        buf_printf(out, " %s ", ir_kinds[op->aux].text);
+        reg(out, op->yes);
+    }
     if (op->kind == IR_CONST || op->kind == IR_POLL || op->kind == IR_CALL || op->kind == IR_CALL_LOCAL ||
         op->kind == IR_TRAP || op->kind == IR_RELOAD || op->kind == IR_SPILL) {
         NEXT_OPERAND;

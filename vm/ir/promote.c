@@ -147,7 +147,7 @@ static void follow(struct promoter *p, struct ir_op *op)
         p->all = true;
     if (shape & (IR_S_B | IR_S_B_REG) && !(op->flags & (IR_IMM | IR_MEM)) && is_derived(p, op->b))
         p->all = true;
-    if (shape & IR_S_PICK && (is_derived(p, op->yes) || is_derived(p, op->no)))
+    if (shape & (IR_S_PICK | IR_S_TO) && (is_derived(p, op->yes) || is_derived(p, op->no)))
         p->all = true;
 }
 
