@@ -408,7 +408,7 @@ static void gadget(struct maker *g, unsigned depth)
     case 26: gen_lookup(g); break;
     case 27: gen_null_check(g); break;
     case 28: gen_call_helper(g); break;
-    case 29: gen_call_local(g); break;
+    case 29: below(g, 3) ? gen_call_local(g) : gen_call_back(g); break;
     case 30:
         if (depth < MAX_DEPTH)
             loop(g, depth);
@@ -435,6 +435,7 @@ static void block(struct maker *g, unsigned depth, unsigned n)
 static void finish(struct maker *g)
 {
     uint32_t end;
+    bool callback = g->func && g->funcs[g->func - 1].callback;
     int r = gen_find(g, 1 << NUM);
 
     if (r > 0)
@@ -443,10 +444,12 @@ static void finish(struct maker *g)
         put(g, ISA_MOV64_K, 0, 0, 0, 7);
     if (g->func && g->funcs[g->func - 1].small && (r <= 0 || g->m.r[r].max > 15))
         put(g, ISA_AND64_K, 0, 0, 0, 15);
+    if (callback && (r <= 0 || g->m.r[r].max > 1) && !careless(g))
+        put(g, ISA_AND64_K, 0, 0, 0, 1);
     if (g->n_outs) {
         put(g, ISA_JA, 0, 0, 1, 0);
         end = g->out->n;
-        put(g, ISA_MOV64_K, 0, 0, 0, 2);
+        put(g, ISA_MOV64_K, 0, 0, 0, callback ? 1 : 2);
         for (uint32_t i = 0; i < g->n_outs; i++)
             g->out->insns[g->outs[i]].off = (int16_t)(end - g->outs[i] - 1);
     }

@@ -186,19 +186,66 @@ void gen_reserve(struct maker *g)
             g->m.slot[i] = (struct thing){0};
 }
 
-/* Sets r1 to r5 for a function; what it gets is noted, or must fit what was noted before. */
-void gen_call_local(struct maker *g)
+/* A function behind the current one that is called so, or was not called yet; NULL: none. */
+static struct func *a_function(struct maker *g, bool callback)
 {
     unsigned which = g->func + below(g, MAX_FUNCS);
     struct func *f;
-    bool known;
 
     if (!may_call(g) || which >= MAX_FUNCS || g->m.held || (g->out->unprivileged && g->out->type))
-        return;
+        return NULL;
     if (which >= g->n_funcs)
         which = g->n_funcs < MAX_FUNCS && g->n_funcs >= g->func ? g->n_funcs++ : g->n_funcs - 1;
     f = &g->funcs[which];
     if (which < g->func || f->n_calls == sizeof(f->calls) / sizeof(f->calls[0]))
+        return NULL;
+    if (f->n_calls && f->callback != callback)
+        return NULL;
+    f->callback = callback;
+    return f;
+}
+
+/* A loop of a few rounds, whose callback gets some of the stack, or nothing. */
+void gen_call_back(struct maker *g)
+{
+    struct func *f = a_function(g, true);
+    bool stack = below(g, 4) != 0;
+    unsigned n = gen_a_number(g);
+
+    if (!f)
+        return;
+    if (f->n_calls)
+        stack = f->args[2].kind == STACK;
+    if (below(g, 2) || g->locked >> n & 1) {
+        put(g, ISA_MOV64_K, 1, 0, 0, below(g, 12));
+    } else {
+        if (g->m.r[n].max > 20 && !careless(g))
+            gen_bound(g, n, 20);
+        put(g, ISA_MOV64_X, 1, n, 0, 0);
+        g->out->unsteady |= g->m.r[n].max > 20; /* more than a run is given time for, perhaps */
+    }
+    put(g, stack ? ISA_MOV64_X : ISA_MOV64_K, 3, stack ? 10 : 0, 0, 0);
+    if (stack)
+        put(g, ISA_ADD64_K, 3, 0, 0, -32);
+    f->args[1] = number(UINT64_MAX);
+    f->args[2] = stack ? (struct thing){.kind = STACK, .foreign = true, .hi = 32} : number(0);
+    for (unsigned i = 0; i < 4 && stack; i++)
+        g->m.slot[i] = g->m.slot[i].kind == NUM ? number(UINT64_MAX) : (struct thing){0};
+    f->calls[f->n_calls++] = g->out->n;
+    put_wide(g, ISA_LD_FUNC, 2, 0, 0);
+    put(g, ISA_MOV64_K, 4, 0, 0, careless(g));
+    put(g, ISA_CALL_HELPER, 0, 0, 0, 181);
+    gen_clobber(g);
+    g->m.r[0] = number(UINT64_MAX);
+}
+
+/* Sets r1 to r5 for a function; what it gets is noted, or must fit what was noted before. */
+void gen_call_local(struct maker *g)
+{
+    struct func *f = a_function(g, false);
+    bool known;
+
+    if (!f)
         return;
     known = f->n_calls > 0;
     if (!known)

@@ -33,7 +33,8 @@ struct model {
 struct func {
     struct thing args[6];
     bool small;                 /* returns a number of 0 to 15 */
-    uint32_t calls[8], n_calls; /* slots of the calls to be settled */
+    bool callback;              /* bpf_loop() calls it: returns 0 or 1 */
+    uint32_t calls[8], n_calls; /* slots of the calls, or of loads of its address, to be settled */
 };
 
 struct maker {
@@ -131,6 +132,7 @@ void gen_null_check(struct maker *g);
 void gen_call_helper(struct maker *g);
 void gen_reserve(struct maker *g);
 void gen_call_local(struct maker *g);
+void gen_call_back(struct maker *g);
 void gen_load_absolute(struct maker *g);
 
 /* One of what only some programs do (gen_more.c). */

@@ -2,6 +2,7 @@
  * The same programs in Linux: maps are made once and filled anew for each run.
  */
 #include "fuzz/vfuzz.h"
+#include "tests/runner/func_info.h"
 #include "vm/abi/prog_types.h"
 #include "vm/isa/isa.h"
 
@@ -118,9 +119,19 @@ static int lookup(int map, const void *key, void *value)
 
 static int load(const char *type, const struct skep_insn *insns, uint32_t n, char *log)
 {
+    struct func_info funcs;
     union bpf_attr attr;
+    int fd = func_info_load(insns, n, &funcs);
 
+    if (fd < 0)
+        return fd;
     memset(&attr, 0, sizeof(attr));
+    if (funcs.btf >= 0) {
+        attr.prog_btf_fd = (uint32_t)funcs.btf;
+        attr.func_info = ptr(funcs.records.data);
+        attr.func_info_cnt = funcs.n;
+        attr.func_info_rec_size = sizeof(struct bpf_func_info);
+    }
     attr.prog_type = prog_type_by_name(type)->id;
     attr.insns = ptr(insns);
     attr.insn_cnt = n;
@@ -132,7 +143,11 @@ static int load(const char *type, const struct skep_insn *insns, uint32_t n, cha
         attr.log_level = 1;
         log[0] = 0;
     }
-    return bpf(BPF_PROG_LOAD, &attr);
+    fd = bpf(BPF_PROG_LOAD, &attr);
+    if (funcs.btf >= 0)
+        close(funcs.btf);
+    buf_free(&funcs.records);
+    return fd;
 }
 
 static int set_tail(int map, const char *type)

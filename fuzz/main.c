@@ -100,10 +100,12 @@ static bool halves_of_addresses(const struct result *theirs, const struct result
     return true;
 }
 
-/* Did Linux not come to an end? */
+/* Did Linux not come to an end? Or did it remove a function whose address is taken and that nothing can call, and
+ * then miss it? */
 static bool gave_up(int err, const char *log)
 {
-    return err == -E2BIG || strstr(log, "jumps is too complex") || strstr(log, "infinite loop detected");
+    return err == -E2BIG || strstr(log, "jumps is too complex") || strstr(log, "infinite loop detected") ||
+           strstr(log, "No program to jit");
 }
 
 /* Judges a program everywhere. */

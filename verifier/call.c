@@ -22,6 +22,7 @@ struct call_args {
     uint32_t const_key; /* map key when it is constant */
     bool has_const_key;
     unsigned lock_reg;
+    uint32_t func;    /* that is to be called */
     bool size_varies; /* of the memory that is being looked at */
     /* Memory that the helper writes, to be marked once all is judged. */
     struct {
@@ -290,7 +291,11 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
         if (r->kind == REG_STACK)
             stack_escapes_whole(v, s, r);
         return r->kind == REG_STACK || is_null(r) ? REASON_ok : want(v, reg, r, "stack memory or NULL");
-    case ARG_FUNC: return unsupported(v, "callbacks (function pointers)");
+    case ARG_FUNC:
+        if (r->kind != REG_FUNC)
+            return want(v, reg, r, "a function of the program");
+        c->func = r->size;
+        return REASON_ok;
     case ARG_BTF_ID: return unsupported(v, "kernel pointers (BTF types)");
     case ARG_SOCK: return unsupported(v, "sockets");
     default: return unsupported(v, "this kind of helper argument");
@@ -319,8 +324,6 @@ static enum reason check_context(struct verifier *v, const struct state *s, cons
         return refuse(v, REASON_lock_held, "bpf_%s is called while a spin lock is held", h->name);
     if (h->id == TAIL_CALL && s->n_refs)
         return refuse(v, REASON_reference_leak, "a tail call while a reference is held");
-    if (h->effects & EFFECT_CALLS_BACK)
-        return unsupported(v, "callbacks (function pointers)");
     if (h->ret == RET_SOCK_OR_NULL)
         return unsupported(v, "sockets and kernel pointers");
     return REASON_ok;
@@ -413,7 +416,7 @@ static struct reg result(struct verifier *v, const struct call_args *c, struct s
     return out;
 }
 
-enum reason call_helper(struct verifier *v, struct state *s, const struct insn *insn)
+enum reason call_helper(struct verifier *v, struct state *s, const struct insn *insn, struct state **other)
 {
     const struct helper *h = helper_set_find(v->prog->helpers, (uint32_t)insn->imm);
     struct call_args c = {.helper = h};
@@ -463,6 +466,11 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
     }
     if (h->effects & EFFECT_CHANGES_PACKET && !state_change_regs(&v->pool, s, is_packet, invalidate, &dead))
         return REASON_out_of_memory;
+    if (h->effects & EFFECT_CALLS_BACK) {
+        reason = callback_call(v, s, h, c.func, other);
+        if (reason)
+            return reason;
+    }
     if (h->id == TAIL_CALL)
         v->func_tail_calls[state_top(s)->func] = true;
     r0 = result(v, &c, s);
@@ -528,7 +536,7 @@ static enum reason leave_function(struct verifier *v, struct state *s)
 static enum reason return_to_caller(struct verifier *v, struct state *s)
 {
     struct voided gone = {.privileged = v->privileged, .frame = s->n_frames - 1};
-    enum reason reason = leave_function(v, s);
+    enum reason reason = state_top(s)->callback ? callback_exit(v, s) : leave_function(v, s);
 
     if (!reason && !state_change_regs(&v->pool, s, points_to_dead_frame, invalidate, &gone))
         reason = REASON_out_of_memory;

@@ -54,8 +54,17 @@ static void mark_points(struct verifier *v, const struct insn *insn, uint32_t at
             v->info[at].force = true;
     } else if (is_goto(insn)) {
         v->info[insn->target].prune_point = true;
+    } else if (insn->op == ISA_LD_FUNC) {
+        v->info[at].prune_point = true;
+        v->info[at + 2].prune_point = true;
+        v->info[insn->target].prune_point = true;
     } else if (isa_rows[insn->op].form == ISA_FORM_CALL) {
         v->info[at + 1].prune_point = true;
+        if (callback_is_called_by(v, insn)) {
+            v->info[at].calls_back = true;
+            v->info[at].force = true;
+            v->info[at].prune_point = true;
+        }
         if (insn->op == ISA_CALL_LOCAL) {
             v->info[at].prune_point = true;
             v->info[insn->target].prune_point = true;

@@ -141,8 +141,10 @@ static void live_at(const struct verifier *v, const struct state *s, unsigned f,
         *slots = v->info[s->insn].live_slots & used;
         return;
     }
-    /* An outer frame goes on after its call; the callee may meanwhile read what it was given pointers to. */
-    *regs = v->info[s->frames[f + 1]->callsite + 1].live_regs & (uint16_t)~0x3f;
+    /* An outer frame goes on after its call, or with it again after a callback; the callee may meanwhile read what it
+     * was given pointers to. */
+    *regs = s->frames[f + 1]->callback ? v->info[s->frames[f + 1]->callsite].live_regs
+                                       : v->info[s->frames[f + 1]->callsite + 1].live_regs & (uint16_t)~0x3f;
     *slots = v->info[s->frames[f + 1]->callsite].live_slots & used;
 }
 
@@ -154,7 +156,7 @@ static bool frame_covers(struct verifier *v, struct renaming *m, const struct ch
     uint16_t regs;
     uint64_t slots;
 
-    if (a->func != b->func || a->callsite != b->callsite)
+    if (a->func != b->func || a->callsite != b->callsite || a->rounds > b->rounds)
         return false;
     live_at(v, cur, f, how, &regs, &slots);
     for (unsigned r = 0; r < REGS - 1; r++)

@@ -40,6 +40,14 @@ static void checkpoint_free(struct verifier *v, struct checkpoint *c)
     free(c);
 }
 
+/* Nobody walks back through what is finished. */
+static void let_go(struct verifier *v, struct checkpoint *c)
+{
+    history_free(&c->state->past);
+    if (c->retired)
+        checkpoint_free(v, c);
+}
+
 /* A path ended: its checkpoints have one path less to wait for. */
 static void path_ended(struct verifier *v, struct checkpoint *c)
 {
@@ -48,9 +56,13 @@ static void path_ended(struct verifier *v, struct checkpoint *c)
 
         if (--c->branches)
             return;
-        history_free(&c->state->past); /* nobody walks back through what is finished */
-        if (c->retired)
-            checkpoint_free(v, c);
+        for (struct checkpoint *held = loop_leave(v, c), *next; held; held = next) {
+            next = held->held_next;
+            held->held = false;
+            let_go(v, held);
+        }
+        if (!loop_holds(v, c))
+            let_go(v, c);
         c = up;
     }
 }
@@ -104,35 +116,7 @@ static bool save(struct verifier *v, struct state *s)
     v->states++;
     if (v->states > v->out->states_peak)
         v->out->states_peak = v->states;
-    return true;
-}
-
-/* What had to be exact in the old state must be so on this path too. */
-static enum reason adopt_precision(struct verifier *v, const struct checkpoint *old, const struct state *s)
-{
-    struct marks m = old->precise;
-
-    for (unsigned f = 0; f < PROG_MAX_FRAMES; f++) {
-        if (f >= s->n_frames) {
-            m.regs[f] = 0;
-            m.slots[f] = 0;
-            continue;
-        }
-        for (unsigned r = 0; r < REGS; r++)
-            if (s->frames[f]->regs[r].kind != REG_SCALAR)
-                m.regs[f] &= (uint16_t) ~(1u << r);
-    }
-    return precision_mark(v, s, &m);
-}
-
-/* The state that this path comes to rest in is not finished: what will matter there is not known yet, so that every
- * value on the way here does. */
-static enum reason everything_counts(struct verifier *v, const struct state *s)
-{
-    struct marks m;
-
-    memset(&m, 0xff, sizeof(m));
-    return precision_mark(v, s, &m);
+    return loop_enter(v, c);
 }
 
 static bool has_frame_like(const struct checkpoint *c, const struct state *s)
@@ -145,10 +129,19 @@ static void give_up(struct verifier *v, struct checkpoint *c)
 {
     unlink_from(list_of(v, c->state), c);
     v->states--;
-    if (c->branches)
+    if (c->branches || loop_holds(v, c))
         c->retired = true;
     else
         checkpoint_free(v, c);
+}
+
+/* The path stops where another went on; what counted there counts on the way here. */
+static enum reason stop_at(struct verifier *v, struct checkpoint *c, const struct state *s, bool open)
+{
+    enum reason reason = precision_adopt(v, &c->precise, s);
+
+    c->hits++;
+    return !reason && open && !loop_rest(v, c, s) ? REASON_out_of_memory : reason;
 }
 
 /* At a place where states are compared. *pruned: the path need not go on. */
@@ -169,21 +162,26 @@ static enum reason visit(struct verifier *v, struct state *s, bool *pruned)
             continue;
         here++;
         if (!c->branches) {
-            if (states_equal(v, c, s, v->opts->keep_states == VERIFY_KEEP_EXACT ? COMPARE_RANGE : COMPARE_PRUNE)) {
-                enum reason reason = adopt_precision(v, c, s);
+            bool open = loop_is_open(v, c->state);
 
-                c->hits++;
+            if (states_equal(v, c, s,
+                             open || v->opts->keep_states == VERIFY_KEEP_EXACT ? COMPARE_RANGE : COMPARE_PRUNE)) {
                 *pruned = true;
-                return reason;
+                return stop_at(v, c, s, open);
             }
         } else if (has_frame_like(c, s)) {
-            bool bounded = insn_at(v, s->insn)->op == ISA_MAY_GOTO && c->state->may_goto_depth != s->may_goto_depth;
+            bool rests = false;
 
-            if (bounded && states_equal(v, c, s, COMPARE_RANGE)) {
+            if (info->calls_back)
+                rests = states_equal(v, c, s, COMPARE_RANGE);
+            else if (insn_at(v, s->insn)->op == ISA_MAY_GOTO && c->state->may_goto_depth != s->may_goto_depth)
+                rests = states_equal(v, c, s, COMPARE_RANGE);
+            if (rests) {
                 *pruned = true;
-                return everything_counts(v, s);
+                return stop_at(v, c, s, true);
             }
-            if (s->may_goto_depth == c->state->may_goto_depth && states_equal(v, c, s, COMPARE_EXACT))
+            if (!info->calls_back && s->may_goto_depth == c->state->may_goto_depth &&
+                s->callback_depth == c->state->callback_depth && states_equal(v, c, s, COMPARE_EXACT))
                 return refuse(v, REASON_infinite_loop,
                               "the path is back at this instruction and everything is as it was");
             if (!info->force && v->jumps_since_save < 20 && v->insns_since_save < 100)
@@ -195,52 +193,6 @@ static enum reason visit(struct verifier *v, struct state *s, bool *pruned)
     if (here + 1 > v->out->max_states_per_insn)
         v->out->max_states_per_insn = here + 1;
     return add && !save(v, s) ? REASON_out_of_memory : REASON_ok;
-}
-
-/* May_goto bounds its loop by itself: numbers that differ from the last round's and never mattered are forgotten, so
- * that the loop comes to rest. */
-static bool widen(struct verifier *v, struct state *s)
-{
-    struct checkpoint *c = s->parent;
-
-    while (c && (c->state->insn != s->insn || c->state->n_frames != s->n_frames))
-        c = c->state->parent;
-    if (c && c == s->parent) /* the checkpoint that was just saved here: the round before is above it */
-        for (c = c->state->parent; c && (c->state->insn != s->insn || c->state->n_frames != s->n_frames);)
-            c = c->state->parent;
-    if (!c)
-        return true;
-    for (unsigned f = 0; f < s->n_frames; f++) {
-        const struct frame *old = c->state->frames[f], *now = s->frames[f];
-
-        for (unsigned r = 0; r < REGS - 1; r++) {
-            struct frame *mine;
-
-            if (old->regs[r].kind != REG_SCALAR || now->regs[r].kind != REG_SCALAR || c->precise.regs[f] >> r & 1 ||
-                scalar_equal(&old->regs[r].s, &now->regs[r].s))
-                continue;
-            mine = state_frame_mut(&v->pool, s, f);
-            if (!mine)
-                return false;
-            mine->regs[r] = reg_unknown();
-            now = mine;
-        }
-        for (unsigned i = 0; i < now->n_slots && i < old->n_slots; i++) {
-            struct frame *mine;
-
-            const struct slot *was = frame_slot(old, i), *is = frame_slot(now, i);
-
-            if (slot_spill_size(was) != SLOT || slot_spill_size(is) != SLOT || was->reg.kind != REG_SCALAR ||
-                is->reg.kind != REG_SCALAR || c->precise.slots[f] >> i & 1 || scalar_equal(&was->reg.s, &is->reg.s))
-                continue;
-            mine = state_slots_mut(&v->pool, s, f, i, i + 1);
-            if (!mine)
-                return false;
-            frame_slot_own(mine, i)->reg = reg_unknown();
-            now = mine;
-        }
-    }
-    return true;
 }
 
 /* Jumps, calls and exits: what the choice of places to save goes by. */
@@ -278,8 +230,6 @@ static enum reason follow(struct verifier *v, struct state *s, uint64_t limit)
         v->info[s->insn].steps++;
         if (is_jump_class(insn_at(v, s->insn)))
             v->jumps_since_save++, s->jumps++;
-        if (insn_at(v, s->insn)->op == ISA_MAY_GOTO && !widen(v, s))
-            return REASON_out_of_memory;
         if (v->trace)
             trace_before(v, s);
         reason = step(v, s, &other, &done);

@@ -233,7 +233,7 @@ static void helper_effect(const struct verifier *v, const struct insn *insn, con
         else if (h && i < 4 && (h->arg[i + 1] == ARG_SIZE || h->arg[i + 1] == ARG_SIZE_OR_ZERO) &&
                  r[i + 2].what == NUMBER && r[i + 2].n > 0)
             size = (uint64_t)r[i + 2].n;
-        e->gen |= reach(a, 0, size);
+        e->gen |= h && h->effects & EFFECT_CALLS_BACK ? UINT64_MAX : reach(a, 0, size);
     }
 }
 

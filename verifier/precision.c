@@ -148,6 +148,35 @@ static void back_exit(struct walk *w)
     w->m.slots[w->frame] = 0;
 }
 
+/* Backwards over the call of a helper that entered the current function: what it got, other than pointers and numbers
+ * that the helper makes up, is the caller's r3. The caller's own registers are as they were. */
+static void back_callback(struct walk *w)
+{
+    uint16_t args = w->m.regs[w->frame] & 0x3e;
+
+    if (w->frame == 0) {
+        w->lost = true;
+        return;
+    }
+    w->m.regs[w->frame] = 0;
+    w->m.slots[w->frame] = 0;
+    w->frame--;
+    if (args)
+        add(w, 3);
+}
+
+/* Backwards over the exit of a callback: the caller's registers are as they were before it was entered. */
+static void back_return(struct walk *w)
+{
+    if (w->frame + 1 >= PROG_MAX_FRAMES) {
+        w->lost = true;
+        return;
+    }
+    w->frame++;
+    w->m.regs[w->frame] = 0;
+    w->m.slots[w->frame] = 0;
+}
+
 static void back(struct walk *w, const struct verifier *v, const struct step_record *step, const struct history *h)
 {
     const struct insn *insn = insn_at(v, step->insn);
@@ -180,16 +209,23 @@ static void back(struct walk *w, const struct verifier *v, const struct step_rec
     case ISA_FORM_CALL:
         if (insn->op == ISA_CALL_LOCAL)
             back_call(w);
+        else if (step->stack == STEP_ENTERS)
+            back_callback(w);
         else
             w->m.regs[w->frame] &= (uint16_t)~0x3f;
         break;
-    case ISA_FORM_NO_OPERANDS: back_exit(w); break;
+    case ISA_FORM_NO_OPERANDS:
+        if (step->stack == STEP_RETURNS)
+            back_return(w);
+        else
+            back_exit(w);
+        break;
     default: break;
     }
 }
 
 /* Notes in a checkpoint what is looked for there, and goes on looking only for what is new. */
-static void settle(struct checkpoint *c, struct marks *m)
+static void settle(struct verifier *v, struct checkpoint *c, struct marks *m)
 {
     const struct state *s = c->state;
 
@@ -211,6 +247,7 @@ static void settle(struct checkpoint *c, struct marks *m)
         }
         m->regs[f] &= (uint16_t)~c->precise.regs[f];
         m->slots[f] &= ~c->precise.slots[f];
+        v->marks_made += m->regs[f] || m->slots[f];
         c->precise.regs[f] |= m->regs[f];
         c->precise.slots[f] |= m->slots[f];
     }
@@ -238,12 +275,29 @@ enum reason precision_mark(struct verifier *v, const struct state *s, const stru
         }
         if (!c || nothing_left(&w.m))
             return REASON_ok;
-        settle(c, &w.m);
+        settle(v, c, &w.m);
         w.frame = c->state->n_frames - 1;
         h = &c->state->past;
         n = h->n;
         c = c->state->parent;
     }
+}
+
+enum reason precision_adopt(struct verifier *v, const struct marks *from, const struct state *s)
+{
+    struct marks m = *from;
+
+    for (unsigned f = 0; f < PROG_MAX_FRAMES; f++) {
+        if (f >= s->n_frames) {
+            m.regs[f] = 0;
+            m.slots[f] = 0;
+            continue;
+        }
+        for (unsigned r = 0; r < REGS; r++)
+            if (s->frames[f]->regs[r].kind != REG_SCALAR)
+                m.regs[f] &= (uint16_t) ~(1u << r);
+    }
+    return precision_mark(v, s, &m);
 }
 
 enum reason precision_mark_reg(struct verifier *v, const struct state *s, unsigned reg)

@@ -190,6 +190,8 @@ void state_print(struct buf *out, const struct state *s)
         print_slot(out, frame_slot(top, i), i, f);
     for (uint32_t i = 0; i < s->n_refs; i++)
         buf_printf(out, "%s%u", i ? "," : " refs=", s->refs[i]);
+    if (top->callback)
+        buf_puts(out, " cb");
 }
 
 void state_print_change(struct buf *out, const struct state *before, const struct state *after, uint16_t touched)

@@ -79,6 +79,8 @@ struct frame {
     uint32_t callsite; /* slot of the call instruction; UINT32_MAX for the entry */
     uint32_t func;     /* index into prog->funcs */
     uint32_t inst;     /* of the function: uses.c */
+    uint32_t rounds;   /* how often its current call has called back on this path */
+    bool callback;     /* a helper called it, as often as it likes: callback.c */
     uint16_t n_slots;  /* slots with a record; slot i covers [-8 (i + 1), -8 i) from r10; further ones are INVALID */
     struct reg regs[REGS];
     struct chunk *chunks[MAX_CHUNKS]; /* those of n_slots; what is in them beyond it is zero */
@@ -99,11 +101,16 @@ static inline struct slot *frame_slot_own(struct frame *f, unsigned i)
 /* One executed instruction, for walking back. */
 struct step_record {
     uint32_t insn;
-    uint16_t stack; /* STEP_STACK | frame << 6 | slot: it accessed this slot; STEP_LEAVES: it ended its function */
+    uint16_t stack; /* STEP_STACK | frame << 6 | slot: it accessed this slot; or what else it did */
     uint16_t links; /* 1 + index into the history's link sets: a branch that refined linked scalars; 0: none */
 };
 
-enum { STEP_STACK = 1 << 15, STEP_LEAVES = 1 << 14 };
+enum {
+    STEP_STACK = 1 << 15,
+    STEP_LEAVES = 1 << 14,  /* a call that ended its function */
+    STEP_ENTERS = 1 << 13,  /* a helper's call that went on in a callback */
+    STEP_RETURNS = 1 << 12, /* the exit of a callback */
+};
 
 /* Registers and spilled slots that were linked when a branch refined them: bit masks a frame. */
 struct link_set {
@@ -129,6 +136,7 @@ struct state {
     uint32_t lock_id; /* of the value whose spin lock is held; 0: none */
     const struct map_def *lock_map;
     uint32_t may_goto_depth;
+    uint32_t callback_depth;   /* callbacks that were entered on this path */
     struct checkpoint *parent; /* the last saved state on this path */
     struct history past;       /* since parent */
     uint32_t jumps;            /* jumps, calls and exits since parent */

@@ -254,7 +254,13 @@ static enum reason load_wide(struct verifier *v, struct state *s, const struct i
         if (value.map->spin_lock_off >= 0)
             value.id = ++v->next_id;
         break;
-    case ISA_LD_FUNC: return unsupported(v, "callbacks (function pointers)");
+    case ISA_LD_FUNC: {
+        enum reason reason = callback_take(v, insn->target, &value);
+
+        if (reason)
+            return reason;
+        break;
+    }
     default: return unsupported(v, "addresses of kernel variables");
     }
     dst = state_reg_mut(&v->pool, s, insn->dst);
@@ -324,14 +330,17 @@ static enum reason execute(struct verifier *v, struct state *s, const struct ins
         *other = state_copy(&v->pool, s);
         if (!*other)
             return REASON_out_of_memory;
-        (*other)->insn = insn->target;
-        s->may_goto_depth++;
-        s->insn++;
+        (*other)->insn++;
+        (*other)->may_goto_depth++;
+        if (!loop_widen(v, *other, s->parent->state)) /* saved just now */
+            return REASON_out_of_memory;
+        s->insn = insn->target;
         return REASON_ok;
     case ISA_FORM_CALL:
         if (insn->op == ISA_CALL_LOCAL)
             return call_local(v, s, insn);
-        reason = insn->op == ISA_CALL_HELPER ? call_helper(v, s, insn) : unsupported(v, "kernel functions (kfuncs)");
+        reason =
+            insn->op == ISA_CALL_HELPER ? call_helper(v, s, insn, other) : unsupported(v, "kernel functions (kfuncs)");
         if (!reason && insn->op == ISA_CALL_HELPER && insn->imm == TAIL_CALL)
             reason = tail_call_taken(v, s, other);
         break;

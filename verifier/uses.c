@@ -9,9 +9,9 @@
  * date by walking back from what changed, and only when somebody asks.
  *
  * It says nothing of a path that is not finished: what such a path will read is not known yet. A finished checkpoint's
- * continuations were all explored, or were covered by other finished ones, and then it is exact. Where paths stop at
- * unfinished checkpoints (may_goto), where states are kept for watching runs, and for unprivileged programs, to whom
- * what lies in a slot matters when it is overwritten, it is not used.
+ * continuations were all explored, or were covered by other finished ones, and then it is exact; where paths stopped at
+ * unfinished ones, the loop is over by then (loop.c). Where states are kept for watching runs, and for unprivileged
+ * programs, to whom what lies in a slot matters when it is overwritten, it is not used.
  */
 #include "verifier/verifier.h"
 
@@ -92,9 +92,6 @@ bool uses_init(struct verifier *v)
 {
     if (!v->privileged || v->opts->keep_states)
         return true;
-    for (uint32_t i = 0; i < v->prog->n_insns; i++)
-        if (insn_at(v, i)->op == ISA_MAY_GOTO)
-            return true;
     v->uses = calloc(1, sizeof(*v->uses));
     return v->uses && find_predecessors(v, v->uses);
 }
@@ -144,12 +141,20 @@ static bool make(struct verifier *v, struct instance *in, uint32_t func)
     return true;
 }
 
-static uint32_t find_child(const struct uses *u, uint32_t parent, uint32_t callsite)
+/* The first of what was called there, from `i` on among siblings: one function, or callbacks. */
+static uint32_t called_at(const struct uses *u, uint32_t i, uint32_t callsite)
 {
-    uint32_t i = u->inst[parent].child;
-
     while (i != NONE && u->inst[i].callsite != callsite)
         i = u->inst[i].sibling;
+    return i;
+}
+
+static uint32_t find_child(const struct uses *u, uint32_t parent, uint32_t callsite, uint32_t start)
+{
+    uint32_t i = called_at(u, u->inst[parent].child, callsite);
+
+    while (i != NONE && u->inst[i].start != start)
+        i = called_at(u, u->inst[i].sibling, callsite);
     return i;
 }
 
@@ -175,6 +180,15 @@ static void queue(struct verifier *v, uint32_t inst, uint32_t at)
     u->work[u->n_work++] = (struct place){inst, at};
 }
 
+static void queue_exits(struct verifier *v, uint32_t inst)
+{
+    const struct instance *in = inst == NONE ? NULL : &v->uses->inst[inst];
+
+    for (uint32_t i = in ? in->start : 0; in && i < in->start + in->n; i++)
+        if (insn_at(v, i)->op == ISA_EXIT && !insn_at(v, i)->poisoned)
+            queue(v, inst, i);
+}
+
 bool uses_enter(struct verifier *v, const struct state *s, uint32_t *inst)
 {
     struct uses *u = v->uses;
@@ -187,7 +201,7 @@ bool uses_enter(struct verifier *v, const struct state *s, uint32_t *inst)
     if (s->n_frames > 1) {
         in.parent = s->frames[s->n_frames - 2]->inst;
         in.depth = s->n_frames - 1;
-        *inst = find_child(u, in.parent, in.callsite);
+        *inst = find_child(u, in.parent, in.callsite, v->prog->funcs[top->func].start);
         if (*inst != NONE)
             return true;
     }
@@ -208,9 +222,7 @@ bool uses_enter(struct verifier *v, const struct state *s, uint32_t *inst)
         u->inst[*inst].sibling = u->inst[in.parent].child;
         u->inst[in.parent].child = *inst;
         /* What is read after the call is already known when other paths went on from there. */
-        for (uint32_t i = in.start; i < in.start + in.n; i++)
-            if (insn_at(v, i)->op == ISA_EXIT && !insn_at(v, i)->poisoned)
-                queue(v, *inst, i);
+        queue_exits(v, *inst);
     }
     return true;
 }
@@ -275,8 +287,7 @@ void uses_end(struct verifier *v, uint32_t inst, uint32_t at)
 }
 
 /* What may be read before an instruction, from what may be read after it. */
-static void flow(const struct verifier *v, const struct uses *u, const struct instance *in, uint32_t inst, uint32_t at,
-                 uint64_t *live)
+static void flow(const struct verifier *v, const struct uses *u, const struct instance *in, uint32_t at, uint64_t *live)
 {
     const struct insn *insn = insn_at(v, at);
     uint32_t frames = in->depth + 1, next[2];
@@ -286,12 +297,14 @@ static void flow(const struct verifier *v, const struct uses *u, const struct in
     if (insn->op == ISA_EXIT && !insn->poisoned) {
         const struct instance *up = in->parent == NONE ? NULL : &u->inst[in->parent];
 
-        if (up && in->callsite + 1 < up->start + up->n)
-            memcpy(live, &up->live[(size_t)(in->callsite + 1 - up->start) * in->depth], in->depth * sizeof(*live));
+        uint32_t back = in->callsite + !v->info[in->callsite].calls_back;
+
+        if (up && back < up->start + up->n)
+            memcpy(live, &up->live[(size_t)(back - up->start) * in->depth], in->depth * sizeof(*live));
         return;
     }
     if (insn->op == ISA_CALL_LOCAL && !insn->poisoned) {
-        uint32_t child = find_child(u, inst, at);
+        uint32_t child = called_at(u, in->child, at);
 
         if (child != NONE)
             memcpy(live, u->inst[child].live, frames * sizeof(*live)); /* its own frame, the last, is not ours */
@@ -303,6 +316,10 @@ static void flow(const struct verifier *v, const struct uses *u, const struct in
         if (next[k] >= in->start && next[k] < in->start + in->n)
             for (uint32_t f = 0; f < frames; f++)
                 live[f] |= in->live[(size_t)(next[k] - in->start) * frames + f];
+    for (uint32_t c = v->info[at].calls_back ? called_at(u, in->child, at) : NONE; c != NONE;
+         c = called_at(u, u->inst[c].sibling, at))
+        for (uint32_t f = 0; f < frames; f++)
+            live[f] |= u->inst[c].live[f];
     for (uint32_t f = 0; f < frames; f++)
         live[f] = (live[f] & ~in->write[row + f]) | in->read[row + f];
 }
@@ -317,16 +334,11 @@ static void tell(struct verifier *v, uint32_t inst, uint32_t at)
             queue(v, inst, u->pred[i]);
     if (at == in->start && in->parent != NONE)
         queue(v, in->parent, in->callsite);
-    if (at > in->start && insn_at(v, at - 1)->op == ISA_CALL_LOCAL) {
-        uint32_t child = find_child(u, inst, at - 1);
-
-        for (uint32_t i = 0; child != NONE && i < u->inst[child].n; i++) {
-            const struct insn *insn = insn_at(v, u->inst[child].start + i);
-
-            if (insn->op == ISA_EXIT && !insn->poisoned)
-                queue(v, child, u->inst[child].start + i);
-        }
-    }
+    if (at > in->start && insn_at(v, at - 1)->op == ISA_CALL_LOCAL)
+        queue_exits(v, called_at(u, in->child, at - 1));
+    for (uint32_t c = v->info[at].calls_back ? called_at(u, in->child, at) : NONE; c != NONE;
+         c = called_at(u, u->inst[c].sibling, at))
+        queue_exits(v, c);
 }
 
 void uses_settle(struct verifier *v)
@@ -340,7 +352,7 @@ void uses_settle(struct verifier *v)
         size_t row = (size_t)(p.at - in->start) * (in->depth + 1);
 
         in->nodes[p.at - in->start].queued = false;
-        flow(v, u, in, p.inst, p.at, live);
+        flow(v, u, in, p.at, live);
         if (!memcmp(live, &in->live[row], (in->depth + 1) * sizeof(*live)))
             continue;
         memcpy(&in->live[row], live, (in->depth + 1) * sizeof(*live));

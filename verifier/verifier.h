@@ -26,6 +26,8 @@ struct checkpoint {
     uint32_t branches; /* paths below that are not finished */
     uint32_t hits, misses;
     bool retired; /* no longer in its list, kept while children name it */
+    bool held;    /* finished, and kept as long as its loop has backedges (loop.c) */
+    struct checkpoint *held_next;
 };
 
 /* What is known of an instruction before and during exploration. */
@@ -33,8 +35,9 @@ struct insn_info {
     bool prune_point; /* states are compared here */
     bool force;       /* and always saved */
     bool seen;
-    bool scc_loop; /* inside a loop */
-    uint8_t mem;   /* enum fact_mem, as seen so far */
+    bool calls_back; /* goes on in a callback, too, which comes back here */
+    uint32_t scc;    /* the loop that it is in, 0: none (scc.c) */
+    uint8_t mem;     /* enum fact_mem, as seen so far */
     bool mem_seen;
     uint8_t ptr_kind; /* enum reg_kind of the base, for kinds that may not mix */
     uint16_t ctx_off;
@@ -54,6 +57,9 @@ struct verifier {
     struct insn_info *info; /* one a slot */
     struct uses *uses;      /* NULL: not used for this program */
     struct checkpoint **at; /* one list a slot */
+    struct visit **loops;   /* one list a loop (loop.c) */
+    uint32_t n_loops, n_backedges;
+    uint64_t marks_made; /* precision marks in saved states so far */
     uint32_t next_id;
     uint32_t ctx_size;    /* bytes of the context that were touched */
     bool in_step;         /* the last record of the path's history is the instruction being executed */
@@ -86,6 +92,29 @@ enum reason cfg_check(struct verifier *v, uint32_t *insn);
 bool liveness_compute(struct verifier *v);
 /* What may run after an instruction, within its function; a call is followed by what comes after it. */
 unsigned liveness_next(const struct insn *insn, uint32_t at, uint32_t out[2]);
+
+/* scc.c: numbers the loops, in info->scc; v->n_loops is how many there are. */
+bool scc_compute(struct verifier *v);
+
+/* loop.c: paths that stop inside loops which are not finished. */
+bool loop_init(struct verifier *v);
+void loop_free(struct verifier *v);
+/** The checkpoint was just saved. @return false: out of memory. */
+bool loop_enter(struct verifier *v, struct checkpoint *c);
+/** Is this saved state in a loop whose marks are not final? Then numbers count whether they are marked or not. */
+bool loop_is_open(const struct verifier *v, const struct state *s);
+/** The path s stops at this checkpoint, in a loop that is not finished: `to` itself, or that with backedges.
+ *  @return false: out of memory. */
+bool loop_rest(struct verifier *v, struct checkpoint *to, const struct state *s);
+/** Must this checkpoint, which is finished, be kept for the sake of its loop? Then loop_leave() gives it back. */
+bool loop_holds(struct verifier *v, struct checkpoint *c);
+/** The checkpoint is finished. If a loop began with it, all marks of the loop become final.
+ *  @return the checkpoints that were held meanwhile, linked by held_next. */
+struct checkpoint *loop_leave(struct verifier *v, struct checkpoint *c);
+/** Makes numbers unknown that differ from those of the last round and did not matter so far, so that a loop which is
+ *  known to end comes to rest. `from`: the state whose place and path say which the last round was.
+ *  @return false: out of memory. */
+bool loop_widen(struct verifier *v, struct state *s, const struct state *from);
 
 /* uses.c: which stack slots are read later, as exploration finds it. */
 bool uses_init(struct verifier *v);
@@ -166,7 +195,7 @@ bool policy_helper_sees_packet(const struct verifier *v, const struct helper *h)
 enum reason policy_return(struct verifier *v, struct state *s, const struct reg *r0);
 
 /* call.c */
-enum reason call_helper(struct verifier *v, struct state *s, const struct insn *insn);
+enum reason call_helper(struct verifier *v, struct state *s, const struct insn *insn, struct state **other);
 enum reason call_local(struct verifier *v, struct state *s, const struct insn *insn);
 enum reason exit_step(struct verifier *v, struct state *s, bool *done);
 /* The instruction just done may also end a local function, with such an r0: tail calls that succeed, packet loads that
@@ -174,12 +203,25 @@ enum reason exit_step(struct verifier *v, struct state *s, bool *done);
 enum reason tail_call_taken(struct verifier *v, const struct state *s, struct state **other);
 enum reason leave_early(struct verifier *v, const struct state *s, const struct reg *r0, struct state **other);
 
+/* callback.c */
+/** Does this call go on in a function of the program before it is over? */
+bool callback_is_called_by(const struct verifier *v, const struct insn *insn);
+/** What loading the address of a function yields. */
+enum reason callback_take(struct verifier *v, uint32_t start, struct reg *out);
+/** A helper's call whose arguments are fine, before its registers are clobbered: *other goes on in the callback. */
+enum reason callback_call(struct verifier *v, struct state *s, const struct helper *h, uint32_t func,
+                          struct state **other);
+/** The end of a callback: back before the call. */
+enum reason callback_exit(struct verifier *v, struct state *s);
+
 /* step.c: executes the instruction at s->insn. *other: a second successor, or NULL; *done: the path ends here. */
 enum reason step(struct verifier *v, struct state *s, struct state **other, bool *done);
 
 /* precision.c */
 /** Marks that the value of these registers and slots before s->insn matters, in every saved state that it came from. */
 enum reason precision_mark(struct verifier *v, const struct state *s, const struct marks *m);
+/** What counted in a saved state counts on this path, which stops there. */
+enum reason precision_adopt(struct verifier *v, const struct marks *m, const struct state *s);
 enum reason precision_mark_reg(struct verifier *v, const struct state *s, unsigned reg);
 
 /* equal.c */

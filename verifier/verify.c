@@ -59,7 +59,7 @@ static enum reason chain_depth(struct verifier *v, uint32_t func, uint32_t above
     for (uint32_t i = f->start; i < f->end && !reason; i++) {
         const struct insn *insn = insn_at(v, i);
 
-        if (insn->op != ISA_CALL_LOCAL || insn->poisoned)
+        if ((insn->op != ISA_CALL_LOCAL && insn->op != ISA_LD_FUNC) || insn->poisoned)
             continue;
         *bad = i;
         if (frames == PROG_MAX_FRAMES)
@@ -137,7 +137,7 @@ static enum reason run(struct verifier *v, uint32_t *insn)
         reason = cfg_check(v, insn);
     if (reason)
         return reason;
-    if (!liveness_compute(v) || !uses_init(v) || !first_state(v))
+    if (!liveness_compute(v) || !scc_compute(v) || !loop_init(v) || !uses_init(v) || !first_state(v))
         return REASON_out_of_memory;
     if (v->opts->keep_states && !(v->out->explored = explored_new(v)))
         return REASON_out_of_memory;
@@ -197,6 +197,7 @@ static void free_all(struct verifier *v)
             history_free(&c->state->past);
             free(c);
         }
+    loop_free(v);
     uses_free(v);
     pool_free(&v->pool);
     free(v->info);

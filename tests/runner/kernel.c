@@ -9,6 +9,7 @@
  * Where only the verdict is asked for, instructions stay as they are: prologue, body. An unprivileged test is loaded
  * with CAP_BPF and CAP_NET_ADMIN alone, which is as far as a kernel goes that has unprivileged loading switched off.
  */
+#include "tests/runner/func_info.h"
 #include "tests/runner/runner.h"
 #include "vm/abi/map_types.h"
 #include "vm/isa/isa.h"
@@ -315,6 +316,7 @@ static int load(struct kernel *k, const struct test *t)
     static const uint32_t log_size = 1 << 20;
     char *log = calloc(1, log_size);
     struct buf insns = {0};
+    struct func_info funcs;
     int fd;
 
     translate(k, t, &insns);
@@ -326,14 +328,22 @@ static int load(struct kernel *k, const struct test *t)
     attr.log_buf = ptr(log);
     attr.log_size = log ? log_size : 0;
     attr.log_level = log ? 1 : 0;
+    fd = func_info_load((const struct skep_insn *)(const void *)insns.data, attr.insn_cnt, &funcs);
+    if (fd >= 0 && hold(k, funcs.btf) >= 0) {
+        attr.prog_btf_fd = (uint32_t)funcs.btf;
+        attr.func_info = ptr(funcs.records.data);
+        attr.func_info_cnt = funcs.n;
+        attr.func_info_rec_size = sizeof(struct bpf_func_info);
+    }
     if (t->unprivileged)
         caps = use_caps((uint64_t)1 << CAP_BPF | (uint64_t)1 << CAP_NET_ADMIN);
-    fd = insns.failed ? -ENOMEM : hold(k, bpf(BPF_PROG_LOAD, &attr));
+    fd = insns.failed ? -ENOMEM : fd < 0 ? fd : hold(k, bpf(BPF_PROG_LOAD, &attr));
     if (t->unprivileged)
         use_caps(caps);
     k->judged = fd >= 0 || (log && *log);
     if (fd < 0)
         k->failure = arena_printf(k->arena, "not loaded: %s\n%s", strerror(-fd), log ? last_lines(log) : "");
+    buf_free(&funcs.records);
     buf_free(&insns);
     free(log);
     return fd;
