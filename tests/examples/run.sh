@@ -1,6 +1,6 @@
 #!/bin/bash
 # The demo runs, twice, and says what it should; the firewall and xdp-filter do to each packet of a capture what they do
-# in the kernel. Ends with `N passed, N failed, N skipped`.
+# in the kernel; every example's page and the tutorial say what is so. Ends with `N passed, N failed, N skipped`.
 cd "$(dirname "$0")/../.." || exit 2
 B=${B:-build}
 passed=0 failed=0 skipped=0
@@ -37,6 +37,15 @@ beside "$B/demo/xdp_firewall.bpf.o" "$B/demo/demo.pcap" blocked=0a00000d:0000000
 for o in /usr/lib/*/bpf/xdpfilt_*_all.o; do
     [ -e "$o" ] || continue
     beside "$o" "$B/demo/demo.pcap" filter_ports=00500000:0300000000000000
+done
+
+# What Linux refuses to everybody here is nothing that the pages could show.
+"$B/skep" verify --kernel "$B/demo/xdp_firewall.bpf.o" 2>&1 | grep -q 'Linux: accept' || export ROOT="Linux takes no programs here"
+for page in docs/tutorial.md examples/*/README.md; do
+    [ "$page" != examples/uprobe/README.md ] || [ "$(uname -m)" = x86_64 ] || continue # registers of x86-64
+    B=$B tests/examples/alone.sh tests/examples/page.sh "$page" >"$B/page.log" 2>&1
+    grep -A 20 '^FAILED' "$B/page.log"
+    add "$B/page.log"
 done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
