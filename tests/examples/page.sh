@@ -1,10 +1,10 @@
 #!/bin/bash
 # Follows a page as its reader would: page.sh [--update] PAGE. Of blocks marked `console`, lines after `$ ` are typed, and
 # those after `# ` as root; what follows a command until the next one is what it should print. A C block whose first line
-# names a file (`// drop.bpf.c`) is written there first. What differs from one run to the next (times, addresses, how
-# often a program ran for others), and what the verifier did, is not compared, nor is the order of lines; `...` stands for any lines. Everything
-# happens in a copy of the page's folder, whose path clang writes into objects and a page leaves out, in a process that may
-# be in namespaces of its own (tests/examples/alone.sh).
+# names a file (`// drop.bpf.c`) is written there first. What differs from one run to the next (times, addresses, how often
+# a program ran for others), what it cost the verifier, and the order of lines are not compared; `...` stands for any
+# lines. Everything happens in a copy of the page's folder, whose path clang writes into objects and a page leaves out, in
+# a process that may be in namespaces of its own (tests/examples/alone.sh).
 # ROOT: empty, or why commands of root are left out. --update writes what was printed into the page.
 update=
 [ "$1" = --update ] && update=1 && shift
@@ -29,7 +29,7 @@ mkdir "$work/bin"
 ln -s "$B/skep" "$work/bin/skep"
 printf '#!/bin/sh\nexec %s "$@"\n' "$clang_path" >"$work/bin/clang"
 chmod +x "$work/bin/clang"
-export PATH=$work/bin:$PATH
+export PATH=$work/bin:$PATH CCACHE_DISABLE=1
 
 steady() {
     sed -E 's/[0-9]+ ?ns/N ns/g; s/[0-9]+ us/N us/g; s/ran [0-9]+ times/ran N times/; s/0x[0-9a-f]{8,}/0xN/g; s/"pid":[0-9]+/"pid":N/; s/[0-9]+ processed, [0-9]+ states/N processed, N states/; s/[ \t]+$//'
