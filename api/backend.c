@@ -1,6 +1,7 @@
 /* The backends that are built in, and attaching through them. What an object was not opened for is said by name. */
 #include "api/object.h"
 #include <errno.h>
+#include <string.h>
 
 const struct object_backend *backend_find(uint32_t id)
 {
@@ -47,7 +48,16 @@ struct skep_link *skep_object__attach_struct_ops(struct skep_object *o, const ch
 
 const char *skep_object__struct_ops_name(const struct skep_object *o, uint32_t i)
 {
-    return o->state == OBJECT_LOADED && o->backend->struct_ops_name ? o->backend->struct_ops_name(o, i) : NULL;
+    return i < o->obj->n_ops ? o->obj->ops[i].name : NULL;
+}
+
+struct skep_program *skep_object__struct_ops_program(const struct skep_object *o, const char *name, const char *member)
+{
+    const struct object_ops *ops = o && name && member ? object_ops_find(o->obj, name) : NULL;
+    for (uint32_t i = 0; ops && i < ops->n_methods; i++)
+        if (!strcmp(ops->methods[i].member, member))
+            return &o->progs[ops->methods[i].prog];
+    return fail_null(-ENOENT);
 }
 
 int skep_program__stats(const struct skep_program *prog, struct skep_program_stats *user)

@@ -120,11 +120,6 @@ static int stats_there(const struct skep_program *prog, struct skep_program_stat
     return 0;
 }
 
-static const char *struct_ops_name(const struct skep_object *o, uint32_t i)
-{
-    return kernel_struct_ops_name(o->kernel, i);
-}
-
 static struct skep_map *open_map(struct skep_vm *vm, const char *path, uint32_t id)
 {
     struct skep_map *map = calloc(1, sizeof(*map));
@@ -153,7 +148,6 @@ const struct object_backend kernel_backend = {.id = SKEP_BACKEND_KERNEL,
                                               .close = unload_there,
                                               .attach = kernel_link_attach_prog,
                                               .attach_struct_ops = kernel_link_attach_map,
-                                              .struct_ops_name = struct_ops_name,
                                               .stats = stats_there,
                                               .enable_stats = kernel_enable_stats,
                                               .open_map = open_map,

@@ -107,6 +107,11 @@ static const struct prog *link_prog(struct skep_object *o, int32_t prog)
     return o->obj->progs[prog].prog;
 }
 
+static const char *errno_text(int err)
+{
+    return err == -ENOTSUPP ? "Not supported by this kernel" : strerror(-err);
+}
+
 static void report_program(struct skep_object *o, int err, const struct kernel_refusal *why, struct buf *out)
 {
     struct reading r;
@@ -115,7 +120,7 @@ static void report_program(struct skep_object *o, int err, const struct kernel_r
     const struct prog *prog = link_prog(o, why->prog);
     int64_t insn = prog ? find_insn(prog, &r) : -1;
     buf_printf(&what, "Linux refuses program '%s': %s", o->progs[why->prog].name,
-               r.n ? r.said[r.n - 1] : strerror(-err));
+               r.n ? r.said[r.n - 1] : errno_text(err));
     if (insn >= 0) {
         report_head(prog, (uint32_t)insn, buf_text(&what), out);
     } else {
@@ -126,7 +131,7 @@ static void report_program(struct skep_object *o, int err, const struct kernel_r
     }
     for (uint32_t i = 0; i + 1 < r.n; i++)
         buf_printf(out, "      = Linux: %s\n", r.said[i]);
-    if (err == -EPERM)
+    if (err == -EPERM || err == -ENOTSUPP)
         kernel_explain(err, o->obj->progs[why->prog].section, out);
     else
         buf_printf(out,
@@ -160,11 +165,6 @@ static const char *subject(const struct skep_object *o, const char *words)
             return o->obj->progs[i].section;
     }
     return words;
-}
-
-static const char *errno_text(int err)
-{
-    return err == -ENOTSUPP ? "Not supported by this kernel" : strerror(-err);
 }
 
 /* Linux's verifier closes its log with what it processed; what has no hook here is told before it looked at anything.

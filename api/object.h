@@ -44,7 +44,6 @@ struct object_backend {
     void (*close)(struct skep_object *o);
     struct skep_link *(*attach)(struct skep_program *prog, const struct skep_attach_opts *opts); /* NULL: cannot */
     struct skep_link *(*attach_struct_ops)(struct skep_object *o, const char *name);
-    const char *(*struct_ops_name)(const struct skep_object *o, uint32_t i);
     int (*stats)(const struct skep_program *prog, struct skep_program_stats *out);
     int (*enable_stats)(void);
     struct skep_map *(*open_map)(struct skep_vm *vm, const char *path, uint32_t id);

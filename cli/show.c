@@ -160,6 +160,36 @@ static void print_var(const struct object *obj, const struct object_var *v)
     buf_free(&value);
 }
 
+/* ---- struct_ops ---- */
+
+static void json_ops(struct json_writer *w, const struct object *obj, const struct object_ops *o)
+{
+    json_object_begin(w);
+    json_str_at(w, "name", o->name);
+    json_str_at(w, "section", o->section);
+    json_type_at(w, "type", obj->btf, o->type);
+    json_u64_at(w, "size", o->size);
+    json_name(w, "methods");
+    json_array_begin(w);
+    for (uint32_t i = 0; i < o->n_methods; i++) {
+        json_object_begin(w);
+        json_str_at(w, "member", o->methods[i].member);
+        json_u64_at(w, "offset", o->methods[i].off);
+        json_str_at(w, "program", obj->progs[o->methods[i].prog].name);
+        json_object_end(w);
+    }
+    json_array_end(w);
+    json_object_end(w);
+}
+
+static void print_ops(const struct object *obj, const struct object_ops *o)
+{
+    printf("  %-24s %-16s struct %s:", o->name, o->section, btf_name(obj->btf, o->type));
+    for (uint32_t i = 0; i < o->n_methods; i++)
+        printf("%s %s = %s", i ? "," : "", o->methods[i].member, obj->progs[o->methods[i].prog].name);
+    putchar('\n');
+}
+
 /* ---- Relocations ---- */
 
 static void json_reloc(struct json_writer *w, const struct object_reloc *r)
@@ -235,6 +265,10 @@ static void show(struct cli *c, const struct object *obj, bool relocs)
     begin_list(c, "variables", "global variables", obj->n_vars);
     for (uint32_t i = 0; i < obj->n_vars; i++)
         c->json ? json_var(&c->w, obj, &obj->vars[i]) : print_var(obj, &obj->vars[i]);
+    end_list(c);
+    begin_list(c, "struct_ops", "struct_ops", obj->n_ops);
+    for (uint32_t i = 0; i < obj->n_ops; i++)
+        c->json ? json_ops(&c->w, obj, &obj->ops[i]) : print_ops(obj, &obj->ops[i]);
     end_list(c);
     if (!relocs)
         return;

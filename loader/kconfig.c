@@ -194,21 +194,28 @@ static int set_virtual(struct values *v, const struct log *log)
     return 0;
 }
 
-static int read_system(struct values *v, const struct log *log)
+struct gzFile_s *load_kconfig_open(char path[KCONFIG_PATH])
 {
     struct utsname uts;
-    char path[512], line[4096];
     gzFile f = NULL;
-    int err = 0;
 
     if (!uname(&uts)) {
-        snprintf(path, sizeof(path), "/boot/config-%s", uts.release);
+        snprintf(path, KCONFIG_PATH, "/boot/config-%s", uts.release);
         f = gzopen(path, "re");
     }
     if (!f) {
-        snprintf(path, sizeof(path), "/proc/config.gz");
+        snprintf(path, KCONFIG_PATH, "/proc/config.gz");
         f = gzopen(path, "re");
     }
+    return f;
+}
+
+static int read_system(struct values *v, const struct log *log)
+{
+    char path[KCONFIG_PATH], line[4096];
+    gzFile f = load_kconfig_open(path);
+    int err = 0;
+
     if (!f) {
         log_debug(log, "no kernel configuration in /boot/config-* or /proc/config.gz");
         return 0;

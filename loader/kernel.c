@@ -149,17 +149,6 @@ static int prepare(struct kernel_object *k, const struct object *obj, const stru
 
 /* ---- Loading ---- */
 
-/* libbpf 1.1 crashes on a struct_ops map none of whose programs is loaded; it takes them all in any case. */
-static void take_struct_ops(struct bpf_object *bpf)
-{
-    struct bpf_map *map;
-    struct bpf_program *prog;
-    bool any = false;
-    bpf_object__for_each_map(map, bpf) any |= bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS;
-    bpf_object__for_each_program(prog, bpf) if (any && bpf_program__type(prog) == BPF_PROG_TYPE_STRUCT_OPS)
-        bpf_program__set_autoload(prog, true);
-}
-
 static size_t logs_size(const struct kernel_object *k)
 {
     return ((size_t)k->n_progs + 1) * LOG_ROOM;
@@ -217,11 +206,15 @@ static int open_and_load(struct kernel_object *k, const struct object *obj, cons
     LIBBPF_OPTS(bpf_object_open_opts, open, .object_name = obj->name, .kconfig = opts->kconfig,
                 .btf_custom_path = opts->btf_path, .pin_root_path = opts->pin_root);
     const struct elf *elf = &obj->elf->elf;
-    k->bpf = bpf_object__open_mem(elf->image, elf->size, &open);
-    if (!k->bpf)
-        return -errno;
-    int err = prepare(k, obj, opts);
-    take_struct_ops(k->bpf);
+    void *older = kernel_older_image(obj);
+    k->bpf = bpf_object__open_mem(older ? older : elf->image, elf->size, &open);
+    int err = k->bpf ? 0 : -errno;
+    free(older); /* libbpf keeps none of it */
+    if (err)
+        return err;
+    err = prepare(k, obj, opts);
+    if (!err)
+        err = kernel_prepare_struct_ops(k->bpf, obj);
     if (!err)
         err = bpf_object__load(k->bpf);
     if (err)

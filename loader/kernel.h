@@ -117,8 +117,6 @@ int kernel_attach(const struct kernel_object *k, uint32_t prog, const struct ker
                   struct kernel_link **out);
 int kernel_attach_struct_ops(const struct kernel_object *k, const char *map, const struct log *log,
                              struct kernel_link **out);
-/** The name of the i-th struct_ops map; NULL: none. */
-const char *kernel_struct_ops_name(const struct kernel_object *k, uint32_t i);
 const char *kernel_link_text(const struct kernel_link *link);
 int kernel_link_fd(const struct kernel_link *link); /* -1: none of Linux's links */
 int kernel_link_pin(struct kernel_link *link, const char *path);
@@ -134,6 +132,10 @@ void kernel_listen_end(void);
 
 struct bpf_object;
 struct bpf_program;
+/** The file as libbpf 1.1 understands its struct_ops, to be freed; NULL: it does as it is. */
+void *kernel_older_image(const struct object *obj);
+/** Between libbpf's open and load. */
+int kernel_prepare_struct_ops(struct bpf_object *bpf, const struct object *obj);
 struct bpf_object *kernel_bpf(const struct kernel_object *k);
 struct bpf_program *kernel_bpf_prog(const struct kernel_object *k, uint32_t prog);
 

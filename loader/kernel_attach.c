@@ -1,9 +1,8 @@
 /*
- * Attaching. A table says by program type which way is taken; the section name chooses within KPROBE and TRACING. A
- * link holds what must be undone: libbpf's links, a descriptor of a link of Linux's that libbpf 1.1 has no call for, a
- * filter under a qdisc, a socket. Whatever was begun when a later step fails is undone.
+ * Attaching. A table says by program type which way is taken; the section name chooses within KPROBE and TRACING.
+ * Whatever was begun when a later step fails is undone with the link (loader/kernel_link.c).
  */
-#include "loader/kernel.h"
+#include "loader/kernel_link.h"
 #include "vm/abi/prog_types.h"
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -24,48 +23,10 @@
 enum { TCX_INGRESS = 46, TCX_EGRESS = 47, NETKIT_PRIMARY = 54, NETKIT_PEER = 55 };
 enum { XDP_SKB_MODE = 2, XDP_DRV_MODE = 4, XDP_HW_MODE = 8 };
 
-struct kernel_link {
-    char text[160];
-    struct bpf_link **links; /* libbpf's */
-    uint32_t n_links;
-    int fd;     /* a link of Linux's that libbpf does not hold; -1: none */
-    int socket; /* a socket with the program as its filter; -1: none */
-    bool own_socket, pinned;
-    bool has_tc, own_qdisc; /* a filter under clsact; and the qdisc is ours */
-    uint32_t ifindex;
-    enum bpf_tc_attach_point point;
-    uint32_t handle, priority;
-    int map_fd, prog_fd; /* of a map of sockets that holds the program; -1: none */
-    enum bpf_attach_type attach_type;
-};
-
-struct attaching {
-    struct bpf_program *prog;
-    int prog_fd;
-    const struct kernel_attach *how;
-    struct kernel_link *link;
-    struct buf *why; /* what is missing, when it is not Linux that says no */
-};
-
 static int missing(struct attaching *a, const char *text)
 {
     buf_puts(a->why, text);
     return -EINVAL;
-}
-
-static int add(struct attaching *a, struct bpf_link *link)
-{
-    struct kernel_link *l = a->link;
-    if (!link)
-        return -errno;
-    struct bpf_link **more = realloc(l->links, (l->n_links + 1) * sizeof(struct bpf_link *));
-    if (!more) {
-        bpf_link__destroy(link);
-        return -ENOMEM;
-    }
-    l->links = more;
-    l->links[l->n_links++] = link;
-    return 0;
 }
 
 static const char *interface_name(uint32_t ifindex, char name[IF_NAMESIZE])
@@ -200,7 +161,7 @@ static int attach_cgroup(struct attaching *a)
         return missing(a, "it takes a directory of cgroup v2: `to /sys/fs/cgroup/NAME`");
     if (fd < 0)
         return fd;
-    int err = add(a, bpf_program__attach_cgroup(a->prog, fd));
+    int err = kernel_link_add(a, bpf_program__attach_cgroup(a->prog, fd));
     if (own)
         close(fd);
     snprintf(a->link->text, sizeof(a->link->text), "%s cgroup %s", a->how->section,
@@ -214,7 +175,7 @@ static int attach_netns(struct attaching *a)
     int fd = open_target(a, "/proc/self/ns/net", &own);
     if (fd < 0)
         return fd;
-    int err = add(a, bpf_program__attach_netns(a->prog, fd));
+    int err = kernel_link_add(a, bpf_program__attach_netns(a->prog, fd));
     if (own)
         close(fd);
     snprintf(a->link->text, sizeof(a->link->text), "%s of %s", a->how->section,
@@ -248,7 +209,7 @@ static int attach_tracepoint(struct attaching *a)
     snprintf(category, sizeof(category), "%.*s", (int)(slash - a->how->target), a->how->target);
     LIBBPF_OPTS(bpf_tracepoint_opts, opts, .bpf_cookie = a->how->cookie);
     snprintf(a->link->text, sizeof(a->link->text), "tracepoint %s", a->how->target);
-    return add(a, bpf_program__attach_tracepoint_opts(a->prog, category, slash + 1, &opts));
+    return kernel_link_add(a, bpf_program__attach_tracepoint_opts(a->prog, category, slash + 1, &opts));
 }
 
 static int attach_raw_tracepoint(struct attaching *a)
@@ -256,14 +217,14 @@ static int attach_raw_tracepoint(struct attaching *a)
     if (!*a->how->target)
         return missing(a, "it takes a tracepoint: `to sched_switch`");
     snprintf(a->link->text, sizeof(a->link->text), "raw tracepoint %s", a->how->target);
-    return add(a, bpf_program__attach_raw_tracepoint(a->prog, a->how->target));
+    return kernel_link_add(a, bpf_program__attach_raw_tracepoint(a->prog, a->how->target));
 }
 
 /* tp_btf, fentry, fexit, LSM, iterators, freplace: load already bound them to what they watch. */
 static int attach_bound(struct attaching *a)
 {
     snprintf(a->link->text, sizeof(a->link->text), "%s", a->how->section);
-    return add(a, bpf_program__attach(a->prog));
+    return kernel_link_add(a, bpf_program__attach(a->prog));
 }
 
 static bool begins(const char *text, const char *with)
@@ -293,7 +254,8 @@ static int attach_uprobe(struct attaching *a, bool ret)
     LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = ret, .bpf_cookie = a->how->cookie,
                 .func_name = number ? NULL : colon);
     snprintf(a->link->text, sizeof(a->link->text), "%s %s", ret ? "uretprobe" : "uprobe", a->how->target);
-    return add(a, bpf_program__attach_uprobe_opts(a->prog, a->how->pid ? a->how->pid : -1, target, off, &opts));
+    return kernel_link_add(
+        a, bpf_program__attach_uprobe_opts(a->prog, a->how->pid ? a->how->pid : -1, target, off, &opts));
 }
 
 static int attach_usdt(struct attaching *a)
@@ -305,7 +267,8 @@ static int attach_usdt(struct attaching *a)
     *provider++ = 0;
     LIBBPF_OPTS(bpf_usdt_opts, opts, .usdt_cookie = a->how->cookie);
     snprintf(a->link->text, sizeof(a->link->text), "usdt %s", a->how->target);
-    return add(a, bpf_program__attach_usdt(a->prog, a->how->pid ? a->how->pid : -1, target, provider, name, &opts));
+    return kernel_link_add(
+        a, bpf_program__attach_usdt(a->prog, a->how->pid ? a->how->pid : -1, target, provider, name, &opts));
 }
 
 static int attach_kprobe(struct attaching *a, bool ret)
@@ -318,7 +281,7 @@ static int attach_kprobe(struct attaching *a, bool ret)
     LIBBPF_OPTS(bpf_kprobe_opts, opts, .retprobe = ret, .bpf_cookie = a->how->cookie,
                 .offset = a->how->target[len] ? strtoull(a->how->target + len + 1, NULL, 0) : 0);
     snprintf(a->link->text, sizeof(a->link->text), "%s %s", ret ? "kretprobe" : "kprobe", a->how->target);
-    return add(a, bpf_program__attach_kprobe_opts(a->prog, name, &opts));
+    return kernel_link_add(a, bpf_program__attach_kprobe_opts(a->prog, name, &opts));
 }
 
 static int attach_ksyscall(struct attaching *a, bool ret)
@@ -327,14 +290,14 @@ static int attach_ksyscall(struct attaching *a, bool ret)
     if (!*a->how->target)
         return missing(a, "it takes a system call: `to openat`");
     snprintf(a->link->text, sizeof(a->link->text), "%s %s", ret ? "kretsyscall" : "ksyscall", a->how->target);
-    return add(a, bpf_program__attach_ksyscall(a->prog, a->how->target, &opts));
+    return kernel_link_add(a, bpf_program__attach_ksyscall(a->prog, a->how->target, &opts));
 }
 
 static int attach_kprobe_multi(struct attaching *a, bool ret)
 {
     LIBBPF_OPTS(bpf_kprobe_multi_opts, opts, .retprobe = ret);
     snprintf(a->link->text, sizeof(a->link->text), "%s", a->how->section);
-    return add(a, bpf_program__attach_kprobe_multi_opts(a->prog, a->how->target, &opts));
+    return kernel_link_add(a, bpf_program__attach_kprobe_multi_opts(a->prog, a->how->target, &opts));
 }
 
 static int attach_probe(struct attaching *a)
@@ -394,7 +357,7 @@ static int attach_event(struct attaching *a, size_t event, int pid, int cpu)
     int fd = open_event(event, a->how->freq, pid, cpu);
     if (fd < 0)
         return fd;
-    int err = add(a, bpf_program__attach_perf_event_opts(a->prog, fd, &opts));
+    int err = kernel_link_add(a, bpf_program__attach_perf_event_opts(a->prog, fd, &opts));
     if (err)
         close(fd); /* else it is the link's */
     return err;
@@ -469,46 +432,6 @@ static int attach(struct attaching *a)
     return attach_bound(a);
 }
 
-/* ---- Links ---- */
-
-static struct kernel_link *new_link(void)
-{
-    struct kernel_link *l = calloc(1, sizeof(*l));
-    if (l)
-        l->fd = l->socket = l->map_fd = l->prog_fd = -1;
-    return l;
-}
-
-/* The words of libbpf's last warning. */
-static void put_words(const struct buf *said, struct buf *out)
-{
-    const char *text = buf_text(said), *last = text;
-    for (const char *p = text; *p; p++)
-        if (p[0] == '\n' && p[1])
-            last = p + 1;
-    if (!strncmp(last, "libbpf: ", 8))
-        last += 8;
-    if (*last)
-        buf_printf(out, "\n      = %.*s", (int)strcspn(last, "\n"), last);
-}
-
-static int say(const char *name, const char *section, int err, const struct buf *why, const struct buf *said,
-               const struct log *log)
-{
-    struct buf text = {0};
-    if (why->len) {
-        buf_printf(&text, "program '%s' (SEC(\"%s\")) is not attached: %s", name, section, buf_text(why));
-    } else {
-        buf_printf(&text, "program '%s' (SEC(\"%s\")) is not attached: Linux says: %s", name, section,
-                   err == -ENOTSUPP ? "not supported" : strerror(-err));
-        put_words(said, &text);
-        kernel_explain(err, section, &text);
-    }
-    log_fail(log, err, "%s", buf_text(&text));
-    buf_free(&text);
-    return err == -ENOTSUPP ? -EOPNOTSUPP : err;
-}
-
 int kernel_attach(const struct kernel_object *k, uint32_t prog, const struct kernel_attach *how, const struct log *log,
                   struct kernel_link **out)
 {
@@ -516,7 +439,7 @@ int kernel_attach(const struct kernel_object *k, uint32_t prog, const struct ker
     struct attaching a = {.prog = kernel_bpf_prog(k, prog),
                           .prog_fd = kernel_prog_fd(k, prog),
                           .how = how,
-                          .link = new_link(),
+                          .link = kernel_link_new(),
                           .why = &why};
     if (!a.link)
         return log_fail(log, -ENOMEM, "out of memory");
@@ -524,108 +447,12 @@ int kernel_attach(const struct kernel_object *k, uint32_t prog, const struct ker
     int err = attach(&a);
     kernel_listen_end();
     if (err) {
-        err = say(bpf_program__name(a.prog), how->section, err, &why, &said, log);
+        err = kernel_not_attached(bpf_program__name(a.prog), how->section, err, &why, &said, log);
         kernel_link_free(a.link);
     } else {
         *out = a.link;
     }
     buf_free(&said);
     buf_free(&why);
-    return err;
-}
-
-const char *kernel_struct_ops_name(const struct kernel_object *k, uint32_t i)
-{
-    struct bpf_map *map;
-    bpf_object__for_each_map(map, kernel_bpf(k)) if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS &&
-                                                     !i--) return bpf_map__name(map);
-    return NULL;
-}
-
-int kernel_attach_struct_ops(const struct kernel_object *k, const char *name, const struct log *log,
-                             struct kernel_link **out)
-{
-    struct buf said = {0}, why = {0};
-    struct bpf_map *map = bpf_object__find_map_by_name(kernel_bpf(k), name);
-    struct kernel_link *link = map ? new_link() : NULL;
-    struct attaching a = {.link = link};
-    if (!map)
-        return log_fail(log, -ENOENT, "there is no struct_ops map '%s'", name);
-    if (!link)
-        return log_fail(log, -ENOMEM, "out of memory");
-    kernel_listen(&said);
-    int err = add(&a, bpf_map__attach_struct_ops(map));
-    kernel_listen_end();
-    snprintf(link->text, sizeof(link->text), "struct_ops %s", name);
-    if (err) {
-        err = say(name, ".struct_ops", err, &why, &said, log);
-        kernel_link_free(link);
-    } else {
-        *out = link;
-    }
-    buf_free(&said);
-    return err;
-}
-
-const char *kernel_link_text(const struct kernel_link *link)
-{
-    return link->text;
-}
-
-int kernel_link_fd(const struct kernel_link *l)
-{
-    return l->fd >= 0 ? l->fd : l->n_links == 1 ? bpf_link__fd(l->links[0]) : -1;
-}
-
-int kernel_link_pin(struct kernel_link *l, const char *path)
-{
-    int fd = kernel_link_fd(l), err = fd < 0 ? -EOPNOTSUPP : bpf_obj_pin(fd, path);
-    l->pinned |= !err;
-    return err;
-}
-
-int kernel_link_open_iter(const struct kernel_link *l)
-{
-    int fd = kernel_link_fd(l);
-    return fd < 0 ? -EOPNOTSUPP : bpf_iter_create(fd);
-}
-
-static int detach_tc(const struct kernel_link *l)
-{
-    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)l->ifindex, .attach_point = l->point);
-    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = l->handle, .priority = l->priority);
-    int err = l->has_tc ? bpf_tc_detach(&hook, &opts) : 0;
-    if (l->own_qdisc) {
-        hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
-        bpf_tc_hook_destroy(&hook);
-    }
-    return err;
-}
-
-int kernel_link_free(struct kernel_link *l)
-{
-    int err = 0, zero = 0;
-    if (!l)
-        return 0;
-    for (uint32_t i = 0; i < l->n_links; i++) {
-        if (l->pinned) /* detaching would switch a perf event off, under the pinned link too */
-            bpf_link__disconnect(l->links[i]);
-        int failed = bpf_link__destroy(l->links[i]);
-        err = err ? err : failed;
-    }
-    if (l->has_tc || l->own_qdisc)
-        err = detach_tc(l);
-    if (l->socket >= 0 && !l->own_socket)
-        err = setsockopt(l->socket, SOL_SOCKET, SO_DETACH_BPF, &zero, sizeof(zero)) ? -errno : 0;
-    if (l->socket >= 0 && l->own_socket)
-        close(l->socket);
-    if (l->map_fd >= 0) {
-        err = bpf_prog_detach2(l->prog_fd, l->map_fd, l->attach_type);
-        close(l->map_fd);
-    }
-    if (l->fd >= 0)
-        close(l->fd);
-    free(l->links);
-    free(l);
     return err;
 }

@@ -2,7 +2,8 @@
  * What the files of the loader share: the object while it is being read, and what linking needs of it afterwards. All
  * of it lives in the object's arena, except the BTF, which programs may keep longer than the object.
  *
- * Reading goes: elf_read, BTF, load_funcs, load_externs, load_maps, load_data, load_relocs, load_kconfig. Each step
+ * Reading goes: elf_read, BTF, load_funcs, load_externs, load_maps, load_data, load_struct_ops, load_relocs,
+ * load_kconfig. Each step
  * adds to the object and looks only at what earlier steps made.
  */
 #ifndef LOADER_LOAD_H
@@ -136,6 +137,9 @@ void load_show_externs(struct object *obj);
 
 /* kconfig.c: values of .kconfig externs, into the map's data. */
 int load_kconfig(struct object *obj, const char *extra, const struct log *log);
+/** The running kernel's configuration, for zlib to read, and where it stands; NULL: it tells none. */
+enum { KCONFIG_PATH = 512 };
+struct gzFile_s *load_kconfig_open(char path[KCONFIG_PATH]);
 /** Refuses strong externs without a value. */
 int load_check_kconfig(const struct object *obj, const struct log *log);
 
@@ -144,6 +148,10 @@ int load_maps(struct object *obj, const struct log *log);
 int load_map_inits(struct object *obj, const struct log *log);
 /** The map of .maps whose variable holds this offset; -1: none. */
 int32_t load_map_at(const struct object_elf *e, uint64_t off);
+
+/* struct_ops.c: structs of function pointers that Linux calls. After load_fix_datasecs(), which tells where they lie.
+ */
+int load_struct_ops(struct object *obj, const struct log *log);
 
 /* A variable of a data section, as symbols and BTF agree on it. */
 struct load_var {

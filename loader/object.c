@@ -137,20 +137,6 @@ static int make_tables(struct object *obj, const struct log *log)
     return 0;
 }
 
-/* struct_ops maps are values full of function pointers that Linux takes over; nothing here could call them. */
-static void name_missing(const struct object *obj, const struct log *log)
-{
-    const struct elf *elf = &obj->elf->elf;
-
-    for (uint32_t i = 1; i < elf->n_sections; i++) {
-        const char *name = elf->sections[i].name + (*elf->sections[i].name == '?');
-
-        if (elf->sections[i].size && (!strcmp(name, ".struct_ops") || !strcmp(name, ".struct_ops.link")))
-            log_warn(log, "section '%s': struct_ops maps are not supported; the object is read without them",
-                     elf->sections[i].name);
-    }
-}
-
 static int read_all(struct object *obj, const void *image, size_t size, const char *kconfig, const struct log *log)
 {
     struct object_elf *e = obj->elf;
@@ -165,12 +151,11 @@ static int read_all(struct object *obj, const void *image, size_t size, const ch
         return log_fail(log, -ENOMEM, "no memory");
     for (uint32_t i = 0; i < e->elf.n_sections; i++)
         e->data_map[i] = -1;
-    name_missing(obj, log);
     if ((err = read_version(obj, log)) || (err = read_btf(obj, log)) || (err = read_btf_ext(obj, log)) ||
         (err = make_tables(obj, log)) || (err = load_funcs(obj, log)) || (err = load_externs(obj, log)) ||
         (err = load_fix_datasecs(obj, log)) || (err = load_maps(obj, log)) || (err = load_data(obj, log)) ||
-        (err = load_map_inits(obj, log)) || (err = load_vars(obj, log)) || (err = load_relocs(obj, log)) ||
-        (err = load_kconfig(obj, kconfig, log)))
+        (err = load_map_inits(obj, log)) || (err = load_struct_ops(obj, log)) || (err = load_vars(obj, log)) ||
+        (err = load_relocs(obj, log)) || (err = load_kconfig(obj, kconfig, log)))
         return err;
     return 0;
 }

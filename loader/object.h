@@ -43,6 +43,24 @@ struct object_kconfig { /* extern of .kconfig; its value is patched into the map
     bool weak, found;
 };
 
+/* A function pointer of a struct_ops, and the program that it points to. */
+struct object_method {
+    const char *member;
+    uint32_t off, prog; /* in the struct; index */
+};
+
+/* A struct of SEC(".struct_ops"): what Linux would call through it. It is no map of the object's until Linux makes one.
+ */
+struct object_ops {
+    const char *name, *section;
+    uint32_t type;                       /* BTF of the struct */
+    uint32_t sec, off, size;             /* where it lies: ELF section, bytes */
+    const unsigned char *data;           /* size bytes; function pointers are not in it */
+    bool link;                           /* SEC(".struct_ops.link"): registered by a link, not for good */
+    const struct object_method *methods; /* as they lie in the struct; members without a program are left out */
+    uint32_t n_methods;
+};
+
 struct object_reloc { /* for `skep show` */
     const char *section;
     uint32_t insn;
@@ -76,6 +94,8 @@ struct object {
     uint32_t n_vars;
     struct object_kconfig *kconfig;
     uint32_t n_kconfig;
+    struct object_ops *ops;
+    uint32_t n_ops;
     struct object_reloc *relocs;
     uint32_t n_relocs;
     struct object_elf *elf; /* what linking still needs; loader's own */
@@ -112,6 +132,9 @@ int object_link(struct object *obj, const struct object_link_opts *opts, const s
 /** Reads a number of at most 8 bytes that a data section will hold for ever once it is loaded.
  *  @return false: it may change, or it lies outside. */
 bool object_map_constant(const struct object_map *map, uint64_t off, unsigned size, uint64_t *value);
+
+/** The struct_ops of this name; NULL: none. */
+const struct object_ops *object_ops_find(const struct object *obj, const char *name);
 
 void object_free(struct object *obj);
 

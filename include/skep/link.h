@@ -42,8 +42,6 @@ struct skep_attach_opts {
 SKEP_API struct skep_link *skep_program__attach(struct skep_program *prog, const struct skep_attach_opts *opts);
 /** Registers the object's struct_ops map of this name with Linux. */
 SKEP_API struct skep_link *skep_object__attach_struct_ops(struct skep_object *obj, const char *map_name);
-/** The name of the object's i-th struct_ops map, once it is loaded; NULL: there are no more. */
-SKEP_API const char *skep_object__struct_ops_name(const struct skep_object *obj, uint32_t i);
 /** "tcx/ingress eth0": what it is attached by, and to. */
 SKEP_API const char *skep_link__text(const struct skep_link *link);
 /** The link's descriptor; -1: it is none of Linux's links. */

@@ -137,6 +137,18 @@ SKEP_API struct skep_map *skep_map__open_linux(struct skep_vm *vm, const char *p
  *  name). @return how many stand in ids, at most room; -ENOENT; -EOPNOTSUPP. */
 SKEP_API int skep_linux_prog_maps(const char *prog, uint32_t *ids, uint32_t room);
 
+/* ---- struct_ops -----------------------------------------------------------------------------------------------
+ * Variables of SEC(".struct_ops") and SEC(".struct_ops.link"): structs of Linux's whose function pointers are programs.
+ * In Linux skep_object__attach_struct_ops() (skep/link.h) registers one, and Linux calls its programs. Here the host
+ * calls them, with skep_program__run() and the arguments, 64 bits each, as ctx_in. */
+
+/** The name of the object's i-th struct_ops; NULL: there are no more. */
+SKEP_API const char *skep_object__struct_ops_name(const struct skep_object *obj, uint32_t i);
+/** The program that stands in a member of the struct_ops of this name, of either backend. @return NULL with errno
+ * ENOENT: no such struct_ops, no such member, or none in it. */
+SKEP_API struct skep_program *skep_object__struct_ops_program(const struct skep_object *obj, const char *name,
+                                                              const char *member);
+
 /* ---- Global variables ------------------------------------------------------------------------------------------ */
 
 /** The variable of this name; NULL with errno ENOENT. Valid until the object is closed. */

@@ -123,4 +123,17 @@ SEC("?kprobe/do_sys_open") int optional(void *ctx)
     return wide == WIDE_BIG;
 }
 
+struct manners {
+    int (*greet)(int who, int times);
+    int (*leave)(int who);
+    char name[8];
+};
+
+SEC("struct_ops/greet") int greet(__u64 *ctx)
+{
+    return ctx[0] * 100 + ctx[1];
+}
+
+SEC(".struct_ops") struct manners polite = {.greet = (void *)greet, .name = "polite"};
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

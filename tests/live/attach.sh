@@ -36,6 +36,12 @@ wants() { # NAME LOG KEY VALUE
     have=$(value "$2" "$3")
     if [ "$have" = "$4" ]; then ok; else failed "$1: $3 is '$have', not $4" "$2"; fi
 }
+refused() { # NAME TEXT WORDS...
+    local name=$1 text=$2
+    shift 2
+    timeout 20 "$SKEP" attach "$@" --for 1 >refused.log 2>&1
+    [ $? = 1 ] && grep -qE -- "$text" refused.log && ok || failed "$name is refused: '$text'" refused.log
+}
 # Why Linux does not have it, when it says so.
 lacks() { # NAME LOG
     skipped "$1: $(grep -E 'Linux says|does not take|is not attached|rejects|refuses' "$2" | head -1 | cut -c1-160)"
@@ -121,8 +127,32 @@ else
     lacks "socket filter" socket.log
 fi
 
-# ---- sk_lookup of this network namespace ----
-if start lookup net.bpf.o lookup; then stop && ok || failed "sk_lookup" lookup.log; else lacks "sk_lookup" lookup.log; fi
+# ---- sk_lookup and flow dissector of this network namespace ----
+for p in lookup dissect; do
+    if start $p net.bpf.o $p; then stop && ok || failed "$p" $p.log; else lacks "$p" $p.log; fi
+done
+
+# ---- netkit ----
+if ip link add nk0 type netkit 2>netkit.log; then
+    ip link set nk0 up
+    if start netkit net.bpf.o netkit to nk0; then stop && ok || failed netkit netkit.log; else failed netkit netkit.log; fi
+    ip link del nk0
+else
+    skipped "netkit: $(head -1 netkit.log)"
+    refused "netkit at another interface" 'built without CONFIG_NETKIT|takes a netkit device' net.bpf.o netkit to va
+fi
+
+# ---- What is not to be had is said, with what to do ----
+refused "offload" 'whose driver has to run it' net.bpf.o firewall to va --offload
+refused "a map of sockets" 'takes a map of sockets' net.bpf.o stream
+refused "uprobe.multi" 'libbpf 1.1 has no way to attach it; name one function' usdt.bpf.o on_many to "$PWD/skepwork:work_here"
+refused "no cgroup" 'takes a directory of cgroup v2' net.bpf.o cg_out to /tmp
+refused "no cgroup named" 'takes a directory of cgroup v2' net.bpf.o cg_out
+refused "no raw tracepoint" 'available_events lists tracepoints' trace.bpf.o on_raw to nosuchtracepoint
+refused "no tracepoint" 'available_events lists tracepoints|no tracefs' trace.bpf.o on_call to sched/nosuchtracepoint
+refused "no function" 'nm FILE' trace.bpf.o on_enter to "$PWD/skepwork:no_such_function"
+refused "no static tracepoint" 'readelf -n FILE' usdt.bpf.o on_point to "$PWD/skepwork:skepwork:nothing"
+refused "no event" 'takes an event: cpu-clock' trace.bpf.o on_sample to moonlight
 
 # ---- cgroup ----
 cg=
@@ -136,8 +166,29 @@ else
     else
         lacks "cgroup" cgroup.log
     fi
+    if start sock sock.bpf.o to "$cg" --dump-maps; then
+        bash -c "echo \$\$ >$cg/cgroup.procs && exec ./skepwork tcp" && stop && ok || failed "cgroup: sockets" sock.log
+        for k in "active 1" "passive 1" "connects 1" "binds 1" "creates 2" "setsockopts 1"; do wants "cgroup" sock.log ${k% *} ${k#* }; done
+        grep -q '^attached on_op: sockops cgroup' sock.log && ok || failed "sockops" sock.log
+    else
+        lacks "sockops and other hooks of a cgroup" sock.log
+    fi
     rmdir "$cg"
 fi
+
+# ---- struct_ops: a congestion control, registered for good and by a link ----
+for o in congestion congestion_link; do
+    if start $o $o.bpf.o --dump-maps; then
+        ./skepwork tcp skep_cc >cc.log 2>&1 && ok || failed "$o: a connection with it" cc.log
+        stop && ok || failed "$o: Ctrl-C" $o.log
+        wants $o $o.log inits 1
+        n=$(value $o.log acks)
+        [ "${n:-0}" -gt 0 ] && ok || failed "$o: $n calls" $o.log
+        ./skepwork tcp skep_cc >cc.log 2>&1 && failed "$o: still registered" || ok
+    else
+        lacks "$o: struct_ops" $o.log
+    fi
+done
 
 # ---- Tracing: what the test process does ----
 traced() { # PROGRAM VARIABLE VALUE WORDS...
@@ -162,6 +213,17 @@ traced on_btf btf_calls 123
 if [ -e /sys/bus/event_source/devices/uprobe ]; then
     traced on_enter entered 123 to "$PWD/skepwork:work_here"
     traced on_leave left 123 to "$PWD/skepwork:work_here"
+    if ./skepwork points 1; then
+        if start usdt usdt.bpf.o on_point to "$PWD/skepwork:skepwork:point" --cookie 5 --dump-maps; then
+            ./skepwork points 20
+            stop && ok || failed "usdt: Ctrl-C" usdt.log
+            for k in "hits 20" "sum 210" "cookies 100"; do wants usdt usdt.log ${k% *} ${k#* }; done
+        else
+            lacks usdt usdt.log
+        fi
+    else
+        skipped "usdt: no note for this processor"
+    fi
     if [ -z "${tracefs:-}" ] && start speak trace.bpf.o on_enter to "$PWD/skepwork:work_here" --set speak=true; then
         ./skepwork calls 3
         sleep 0.3
@@ -183,7 +245,27 @@ if start perf trace.bpf.o on_sample --pid $burner --freq 500 --dump-maps; then
 else
     lacks "perf event" perf.log
 fi
-for p in on_kprobe on_fentry on_lsm; do
+if start faults trace.bpf.o on_sample to page-faults --dump-maps; then
+    ./skepwork udp
+    stop && ok || failed "perf event page-faults: Ctrl-C" faults.log
+    n=$(value faults.log samples)
+    [ "${n:-0}" -ge 1 ] && ok || failed "perf event page-faults: $n samples" faults.log
+else
+    lacks "perf event page-faults" faults.log
+fi
+for e in context-switches task-clock; do
+    ./skepwork burn 400 &
+    burner=$!
+    if start perf_$e trace.bpf.o on_sample to $e --pid $burner --dump-maps; then
+        wait $burner
+        stop && ok || failed "perf event $e: Ctrl-C" perf_$e.log
+        n=$(value perf_$e.log samples)
+        [ "${n:-0}" -ge 1 ] && ok || failed "perf event $e: $n samples" perf_$e.log
+    else
+        lacks "perf event $e" perf_$e.log
+    fi
+done
+for p in on_kprobe on_kretprobe on_ksyscall on_fentry on_fexit on_lsm; do
     if start $p trace.bpf.o $p; then stop && ok || failed $p $p.log; else lacks $p $p.log; fi
 done
 

@@ -107,4 +107,21 @@ SEC("sk_lookup") int lookup(struct bpf_sk_lookup *ctx)
     return SK_PASS;
 }
 
+SEC("flow_dissector") int dissect(struct __sk_buff *skb)
+{
+    (void)skb;
+    return BPF_OK;
+}
+
+SEC("netkit/primary") int netkit(struct __sk_buff *skb)
+{
+    return classify(skb);
+}
+
+SEC("sk_skb/stream_verdict") int stream(struct __sk_buff *skb)
+{
+    (void)skb;
+    return SK_PASS;
+}
+
 char _license[] SEC("license") = "GPL";

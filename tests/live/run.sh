@@ -45,10 +45,11 @@ finish() {
 clang=
 for c in ${BPF_CLANG:-clang-19} clang-16 clang-14 clang; do command -v "$c" >/dev/null && clang=$c && break; done
 [ -n "$clang" ] || { skip "no clang"; finish; }
-build() { "$clang" -O2 -g -target bpf -mcpu=v3 -I"/usr/include/$(uname -m)-linux-gnu" -c "$1" -o "$2"; }
+build() { "$clang" -O2 -g -target bpf -mcpu=v3 "-D__TARGET_ARCH_$(uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')" -I"/usr/include/$(uname -m)-linux-gnu" -c "$1" -o "$2" "${@:3}"; }
 for f in tests/live/*.bpf.c tests/api/bad.bpf.c tests/api/both.bpf.c; do
     build "$f" "$tmp/$(basename "${f%.c}").o" || fail "$f compiles"
 done
+build tests/live/congestion.bpf.c "$tmp/congestion_link.bpf.o" -DSECTION='".struct_ops.link"' || fail "congestion.bpf.c compiles for a link"
 cd "$tmp" || exit 2
 
 # Without the backend the rest stands: objects cannot be opened for Linux, and say why.

@@ -84,4 +84,22 @@ SEC("lsm/file_open") int on_lsm(void *ctx)
     return 0;
 }
 
+SEC("kretprobe/vfs_read") int on_kretprobe(void *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+SEC("ksyscall/getppid") int on_ksyscall(void *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+SEC("fexit/vfs_read") int on_fexit(void *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
 char _license[] SEC("license") = "GPL";

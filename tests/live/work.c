@@ -1,13 +1,15 @@
 /*
  * What the tests of attachment let happen: `skepwork calls N` calls getppid() and work_here() N times, `burn MS` keeps
  * a CPU busy, `capture FILE` writes a capture of UDP packets, `send IFACE FILE` sends it, `count IFACE MS` counts those
- * packets that come in, `udp` sends one datagram to the loopback interface.
+ * packets that come in, `udp` sends one datagram to the loopback interface, `tcp [CONTROL]` makes a connection there
+ * and sends 80 KB over it with that congestion control, `points N` passes a static tracepoint N times.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +141,69 @@ static int udp(void)
     return sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)) != 1;
 }
 
+static int tcp(const char *control)
+{
+    enum { CHUNK = 4096, CHUNKS = 20 };
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(at);
+    char bytes[CHUNK] = {0};
+    int one = 1, server = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+    if (setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+        bind(server, (struct sockaddr *)&at, sizeof(at)) || listen(server, 1) ||
+        getsockname(server, (struct sockaddr *)&at, &len))
+        return perror("server"), 1;
+    if (control && setsockopt(client, IPPROTO_TCP, TCP_CONGESTION, control, (socklen_t)strlen(control)))
+        return perror(control), 1;
+    if (connect(client, (struct sockaddr *)&at, sizeof(at)))
+        return perror("connect"), 1;
+    int peer = accept(server, NULL, NULL);
+    for (int i = 0; i < CHUNKS; i++) {
+        if (write(client, bytes, CHUNK) != CHUNK)
+            return perror("write"), 1;
+        for (ssize_t got = 0, n; got < CHUNK; got += n)
+            if ((n = read(peer, bytes, CHUNK)) <= 0)
+                return perror("read"), 1;
+    }
+    return 0;
+}
+
+/* What <sys/sdt.h> makes of STAP_PROBE1(skepwork, point, n): a nop, and a note that tells where it is and what stands
+ * where. */
+static int points(long n)
+{
+#if defined __x86_64__ || defined __aarch64__
+#ifdef __x86_64__
+#define OPERAND "-8@%0"
+#else
+#define OPERAND "-8@%x0"
+#endif
+    for (long i = 1; i <= n; i++)
+        __asm__ volatile("990: nop\n"
+                         ".pushsection .note.stapsdt, \"\", \"note\"\n"
+                         ".balign 4\n"
+                         ".4byte 992f - 991f, 994f - 993f, 3\n"
+                         "991: .asciz \"stapsdt\"\n"
+                         "992: .balign 4\n"
+                         "993: .8byte 990b, _.stapsdt.base, 0\n"
+                         ".asciz \"skepwork\"\n"
+                         ".asciz \"point\"\n"
+                         ".asciz \"" OPERAND "\"\n"
+                         "994: .balign 4\n"
+                         ".popsection\n"
+                         ".ifndef _.stapsdt.base\n"
+                         ".pushsection .stapsdt.base, \"aG\", \"progbits\", .stapsdt.base, comdat\n"
+                         ".weak _.stapsdt.base\n"
+                         ".hidden _.stapsdt.base\n"
+                         "_.stapsdt.base: .space 1\n"
+                         ".size _.stapsdt.base, 1\n"
+                         ".popsection\n"
+                         ".endif\n" ::"r"(i));
+    return 0;
+#else
+    return n < 0 ? 1 : 2;
+#endif
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "", *a = argc > 2 ? argv[2] : "0", *b = argc > 3 ? argv[3] : "0";
@@ -154,5 +219,9 @@ int main(int argc, char **argv)
         return count(a, strtoull(b, NULL, 0));
     if (!strcmp(what, "udp"))
         return udp();
+    if (!strcmp(what, "tcp"))
+        return tcp(argc > 2 ? a : NULL);
+    if (!strcmp(what, "points"))
+        return points(atol(a));
     return 2;
 }

@@ -87,6 +87,27 @@ static bool check_prog(struct want *w)
     return funcs == strtoul(w->word[2], NULL, 0) || miss(w, "%u functions", funcs);
 }
 
+/* NAME SECTION STRUCT MEMBER=PROGRAM... */
+static bool check_ops(struct want *w)
+{
+    const struct object *obj = w->o->obj;
+    const struct object_ops *ops = object_ops_find(obj, w->word[0]);
+    char method[256];
+
+    if (!ops)
+        return miss(w, "no such struct_ops");
+    if (strcmp(ops->section, w->word[1]) || strcmp(btf_name(obj->btf, ops->type), w->word[2]))
+        return miss(w, "section %s, struct %s", ops->section, btf_name(obj->btf, ops->type));
+    if (ops->n_methods != w->n - 3)
+        return miss(w, "%u methods", ops->n_methods);
+    for (uint32_t i = 0; i < ops->n_methods; i++) {
+        snprintf(method, sizeof(method), "%s=%s", ops->methods[i].member, obj->progs[ops->methods[i].prog].name);
+        if (strcmp(method, w->word[3 + i]))
+            return miss(w, "%s", method);
+    }
+    return true;
+}
+
 static bool same_def(struct want *w, const struct map_def *d)
 {
     const char *type = map_type_name(d->type);
@@ -302,13 +323,14 @@ static const struct {
     bool needs_object;
     bool (*check)(struct want *w);
 } checks[] = {
-    {"expect-prog", 3, true, check_prog},   {"expect-map", 5, true, check_map},
-    {"expect-inner", 5, true, check_inner}, {"expect-lock", 2, true, check_lock},
-    {"expect-init", 3, true, check_init},   {"expect-var", 3, true, check_var},
-    {"expect-data", 2, true, check_data},   {"expect-reloc", 3, true, check_reloc},
-    {"expect-func", 3, true, check_func},   {"expect-line", 2, true, check_line},
-    {"result", 2, true, check_result},      {"trap", 2, true, check_trap},
-    {"expect-warn", 1, false, check_warn},  {"expect-error", 1, false, check_error},
+    {"expect-prog", 3, true, check_prog},    {"expect-ops", 3, true, check_ops},
+    {"expect-map", 5, true, check_map},      {"expect-inner", 5, true, check_inner},
+    {"expect-lock", 2, true, check_lock},    {"expect-init", 3, true, check_init},
+    {"expect-var", 3, true, check_var},      {"expect-data", 2, true, check_data},
+    {"expect-reloc", 3, true, check_reloc},  {"expect-func", 3, true, check_func},
+    {"expect-line", 2, true, check_line},    {"result", 2, true, check_result},
+    {"trap", 2, true, check_trap},           {"expect-warn", 1, false, check_warn},
+    {"expect-error", 1, false, check_error},
 };
 
 static void check_one(struct want *w, struct counts *counts)

@@ -1,9 +1,9 @@
-// struct_ops: named as missing; the rest of the object loads.
+// struct_ops: what stands in it is known by name; the rest of the object loads.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
 // not: gcc
-// expect-warn: section '.struct_ops': struct_ops maps are not supported
+// expect-ops: table .struct_ops ops op=op
 // expect-prog: op struct_ops 1
 SEC("struct_ops/op") int op(void *ctx)
 {

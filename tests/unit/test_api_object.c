@@ -118,6 +118,27 @@ static void what_is_no_object_is_refused_with_a_message(void **state)
     assert_null(skep_object__open_mem("", 0, NULL));
 }
 
+static void methods_of_a_struct_ops_are_found_by_name(void **state)
+{
+    (void)state;
+    struct skep_object *o = load_cpus(1);
+    const uint64_t args[] = {7, 3};
+    assert_string_equal(skep_object__struct_ops_name(o, 0), "polite");
+    assert_null(skep_object__struct_ops_name(o, 1));
+    struct skep_program *greet = skep_object__struct_ops_program(o, "polite", "greet");
+    assert_ptr_equal(greet, skep_object__find_program_by_name(o, "greet"));
+    SKEP_OPTS(skep_run_opts, opts, .ctx_in = args, .ctx_size_in = sizeof(args));
+    assert_int_equal(skep_program__run(greet, &opts), 0);
+    assert_int_equal(opts.retval, 703);
+    assert_null(skep_object__struct_ops_program(o, "polite", "leave"));
+    assert_int_equal(errno, ENOENT);
+    assert_null(skep_object__struct_ops_program(o, "rude", "greet"));
+    assert_int_equal(errno, ENOENT);
+    assert_null(skep_object__attach_struct_ops(o, "polite"));
+    assert_int_equal(errno, EOPNOTSUPP);
+    skep_object__close(o);
+}
+
 static void parts_are_found_and_walked(void **state)
 {
     (void)state;
@@ -131,7 +152,7 @@ static void parts_are_found_and_walked(void **state)
         last = p;
         progs++;
     }
-    assert_int_equal(progs, 6);
+    assert_int_equal(progs, 7);
     assert_ptr_equal(skep_object__prev_program(o, NULL), last);
     skep_object__for_each_map(m, o) maps++;
     assert_true(maps >= 7 + 3);
@@ -527,6 +548,7 @@ int main(void)
         cmocka_unit_test(wrong_settings_change_nothing),
         cmocka_unit_test(variables_after_load_are_the_maps),
         cmocka_unit_test(tail_calls_and_inner_maps_work_from_their_initialisers),
+        cmocka_unit_test(methods_of_a_struct_ops_are_found_by_name),
         cmocka_unit_test(instances_have_maps_of_their_own),
         cmocka_unit_test(reused_maps_are_shared),
         cmocka_unit_test(threads_share_an_object),
