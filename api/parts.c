@@ -82,6 +82,28 @@ int skep_program__set_autoload(struct skep_program *prog, bool autoload)
     return 0;
 }
 
+/* Whether something of an object may be given to a device. */
+static int may_offload(const struct skep_object *o)
+{
+    return !is_open(o) ? -EBUSY : o->backend->attach ? 0 : -EOPNOTSUPP;
+}
+
+int skep_program__set_ifindex(struct skep_program *prog, uint32_t ifindex)
+{
+    int err = may_offload(prog->object);
+    if (!err)
+        prog_of(prog)->ifindex = ifindex;
+    return err;
+}
+
+int skep_map__set_ifindex(struct skep_map *map, uint32_t ifindex)
+{
+    int err = may_offload(map->object);
+    if (!err)
+        map_of(map)->ifindex = ifindex;
+    return err;
+}
+
 bool skep_program__loaded(const struct skep_program *prog)
 {
     return prog->ops != NULL;

@@ -266,16 +266,39 @@ static int stay(struct attach *a)
 
 /* ---- From object to programs at work ---- */
 
+/* The device's driver gets the programs when they are loaded. */
+static int offload(const struct attach *a)
+{
+    const char *name = a->o->n_to == 1 ? a->o->to[0] : "";
+    uint32_t ifindex = if_nametoindex(name);
+    struct skep_program *p;
+    struct skep_map *m;
+    if (a->o->n_to != 1 || strchr(name, ','))
+        return cli_usage(a->run.c, &cmd_attach, "--offload takes one interface, whose driver has to run the program");
+    if (!ifindex)
+        return cli_fail(a->run.c, STATUS_REFUSED, "there is no interface '%s' (see `ip link`)", name);
+    skep_object__for_each_program(p, a->run.obj) skep_program__set_ifindex(p, ifindex);
+    skep_object__for_each_map(m, a->run.obj) skep_map__set_ifindex(m, ifindex);
+    return 0;
+}
+
 static int prepare(struct attach *a)
 {
     struct cli *c = a->run.c;
     const struct run_opts *r = a->run.o;
     int status = choose(a);
+    if (!status && a->o->xdp_flags & SKEP_XDP_OFFLOAD)
+        status = offload(a);
     for (uint32_t i = 0; i < r->n_sets && !status; i++)
         status = cli_set(c, &cmd_attach, a->run.obj, r->sets[i]);
     if (status)
         return status;
     int err = skep_object__load(a->run.obj);
+    if (err && a->o->xdp_flags & SKEP_XDP_OFFLOAD)
+        cli_warn(c,
+                 "--offload loads the program for %s, whose driver has to run it; --native and --generic leave it to "
+                 "the processor",
+                 a->o->to[0]);
     if (err)
         return c->failed ? STATUS_REFUSED
                          : cli_fail(c, STATUS_REFUSED, "%s: cannot be loaded: %s", r->object, strerror(-err));

@@ -12,17 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-
-/* Of a log that is longer Linux keeps the end, where the reason stands. */
-enum { LOG_ROOM = 1 << 20 };
 
 struct kernel_object {
     struct bpf_object *bpf;
     struct bpf_map **maps;
     struct bpf_program **progs;
     uint32_t n_maps, n_progs;
-    char *logs; /* LOG_ROOM for each program, mapped; of what Linux writes nothing to, one page is touched */
 };
 
 /* ---- libbpf's words ---- */
@@ -101,6 +96,8 @@ static int set_map(struct bpf_map *map, const struct object_map *m, int reuse)
 {
     const struct map_def *def = &m->def;
     int err = 0;
+    if (m->ifindex && (err = bpf_map__set_ifindex(map, m->ifindex)))
+        return err;
     if (m->internal)
         return set_data(map, m);
     if (bpf_map__key_size(map) != def->key_size)
@@ -116,14 +113,16 @@ static int set_map(struct bpf_map *map, const struct object_map *m, int reuse)
     return err;
 }
 
-static int set_prog(struct bpf_program *prog, const struct object_prog *p, char *log)
+static int set_prog(struct bpf_program *prog, const struct object_prog *p)
 {
     int err = bpf_program__set_autoload(prog, p->autoload);
     if (!err && p->type && bpf_program__type(prog) != p->type)
         err = bpf_program__set_type(prog, p->type);
     if (!err && p->type && bpf_program__expected_attach_type(prog) != p->attach_type && p->attach_type)
         err = bpf_program__set_expected_attach_type(prog, p->attach_type);
-    return err ? err : bpf_program__set_log_buf(prog, log, LOG_ROOM);
+    if (!err && p->ifindex)
+        bpf_program__set_ifindex(prog, p->ifindex);
+    return err;
 }
 
 static int prepare(struct kernel_object *k, const struct object *obj, const struct kernel_opts *opts)
@@ -142,34 +141,12 @@ static int prepare(struct kernel_object *k, const struct object *obj, const stru
     for (uint32_t i = 0; i < obj->n_progs && !err; i++) {
         k->progs[i] = find_prog(k->bpf, &obj->progs[i]);
         if (k->progs[i])
-            err = set_prog(k->progs[i], &obj->progs[i], k->logs + (size_t)i * LOG_ROOM);
+            err = set_prog(k->progs[i], &obj->progs[i]);
     }
     return err;
 }
 
 /* ---- Loading ---- */
-
-static size_t logs_size(const struct kernel_object *k)
-{
-    return ((size_t)k->n_progs + 1) * LOG_ROOM;
-}
-
-/* Small pages: to zero a huge one for each program would cost more than loading it. */
-static char *map_logs(const struct kernel_object *k)
-{
-    void *logs = mmap(NULL, logs_size(k), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (logs == MAP_FAILED)
-        return NULL;
-    madvise(logs, logs_size(k), MADV_NOHUGEPAGE);
-    return logs;
-}
-
-static void unmap_logs(struct kernel_object *k)
-{
-    if (k->logs)
-        munmap(k->logs, logs_size(k));
-    k->logs = NULL;
-}
 
 static struct kernel_object *new_object(const struct object *obj)
 {
@@ -180,21 +157,36 @@ static struct kernel_object *new_object(const struct object *obj)
     k->n_progs = obj->n_progs;
     k->maps = calloc((size_t)obj->n_maps + 1, sizeof(struct bpf_map *));
     k->progs = calloc((size_t)obj->n_progs + 1, sizeof(struct bpf_program *));
-    k->logs = map_logs(k);
-    if (k->maps && k->progs && k->logs)
+    if (k->maps && k->progs)
         return k;
     kernel_close(k);
     return NULL;
 }
 
-/* The one that was refused wrote a log. */
-static int32_t refused(struct kernel_object *k, struct kernel_refusal *why)
+/*
+ * libbpf asks the verifier for a log once it has refused, and prints it between two lines that name the program. To
+ * give it memory of ours for that would cost every load, not only those that fail.
+ */
+static int32_t refused(const struct object *obj, struct kernel_refusal *why)
 {
-    for (uint32_t i = 0; i < k->n_progs; i++) {
-        const char *log = k->logs + (size_t)i * LOG_ROOM;
-        if (!k->progs[i] || !*log)
+    static const char begins[] = ": -- BEGIN PROG LOAD LOG --\n", ends[] = "-- END PROG LOAD LOG --";
+    const char *text = buf_text(&why->said), *log = strstr(text, begins), *name = log, *end;
+    if (!log)
+        return -1;
+    while (name > text && name[-1] != '\n')
+        name--;
+    name = strchr(name, '\'');
+    log += sizeof(begins) - 1;
+    end = strstr(log, ends);
+    if (!name || name++ > log)
+        return -1;
+    while (end && end > log && end[-1] != '\n')
+        end--;
+    for (uint32_t i = 0; i < obj->n_progs; i++) {
+        size_t len = strlen(obj->progs[i].name);
+        if (strncmp(name, obj->progs[i].name, len) || name[len] != '\'')
             continue;
-        buf_add(&why->log, log, strnlen(log, LOG_ROOM));
+        buf_add(&why->log, log, end ? (size_t)(end - log) : strlen(log));
         return (int32_t)i;
     }
     return -1;
@@ -218,7 +210,7 @@ static int open_and_load(struct kernel_object *k, const struct object *obj, cons
     if (!err)
         err = bpf_object__load(k->bpf);
     if (err)
-        why->prog = refused(k, why);
+        why->prog = refused(obj, why);
     return err;
 }
 
@@ -232,7 +224,6 @@ int kernel_load(const struct object *obj, const struct kernel_opts *opts, const 
     kernel_listen(&why->said);
     int err = open_and_load(k, obj, opts, why);
     kernel_listen_end();
-    unmap_logs(k);
     if (err) {
         kernel_close(k);
         return err;
@@ -250,7 +241,6 @@ void kernel_close(struct kernel_object *k)
     bpf_object__close(k->bpf);
     free(k->maps);
     free(k->progs);
-    unmap_logs(k);
     free(k);
 }
 

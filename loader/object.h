@@ -22,9 +22,10 @@ struct object_map {
     struct map_def def; /* as the object says; a PERF_EVENT_ARRAY of 0 entries has one a CPU, which its creator knows */
     const char *section; /* ".maps", ".rodata", ... */
     const char *pin_name;
-    bool internal;   /* a data section */
-    bool autocreate; /* the user may clear it before loading */
-    void *data;      /* internal maps: initial contents, def.value_size bytes (may be edited before load); else NULL */
+    bool internal;    /* a data section */
+    bool autocreate;  /* the user may clear it before loading */
+    uint32_t ifindex; /* Linux: the device that is to hold it; 0: memory */
+    void *data;       /* internal maps: initial contents, def.value_size bytes (may be edited before load); else NULL */
     uint32_t datasec_id; /* BTF of a data section; 0: none */
     const struct object_map_init *init;
     uint32_t n_init;
@@ -76,6 +77,7 @@ struct object_prog {
     const char *target;
     uint32_t type, attach_type; /* may be changed before linking */
     bool autoload;              /* false for SEC("?...") */
+    uint32_t ifindex;           /* Linux: the device that is to run it; 0: the processor */
     uint32_t n_insns;           /* after linking: with its subprograms */
     struct prog *prog;          /* after object_link(); NULL when not autoload or failed */
 };

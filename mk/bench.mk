@@ -1,5 +1,6 @@
 # Speed: `make bench` prints ratios over native code, `make bench-opts` what each optimisation of the JIT gains,
-# `make bench-interp` the same of the interpreter; `make bench-start` what a start of skep costs. Each program of
+# `make bench-interp` the same of the interpreter; `make bench-start` what a start of skep costs, `make bench-kernel` (at
+# the end of `make bench`) what opening and loading for Linux does. Each program of
 # bench/progs and bench/progs2 is compiled four times from one source: native without and with vectors, BPF, and BPF for
 # the kernel's verifier. SET: 1, 2 or both. BENCHFLAGS: options of the bench program, e.g. '-r 30'; BENCH_PROGS: names,
 # to keep to some.
@@ -20,6 +21,7 @@ bench-build:
 
 bench: bench-build bench-set2
 	@$(B)/bench/bench -s $(SET) $(BENCHFLAGS) $(B)/bench $(BENCH_PROGS)
+	+@$(MAKE) --no-print-directory bench-kernel BENCHFLAGS=
 bench-opts bench-interp: bench-%: bench-build bench-set2
 	@$(B)/bench/bench -s $(SET) -t $* $(BENCHFLAGS) $(B)/bench $(BENCH_PROGS)
 
@@ -102,3 +104,20 @@ bench-paths:
 	+@$(MAKE) --no-print-directory -j$$(nproc) bench-paths-build
 	@$(B)/bench/paths/paths $(BENCHFLAGS) $(B)/bench/paths $(BENCH_PATHS)
 -include $(PATHS_OBJ:.o=.d)
+
+# Opening and loading for Linux, beside plain libbpf: our examples, the objects above, libxdp's.
+LOAD_BPF := $(patsubst %.bpf.c,$(B)/bench/load/%.bpf.o,$(notdir $(wildcard examples/*/*.bpf.c examples/*.bpf.c)))
+vpath %.bpf.c $(wildcard examples examples/*/)
+$(B)/bench/load/%.bpf.o: %.bpf.c mk/bench.mk
+	@mkdir -p $(@D)
+	$(Q)$(BENCH_CC) -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m))) $(BENCH_INCLUDE) -c $< -o $@
+$(B)/bench/load/load: $(B)/obj/bench/kernel/main.o $(CORE_OBJ) $(FULL_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDF) $(LIB_LIBS) -lm
+.PHONY: bench-kernel bench-kernel-build
+bench-kernel-build: $(if $(strip $(LIBBPF)),$(B)/bench/load/load $(LOAD_BPF) $(START_BPF))
+bench-kernel:
+	@tools/deps.sh build demo
+	+@$(MAKE) --no-print-directory -j$$(nproc) bench-kernel-build
+	@[ -z "$(strip $(LIBBPF))" ] || $(B)/bench/load/load $(BENCHFLAGS) $(LOAD_BPF) $(START_BPF) $(wildcard /usr/lib/*/bpf/xdp*.o)
+-include $(B)/obj/bench/kernel/main.d

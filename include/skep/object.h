@@ -93,6 +93,10 @@ SKEP_API int skep_program__set_expected_attach_type(struct skep_program *prog, u
 /** Is it to be loaded? false at first for SEC("?..."). */
 SKEP_API bool skep_program__autoload(const struct skep_program *prog);
 SKEP_API int skep_program__set_autoload(struct skep_program *prog, bool autoload);
+/** Before load, of Linux's backend: the device's driver is to run it (XDP, SKEP_XDP_OFFLOAD), and keeps the maps that
+ * it uses, which are told so too. 0: the processor runs it. -EBUSY: loaded; -EOPNOTSUPP: of this process. */
+SKEP_API int skep_program__set_ifindex(struct skep_program *prog, uint32_t ifindex);
+SKEP_API int skep_map__set_ifindex(struct skep_map *map, uint32_t ifindex);
 /** Can it be run? */
 SKEP_API bool skep_program__loaded(const struct skep_program *prog);
 

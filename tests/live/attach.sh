@@ -144,6 +144,8 @@ fi
 
 # ---- What is not to be had is said, with what to do ----
 refused "offload" 'whose driver has to run it' net.bpf.o firewall to va --offload
+"$SKEP" attach net.bpf.o firewall to va,vc --offload >two.log 2>&1
+[ $? = 2 ] && grep -q 'takes one interface' two.log && ok || failed "offload takes one interface" two.log
 refused "a map of sockets" 'takes a map of sockets' net.bpf.o stream
 refused "uprobe.multi" 'libbpf 1.1 has no way to attach it; name one function' usdt.bpf.o on_many to "$PWD/skepwork:work_here"
 refused "no cgroup" 'takes a directory of cgroup v2' net.bpf.o cg_out to /tmp

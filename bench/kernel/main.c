@@ -1,0 +1,128 @@
+/*
+ * What it costs to open, load and close an object for Linux through us, beside plain libbpf doing the same:
+ * bench-kernel
+ * [-r ROUNDS] OBJECT... Both take turns in one run, so that whatever else the machine does meets both; the ratio is
+ * that of medians of CPU time (what libbpf and the kernel's verifier take is in both). Exit status 1 when the geometric
+ * mean or any object is over the limit.
+ */
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <math.h>
+#include <skep/skep.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { ROUNDS = 31, MAX_ROUNDS = 1001 };
+static const double limit = 1.2;
+
+static double cpu_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+}
+
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+    (void)level;
+    (void)fmt;
+    (void)ap;
+    return 0;
+}
+
+static void silent(void *ctx, enum skep_log_level level, const char *text)
+{
+    (void)ctx;
+    (void)level;
+    (void)text;
+}
+
+/* Maps are pinned by neither. @return 0, or why it was not loaded. */
+static int by_libbpf(const char *path)
+{
+    struct bpf_object *o = bpf_object__open_file(path, NULL);
+    struct bpf_map *map;
+    int err = o ? 0 : -errno;
+    if (o)
+        bpf_object__for_each_map(map, o) bpf_map__set_pin_path(map, NULL);
+    if (!err)
+        err = bpf_object__load(o);
+    bpf_object__close(o);
+    return err;
+}
+
+static int by_skep(const char *path)
+{
+    SKEP_OPTS(skep_vm_opts, vm, .cpus = 1, .log = silent);
+    SKEP_OPTS(skep_object_open_opts, opts, .vm_opts = &vm, .backend = SKEP_BACKEND_KERNEL);
+    struct skep_object *o = skep_object__open_file(path, &opts);
+    int err = o ? skep_object__load(o) : -errno;
+    skep_object__close(o);
+    return err;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double median(double *times, int n)
+{
+    qsort(times, (size_t)n, sizeof(*times), by_value);
+    return times[n / 2];
+}
+
+/* @return the ratio; 0: Linux does not take it */
+static double compare(const char *path, int rounds)
+{
+    static double plain[MAX_ROUNDS], ours[MAX_ROUNDS];
+    const char *name = strrchr(path, '/');
+    int err = by_libbpf(path);
+    name = name ? name + 1 : path;
+    if (err || by_skep(path)) {
+        printf("%-28s not loaded: %s\n", name, strerror(err ? -err : errno));
+        return 0;
+    }
+    for (int i = 0; i < rounds; i++) {
+        double begin = cpu_us();
+        by_libbpf(path);
+        double between = cpu_us();
+        by_skep(path);
+        plain[i] = between - begin;
+        ours[i] = cpu_us() - between;
+    }
+    double a = median(plain, rounds), b = median(ours, rounds);
+    printf("%-28s libbpf %8.0f us, skep %8.0f us, ratio %.3f%s\n", name, a, b, b / a, b / a > limit ? " OVER" : "");
+    return b / a;
+}
+
+int main(int argc, char **argv)
+{
+    int first = 1, rounds = ROUNDS, n = 0, over = 0;
+    double sum = 0, worst = 0;
+    if (argc > 2 && !strcmp(argv[1], "-r")) {
+        rounds = atoi(argv[2]);
+        first = 3;
+    }
+    if (first >= argc || rounds < 1 || rounds > MAX_ROUNDS)
+        return fprintf(stderr, "usage: %s [-r ROUNDS] OBJECT...\n", argv[0]), 2;
+    libbpf_set_print(quiet);
+    for (int i = first; i < argc; i++) {
+        double ratio = compare(argv[i], rounds);
+        if (ratio <= 0)
+            continue;
+        n++;
+        sum += log(ratio);
+        worst = ratio > worst ? ratio : worst;
+        over += ratio > limit;
+    }
+    if (!n)
+        return puts("bench-kernel: Linux takes no program here"), 0;
+    printf(
+        "opening and loading for Linux, over plain libbpf: geometric mean %.3f, worst %.3f, limit %.1f (%d objects)\n",
+        exp(sum / n), worst, limit, n);
+    return over ? 1 : 0;
+}
