@@ -191,7 +191,7 @@ static bool add_args(uint64_t *state, struct diff_inputs *in)
 static bool sees_packets(uint32_t type)
 {
     const struct prog_type *row = prog_type_find(type);
-    return row && row->ctx && (row->ctx->has_packet || type == PROG_TYPE_SOCKET_FILTER);
+    return row && row->ctx && (row->ctx->packet || type == PROG_TYPE_SOCKET_FILTER);
 }
 
 int diff_inputs_make(struct cli *c, const struct diff_opts *o, uint32_t type, struct diff_inputs *out)

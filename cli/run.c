@@ -85,6 +85,8 @@ static void print_result(FILE *to, const struct skep_run_opts *o, const char *ve
     if (verdict)
         fprintf(to, " (%s)", verdict);
     fprintf(to, ", duration%s: %uns", o->repeat > 1 ? " (average)" : "", o->duration);
+    if (o->hook_result)
+        fprintf(to, ", the caller gets %d", o->hook_result);
     if (o->redirect_ifindex)
         fprintf(to, ", redirected to interface %u", o->redirect_ifindex);
     fputc('\n', to);
@@ -105,6 +107,8 @@ static void show_result(struct run *r, const struct skep_run_opts *o)
         json_str_at(&c->w, "verdict", verdict);
     json_u64_at(&c->w, "repeat", o->repeat > 1 ? (uint64_t)o->repeat : 1);
     json_u64_at(&c->w, "duration", o->duration);
+    if (o->hook_result)
+        json_i64_at(&c->w, "hook_result", o->hook_result);
     if (o->redirect_ifindex)
         json_u64_at(&c->w, "redirect_ifindex", o->redirect_ifindex);
 }

@@ -180,10 +180,6 @@ static enum reason check_ctx(struct verifier *v, const struct state *s, const st
     if (!field || off + (int64_t)a->size > field->off + field->size)
         return refuse(v, REASON_ctx_access, "%u bytes at offset %lld of struct %s are no field of it", a->size,
                       (long long)off, layout->name);
-    /* Fields of 8 bytes hold what the caller gave; unchecked code would take that for the packet. */
-    if (field->size == 8 &&
-        (field->kind == CTX_PACKET || field->kind == CTX_PACKET_END || field->kind == CTX_PACKET_META))
-        return unsupported(v, "packet pointers in fields of 8 bytes");
     if (!v->privileged && field->access & (a->write ? CTX_WRITE_CAPABLE : CTX_READ_CAPABLE))
         return refuse(v, REASON_ctx_access, "field '%s' of struct %s is not for unprivileged programs", field->name,
                       layout->name);

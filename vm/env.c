@@ -55,6 +55,7 @@ void env_free(struct skep_env *env)
     if (!env)
         return;
     ctx_drop(env);
+    sock_drop(env);
     buf_free(&env->scratch);
     free(env);
 }

@@ -14,6 +14,7 @@
 #include "vm/clock.h"
 #include "vm/code.h"
 #include "vm/epoch.h"
+#include "vm/sock.h"
 
 /* A range of memory. `guest` is the address that programs use; it equals the host's address except for memory that the
  * owner placed at a recorded address. */
@@ -110,6 +111,7 @@ struct skep_env {
     const struct ctx_layout *ctx_layout;
     struct env_packet packet;
     struct skb *skb;             /* what only the skb helpers know (vm/ctx/skb.h); NULL: the context is no skb */
+    struct sock *sk;             /* the socket that the context is about; NULL: none */
     struct ctx_store *ctx_store; /* the contexts' buffers, kept between runs; ctx_drop() gives them back */
 
     /* What it holds. */
@@ -132,6 +134,9 @@ struct skep_env {
     const struct world_task *current; /* NULL: the world has no tasks */
 
     /* The world. */
+    struct sock *socks; /* the run's own copies (vm/sock.h) */
+    uint32_t n_socks, cap_socks;
+    const char *sysctl_name, *sysctl_value; /* borrowed; NULL: none */
     struct env_clock clock;
     struct fast_clock host_clock; /* what env_ktime() reads when the clock is not fixed */
     uint64_t random;              /* state of the generator */

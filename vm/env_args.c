@@ -123,7 +123,7 @@ static bool check_one(struct call *c, unsigned i)
     }
     case ARG_SPIN_LOCK: return env_is_lock(c->env, value) || refuse(c, i, "a struct bpf_spin_lock in a map value");
     case ARG_FUNC: return is_function(c->env->code, value) || refuse(c, i, "a function of the program");
-    case ARG_SOCK: return env_ref_find(c->env, value) != NULL || refuse(c, i, "a socket that the program holds");
+    case ARG_SOCK: return sock_at(c->env, value) != NULL || refuse(c, i, "a socket");
     case ARG_NONE:
     case ARG_ANYTHING:
     case ARG_SIZE:

@@ -89,6 +89,18 @@ static bool find_packet(const struct skep_env *env, uint64_t addr, struct env_me
     return true;
 }
 
+static bool find_sock(const struct skep_env *env, uint64_t addr, struct env_mem *m)
+{
+    const char *name;
+    uint64_t size;
+    void *record;
+
+    if (!sock_find_record(env, addr, &record, &size, &name))
+        return false;
+    put_home(m, record, size, ENV_READ, ENV_MEM_RAW, name);
+    return true;
+}
+
 static uint8_t ctx_access(unsigned access)
 {
     return (access & CTX_READ ? ENV_READ : 0) | (access & CTX_WRITE ? ENV_WRITE : 0);
@@ -256,7 +268,8 @@ static bool find(struct skep_env *env, uint64_t addr, struct env_mem *m)
             *m = env->mems[i];
             return true;
         }
-    return find_ctx(env, addr, m) || find_map_value(env, addr, m) || find_world(env, addr, m);
+    return find_ctx(env, addr, m) || find_sock(env, addr, m) || find_map_value(env, addr, m) ||
+           find_world(env, addr, m);
 }
 
 static bool allowed(const struct skep_env *env, const struct env_mem *m, uint64_t addr, uint64_t size, unsigned access)

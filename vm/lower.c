@@ -81,7 +81,7 @@ static void lower_load_w(struct code *code, struct op *op, const struct fact *fa
     const struct ctx_layout *layout = code->prog->type ? code->prog->type->ctx : NULL;
     const struct ctx_field *field;
 
-    if (!layout || !layout->has_packet || op->src == 10)
+    if (!layout || layout->packet != CTX_PACKET_YIELDED || op->src == 10)
         return;
     if (!fact || fact->mem == FACT_MEM_ANY) {
         op->kind = OP_LDX_W_CTX;

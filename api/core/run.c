@@ -64,6 +64,8 @@ static int set_world(struct skep_env *env, const struct skep_world *user, const 
     env->attach_cookie = world.attach_cookie;
     env->func_ip = world.func_ip;
     env->cgroup_id = world.cgroup_id;
+    env->sysctl_name = world.sysctl_name;
+    env->sysctl_value = world.sysctl_value;
     return enter_file(env, &world, vm);
 }
 
@@ -199,6 +201,7 @@ static int run_in_ctx(struct skep_env *env, const struct skep_program *prog, str
         closed = ctx_close(env, type, &io, o->r0);
     o->data_size_out = in_place ? o->data_size_in : io.data_size_out;
     o->ctx_size_out = io.ctx_size_out;
+    o->hook_result = io.result;
     return err ? err : closed;
 }
 

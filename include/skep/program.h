@@ -136,6 +136,9 @@ struct skep_world {
     /* bpf_trace_printk() and the like: one line without its newline, on the thread of the run. NULL: dropped. */
     void (*print)(void *print_ctx, const char *text, size_t len);
     void *print_ctx;
+    /* For cgroup_sysctl programs: "net/ipv4/ip_forward", and its value. Borrowed during the run; NULL: a name of no
+     * meaning, no value. */
+    const char *sysctl_name, *sysctl_value;
     uint64_t
         cgroup_id; /* the task's cgroup, a child of the root, which has number 1; CGROUP_ARRAYs hold such numbers */
     const struct skep_world_file *file; /* borrowed during the run; NULL: the vm's, if it has one */
@@ -200,9 +203,11 @@ struct skep_run_opts {
     const struct skep_world *world; /* NULL: the host's */
     const struct skep_mem *mems;    /* further memory that the program may touch */
     uint32_t mem_cnt;
-    void *user;                /* for the host's helpers: skep_env__user() */
-    struct skep_trap *trap;    /* out, when -EFAULT is returned; NULL: not wanted */
-    uint64_t time_end;         /* out: the clock of a world with fix_time after the last run */
+    void *user;             /* for the host's helpers: skep_env__user() */
+    struct skep_trap *trap; /* out, when -EFAULT is returned; NULL: not wanted */
+    uint64_t time_end;      /* out: the clock of a world with fix_time after the last run */
+    int32_t hook_result;    /* out: what a cgroup hook's caller gets: 0, -EPERM or what the program set (getsockopt and
+                               setsockopt: 1 as well, when the kernel's own work is skipped); 0 for other types */
     uint32_t redirect_ifindex; /* out: where bpf_redirect() sends the packet, 0: nowhere or through a map */
 };
 

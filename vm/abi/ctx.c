@@ -51,12 +51,12 @@ enum {
      .from_start = FROM_START_##parts,                                                                                 \
      .unit = UNIT_##parts(bytes)},
 
-#define LAYOUT(symbol, called, bytes, packet)                                                                          \
+#define LAYOUT(symbol, called, bytes, packets)                                                                         \
     const struct ctx_layout ctx_##symbol = {.name = called,                                                            \
                                             .size = bytes,                                                             \
                                             .fields = fields_##symbol,                                                 \
                                             .n_fields = sizeof(fields_##symbol) / sizeof(fields_##symbol[0]),          \
-                                            .has_packet = packet,                                                      \
+                                            .packet = packets,                                                         \
                                             .access = CTX_READ};
 
 static const struct ctx_field fields_skb_filter[] = {
@@ -90,19 +90,19 @@ static const struct ctx_field fields_skb_flow[] = {
 #include "vm/abi/ctx.def"
 };
 
-LAYOUT(skb_filter, "__sk_buff", 192, true)
-LAYOUT(skb_cgroup, "__sk_buff", 192, true)
-LAYOUT(skb_lwt, "__sk_buff", 192, true)
-LAYOUT(skb_tc, "__sk_buff", 192, true)
-LAYOUT(skb_sk, "__sk_buff", 192, true)
-LAYOUT(skb_flow, "__sk_buff", 192, true)
+LAYOUT(skb_filter, "__sk_buff", 192, CTX_PACKET_YIELDED)
+LAYOUT(skb_cgroup, "__sk_buff", 192, CTX_PACKET_YIELDED)
+LAYOUT(skb_lwt, "__sk_buff", 192, CTX_PACKET_YIELDED)
+LAYOUT(skb_tc, "__sk_buff", 192, CTX_PACKET_YIELDED)
+LAYOUT(skb_sk, "__sk_buff", 192, CTX_PACKET_YIELDED)
+LAYOUT(skb_flow, "__sk_buff", 192, CTX_PACKET_YIELDED)
 
 #define BEGIN(symbol)                            static const struct ctx_field fields_##symbol[] = {
 #define FIELD(name, off, size, kind, parts, may) FIELD_OF(name, off, size, kind, parts, may)
-#define END(symbol, name, size, packet)                                                                                \
+#define END(symbol, name, size, packets)                                                                               \
     }                                                                                                                  \
     ;                                                                                                                  \
-    LAYOUT(symbol, name, size, packet)
+    LAYOUT(symbol, name, size, CTX_##packets)
 #define PLAIN_CTX(symbol, called, bytes, may)                                                                          \
     const struct ctx_layout ctx_##symbol = {.name = called, .size = bytes, .access = ACCESS_##may};
 #include "vm/abi/ctx.def"

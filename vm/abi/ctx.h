@@ -8,7 +8,7 @@ extern const struct ctx_layout ctx_skb_filter, ctx_skb_cgroup, ctx_skb_lwt, ctx_
 
 #define BEGIN(symbol)
 #define FIELD(name, off, size, kind, parts, may)
-#define END(symbol, name, size, packet)    extern const struct ctx_layout ctx_##symbol;
+#define END(symbol, name, size, packets)   extern const struct ctx_layout ctx_##symbol;
 #define PLAIN_CTX(symbol, name, size, may) extern const struct ctx_layout ctx_##symbol;
 #include "vm/abi/ctx.def"
 

@@ -42,12 +42,16 @@ struct ctx_field {
     uint8_t unit;    /* stores, and loads that are not narrow, have a multiple of so many bytes */
 };
 
+/* How a layout gives packet pointers out: fields of 4 bytes cannot hold one and yield it when they are loaded, fields
+ * of 8 bytes hold it, as of any pointer. */
+enum ctx_packet { CTX_NO_PACKET, CTX_PACKET_YIELDED, CTX_PACKET_HELD };
+
 struct ctx_layout {
     const char *name; /* "xdp_md" */
     uint32_t size;    /* what the program may see; 0: as long as the run's context is (raw records, args) */
     const struct ctx_field *fields; /* sorted by offset; none: plain memory */
     uint32_t n_fields;
-    bool has_packet;
+    uint8_t packet; /* enum ctx_packet */
     uint8_t access; /* plain memory: CTX_READ | CTX_WRITE */
 };
 

@@ -25,10 +25,13 @@ static const struct ctx_kind *const kinds[PROG_TYPE_COUNT] = {
     [PROG_TYPE_SYSCALL] = &ctx_kind_syscall,
     [PROG_TYPE_SK_LOOKUP] = &ctx_kind_sk_lookup,
     [PROG_TYPE_FLOW_DISSECTOR] = &ctx_kind_flow,
-    [PROG_TYPE_SK_MSG] = &ctx_kind_packet,
-    [PROG_TYPE_SK_REUSEPORT] = &ctx_kind_packet,
-    [PROG_TYPE_SOCK_OPS] = &ctx_kind_packet,
-    [PROG_TYPE_CGROUP_SOCKOPT] = &ctx_kind_packet,
+    [PROG_TYPE_SK_MSG] = &ctx_kind_msg,
+    [PROG_TYPE_SK_REUSEPORT] = &ctx_kind_reuseport,
+    [PROG_TYPE_SOCK_OPS] = &ctx_kind_sock_ops,
+    [PROG_TYPE_CGROUP_SOCK] = &ctx_kind_sock,
+    [PROG_TYPE_CGROUP_SOCK_ADDR] = &ctx_kind_sock_addr,
+    [PROG_TYPE_CGROUP_SOCKOPT] = &ctx_kind_sockopt,
+    [PROG_TYPE_CGROUP_SYSCTL] = &ctx_kind_sysctl,
 };
 
 static const struct ctx_kind *kind_of(const struct prog_type *type)
@@ -51,6 +54,7 @@ static void forget(struct skep_env *env)
     env->ctx_size = 0;
     env->ctx_layout = NULL;
     env->skb = NULL;
+    env->sk = NULL;
     if (env->ctx_store)
         env->ctx_store->given = 0;
     env_forget_mem(env);
@@ -60,6 +64,7 @@ static void begin(struct skep_env *env)
 {
     forget(env);
     env->retval = 0;
+    sock_renew_own(env);
     memset(&env->redirect, 0, sizeof(env->redirect));
 }
 
@@ -93,9 +98,10 @@ int ctx_open(struct skep_env *env, const struct prog_type *type, const struct ct
 
 int ctx_close(struct skep_env *env, const struct prog_type *type, struct ctx_io *io, uint64_t retval)
 {
-    int err = kind_of(type)->close(env, type, io);
+    int err;
 
-    (void)retval;
+    io->result = hook_result(env, type, retval);
+    err = kind_of(type)->close(env, type, io);
     forget(env);
     return err;
 }

@@ -24,6 +24,7 @@ struct ctx_io {
     uint32_t data_size_out; /* in: room; out: full length */
     void *ctx_out;
     uint32_t ctx_size_out;
+    int32_t result; /* out, of ctx_close(): what the hook's caller gets (hook_result) */
 };
 
 /** Sets env->ctx and what belongs to it. @return 0; -EINVAL where bpf(2) would say so, with a message; -E2BIG; -ENOMEM.

@@ -1,5 +1,6 @@
 /* The packet's buffer. Its pointers move together: data_meta <= data <= data_end, mac and net inside the buffer. */
 #include "vm/ctx/packet.h"
+#include "vm/ctx/hook.h"
 #include "vm/ctx/skb.h"
 #include <stdlib.h>
 #include <string.h>
@@ -77,4 +78,6 @@ void packet_moved(struct skep_env *env)
     env_forget_mem(env);
     if (env->skb)
         skb_view(env)->len = packet_len(env);
+    else
+        hook_place_packet(env);
 }

@@ -86,37 +86,6 @@ static int open_syscall(struct skep_env *env, const struct prog_type *type, cons
     return err;
 }
 
-/* Hooks on sockets: ctx_in is the struct, data_in the bytes between its packet pointers. */
-static int open_packet(struct skep_env *env, const struct prog_type *type, const struct ctx_io *io,
-                       const struct log *log)
-{
-    enum { MAX_DATA = 1 << 20 };
-    int err = ctx_take_user(env, io, type->ctx->size, log);
-
-    if (err)
-        return err;
-    if (io->data_size_in > MAX_DATA)
-        return log_fail(log, -EINVAL, "data of %u bytes: at most %u", io->data_size_in, MAX_DATA);
-    err = make(env, type, type->ctx->size, log);
-    if (err)
-        return err;
-    if (!packet_make(env, 0, io->data_size_in, 0))
-        return log_fail(log, -ENOMEM, "no memory for %u bytes of data", io->data_size_in);
-    memcpy(env->ctx, env->ctx_store->user, type->ctx->size);
-    if (io->data_size_in)
-        memcpy(env->packet.data, io->data_in, io->data_size_in);
-    /* may_access_direct_pkt_data: messages and socket options may be written */
-    env->packet.read_only = type->id != PROG_TYPE_SK_MSG && type->id != PROG_TYPE_CGROUP_SOCKOPT;
-    return 0;
-}
-
-static int close_packet(struct skep_env *env, const struct prog_type *type, struct ctx_io *io)
-{
-    int err = ctx_give_data(io, env->packet.data, packet_len(env));
-
-    return err ? err : close_plain(env, type, io);
-}
-
 /* A program without a type works on a copy of data_in, which r1 points to. */
 static int open_raw(struct skep_env *env, const struct prog_type *type, const struct ctx_io *io, const struct log *log)
 {
@@ -181,10 +150,15 @@ static int open_sk_lookup(struct skep_env *env, const struct prog_type *type, co
     return err;
 }
 
-/* No socket was chosen: its cookie is 0. */
+/* The cookie of the socket that was chosen stands where its address did, 0 for none. */
 static int close_sk_lookup(struct skep_env *env, const struct prog_type *type, struct ctx_io *io)
 {
+    struct sk_lookup *l = env->ctx;
+    struct sock *sk = l->sk ? sock_at(env, l->sk) : NULL;
+    uint64_t cookie = sk ? sock_cookie(env, sk) : 0;
+
     (void)type;
+    memcpy(env->ctx_store->user, &cookie, sizeof(cookie));
     return ctx_give_ctx(io, env->ctx_store->user, sizeof(struct sk_lookup));
 }
 
@@ -255,6 +229,5 @@ const struct ctx_kind ctx_kind_raw = {open_raw, close_raw};
 const struct ctx_kind ctx_kind_plain = {open_plain, close_plain};
 const struct ctx_kind ctx_kind_raw_tp = {open_raw_tp, close_plain};
 const struct ctx_kind ctx_kind_syscall = {open_syscall, close_plain};
-const struct ctx_kind ctx_kind_packet = {open_packet, close_packet};
 const struct ctx_kind ctx_kind_sk_lookup = {open_sk_lookup, close_sk_lookup};
 const struct ctx_kind ctx_kind_flow = {open_flow, close_flow};

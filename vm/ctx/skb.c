@@ -134,6 +134,24 @@ static int read_addresses(struct skep_env *env, const struct log *log)
     return 0;
 }
 
+/* That socket as programs see it. */
+static bool make_sock(struct skep_env *env)
+{
+    struct skb_view *view = skb_view(env);
+    struct sock *sk = sock_own(env);
+
+    if (!sk)
+        return false;
+    sk->view.family = view->family;
+    sk->view.src_ip4 = view->local_ip4;
+    sk->view.dst_ip4 = view->remote_ip4;
+    memcpy(sk->view.src_ip6, view->local_ip6, sizeof(sk->view.src_ip6));
+    memcpy(sk->view.dst_ip6, view->remote_ip6, sizeof(sk->view.dst_ip6));
+    view->sk = (uintptr_t)&sk->view;
+    env->sk = sk;
+    return true;
+}
+
 static bool begins_at_mac(const struct prog_type *type)
 {
     return type->id == PROG_TYPE_SCHED_CLS || type->id == PROG_TYPE_SCHED_ACT;
@@ -177,6 +195,8 @@ static int open_skb(struct skep_env *env, const struct prog_type *type, const st
     view->pkt_type = pkt_type(p->mac);
     view->ifindex = LOOPBACK;
     err = read_addresses(env, log);
+    if (!err && !make_sock(env))
+        err = log_fail(log, -ENOMEM, "no memory for a socket");
     if (err)
         return err;
     if (!env->skb->is_l2)

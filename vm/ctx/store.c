@@ -16,6 +16,7 @@ void ctx_drop(struct skep_env *env)
     if (env->ctx_store) {
         free(env->ctx_store->ctx);
         free(env->ctx_store->user);
+        free(env->ctx_store->sysctl);
         free(env->ctx_store);
         env->ctx_store = NULL;
     }

@@ -6,6 +6,7 @@
 #define VM_CTX_STORE_H
 
 #include "vm/ctx/ctx.h"
+#include "vm/ctx/hook.h"
 #include "vm/ctx/skb.h"
 
 struct ctx_store {
@@ -17,6 +18,9 @@ struct ctx_store {
     bool has_user;  /* ctx_in or ctx_out was given */
     struct skb skb;
     uint64_t flow_keys[7]; /* struct bpf_flow_keys */
+    struct hook_msg msg;
+    struct hook_hdr_opts hdr_opts;
+    struct hook_sysctl *sysctl; /* made on first use */
 };
 
 /** The environment's store, made on first use. NULL: out of memory. */
@@ -38,7 +42,8 @@ struct ctx_kind {
     int (*close)(struct skep_env *env, const struct prog_type *type, struct ctx_io *io);
 };
 
-extern const struct ctx_kind ctx_kind_raw, ctx_kind_xdp, ctx_kind_skb, ctx_kind_raw_tp, ctx_kind_plain, ctx_kind_packet,
-    ctx_kind_syscall, ctx_kind_sk_lookup, ctx_kind_flow;
+extern const struct ctx_kind ctx_kind_raw, ctx_kind_xdp, ctx_kind_skb, ctx_kind_raw_tp, ctx_kind_plain,
+    ctx_kind_syscall, ctx_kind_sk_lookup, ctx_kind_flow, ctx_kind_msg, ctx_kind_sock_ops, ctx_kind_reuseport,
+    ctx_kind_sock_addr, ctx_kind_sock, ctx_kind_sockopt, ctx_kind_sysctl;
 
 #endif

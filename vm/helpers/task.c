@@ -1,6 +1,7 @@
 /*
  * What the run's world says of its task, CPU and hook: values out of the environment, with Linux's packing.
  */
+#include "vm/ctx/hook.h"
 #include "vm/helpers/helper.h"
 
 HELPER_BODY(get_current_pid_tgid)
@@ -117,27 +118,16 @@ HELPER_BODY(get_func_ip)
 
 HELPER_BODY(get_retval)
 {
-    return (uint64_t)(int64_t)env->retval;
+    return (uint64_t)(int64_t)*hook_retval(env);
 }
 
 HELPER_BODY(set_retval)
 {
-    env->retval = (int32_t)a1;
+    *hook_retval(env) = (int32_t)a1;
     return 0;
 }
 
 HELPER_BODY(get_netns_cookie)
 {
     return env->netns_cookie ? env->netns_cookie : 1;
-}
-
-HELPER_BODY(get_socket_cookie)
-{
-    return env->socket_cookie;
-}
-
-/* overflowuid, which Linux gives for a socket that no user owns */
-HELPER_BODY(get_socket_uid)
-{
-    return 65534;
 }

@@ -1,57 +1,8 @@
 /*
- * Helpers that ask for what a run's world does not have: sockets, routes, call stacks. They answer as Linux does where
+ * Helpers that ask for what a run's world does not have: routes, call stacks. They answer as Linux does where
  * there are none, after the same checks of their arguments, so that a program takes its path for that case.
  */
 #include "vm/helpers/packet_skb.h"
-
-/* No socket is ever found. */
-HELPER_BODY(sk_lookup_tcp)
-{
-    return 0;
-}
-
-HELPER_BODY(sk_lookup_udp)
-{
-    return 0;
-}
-
-HELPER_BODY(skc_lookup_tcp)
-{
-    return 0;
-}
-
-/* What takes a socket is never reached with one; a program asks for NULL first. */
-static const char no_socket[] = "there is no socket in this run's world";
-
-HELPER_BODY(sk_release)
-{
-    return helper_refuse(env, no_socket);
-}
-
-HELPER_BODY(sk_fullsock)
-{
-    return helper_refuse(env, no_socket);
-}
-
-HELPER_BODY(tcp_sock)
-{
-    return helper_refuse(env, no_socket);
-}
-
-HELPER_BODY(get_listener_sock)
-{
-    return helper_refuse(env, no_socket);
-}
-
-/* Programs of sk_lookup may take back their choice, which is none. */
-HELPER_BODY(sk_assign)
-{
-    enum { REPLACE = 1, NO_REUSEPORT = 2 };
-
-    if (a2 || env->ctx_layout != &ctx_sk_lookup)
-        return helper_refuse(env, no_socket);
-    return a3 & ~(uint64_t)(REPLACE | NO_REUSEPORT) ? helper_error(-EINVAL) : 0;
-}
 
 /* No route leads anywhere: the packet is not to be forwarded. */
 HELPER_BODY(fib_lookup)
