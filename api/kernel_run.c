@@ -118,6 +118,7 @@ static int run_there(const struct skep_program *prog, struct skep_run_opts *o)
     o->data_size_out = run.data_size_out;
     o->ctx_size_out = run.ctx_size_out;
     o->insns_run = 0;
+    o->hook_result = 0;
     o->redirect_ifindex = 0;
     return err;
 }
