@@ -277,6 +277,9 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
         c->mem_size = r->s.t.value;
         return precision_mark_reg(v, s, reg);
     case ARG_CONST_STR: return const_string(v, s, reg);
+    case ARG_IPV4_HDR:
+    case ARG_TCP_HDR: return memory(v, s, c, reg, 20, false, true, false);
+    case ARG_IPV6_HDR: return memory(v, s, c, reg, 40, false, true, false);
     case ARG_INT_PTR: return aligned(v, s, c, reg, 4);
     case ARG_LONG_PTR: return aligned(v, s, c, reg, 8);
     case ARG_RINGBUF_MEM:

@@ -70,6 +70,8 @@ struct env_packet {
 /* Where what a program says goes. Called on the run's thread. */
 struct env_output {
     void *ctx;
+    void *effect_ctx;
+    void (*effect)(void *effect_ctx, const struct skep_effect *effect); /* what is sent (vm/effect.h); NULL: nobody */
     void (*printk)(void *ctx, const char *text, size_t len); /* bpf_trace_printk: one line, without newline added */
     /* bpf_perf_event_output when the map has no reader for this CPU: NULL gives -ENOENT as Linux does. */
 };
@@ -157,10 +159,12 @@ struct skep_env {
 
     /* Redirects and the like, read by whoever ran it. */
     struct {
+        const char *what; /* the helper's name; NULL: nowhere */
         uint32_t ifindex;
         uint64_t flags;
-        void *map;
+        struct map *map;
         uint64_t key;
+        uint64_t socket; /* its cookie */
     } redirect;
 
     /* The stack: PROG_MAX_DEPTH frames, the entry's on top; what is never reached costs no memory. */

@@ -115,6 +115,9 @@ static bool check_one(struct call *c, unsigned i)
     case ARG_MEM_RDWR: return check_sized(c, i, ENV_READ | ENV_WRITE, false);
     case ARG_CONST_STR:
     case ARG_STR: return check_string(c, i);
+    case ARG_IPV4_HDR:
+    case ARG_TCP_HDR: return check_mem(c, i, 20, ENV_READ);
+    case ARG_IPV6_HDR: return check_mem(c, i, 40, ENV_READ);
     case ARG_INT_PTR: return check_mem(c, i, 4, ENV_WRITE);
     case ARG_LONG_PTR: return check_mem(c, i, 8, ENV_WRITE);
     case ARG_RINGBUF_MEM: {

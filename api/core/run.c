@@ -60,7 +60,8 @@ static int set_world(struct skep_env *env, const struct skep_world *user, const 
     } else {
         env->task = (struct env_task){.unread = true};
     }
-    env->out = (struct env_output){.ctx = world.print_ctx, .printk = world.print};
+    env->out = (struct env_output){
+        .ctx = world.print_ctx, .printk = world.print, .effect_ctx = world.effect_ctx, .effect = world.effect};
     env->attach_cookie = world.attach_cookie;
     env->func_ip = world.func_ip;
     env->cgroup_id = world.cgroup_id;

@@ -136,6 +136,10 @@ struct skep_world {
     /* bpf_trace_printk() and the like: one line without its newline, on the thread of the run. NULL: dropped. */
     void (*print)(void *print_ctx, const char *text, size_t len);
     void *print_ctx;
+    /* What the run sends, on its thread and while it runs; a redirect, when it has ended with that verdict. NULL: lost.
+     */
+    void (*effect)(void *effect_ctx, const struct skep_effect *effect);
+    void *effect_ctx;
     /* For cgroup_sysctl programs: "net/ipv4/ip_forward", and its value. Borrowed during the run; NULL: a name of no
      * meaning, no value. */
     const char *sysctl_name, *sysctl_value;

@@ -39,6 +39,23 @@ struct skep_env;
 typedef uint64_t (*skep_helper_fn)(struct skep_env *env, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
                                    uint64_t a5);
 
+/**
+ * What a run would have done to the world outside of it: a packet sent or redirected, a key pressed. Told of while the
+ * run lasts; all pointers are borrowed until the callback returns. What does not apply is 0 or NULL.
+ */
+struct skep_effect {
+    size_t sz;
+    const char *what;   /* "redirect", "clone_redirect", "tx", "redirect_map", "sk_redirect", "rc_keydown" ... */
+    uint32_t ifindex;   /* the interface that it goes to */
+    uint64_t flags;     /* as the program gave them */
+    const char *map;    /* the map that it goes through, and the key there */
+    uint64_t key;       /* of maps whose keys have 4 bytes */
+    uint64_t socket;    /* the cookie of the socket that gets it */
+    const void *data;   /* the packet as it leaves */
+    uint32_t data_size; /* its bytes; those in fragments included */
+    uint64_t args[3];   /* numbers that belong to `what`: rc_keydown: protocol, scancode, toggle */
+};
+
 #ifdef __cplusplus
 }
 #endif

@@ -37,6 +37,9 @@ enum arg_kind {
     ARG_BTF_ID,             /* a kernel pointer (tasks and the like) */
     ARG_SOCK,               /* a socket */
     ARG_CTX_OR_NULL,        /* the program's context, or NULL */
+    ARG_IPV4_HDR,           /* 20 bytes, readable */
+    ARG_IPV6_HDR,           /* 40 bytes, readable */
+    ARG_TCP_HDR,            /* 20 bytes, readable */
 };
 
 enum ret_kind {

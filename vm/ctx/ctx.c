@@ -2,6 +2,7 @@
 #include "vm/ctx/ctx.h"
 #include "vm/abi/prog_types.h"
 #include "vm/ctx/store.h"
+#include "vm/effect.h"
 #include <errno.h>
 #include <string.h>
 
@@ -101,6 +102,7 @@ int ctx_close(struct skep_env *env, const struct prog_type *type, struct ctx_io 
     int err;
 
     io->result = hook_result(env, type, retval);
+    effect_of_verdict(env, type, (uint32_t)retval);
     err = kind_of(type)->close(env, type, io);
     forget(env);
     return err;

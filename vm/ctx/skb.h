@@ -24,14 +24,20 @@ struct skb_view {
 /* Of skb->ip_summed, what helpers tell apart. */
 enum { SKB_CSUM_NONE, SKB_CSUM_UNNECESSARY };
 
+enum { SKB_TUNNEL_OPT = 255 & ~3 /* IP_TUNNEL_OPTS_MAX, in words */ };
+
 struct skb {
     bool is_l2;         /* data begins with the MAC header */
     bool encapsulation; /* adjust_room put an outer header before the packet */
     bool hash_set;      /* the view's hash is one to keep, not to compute */
     uint8_t ip_summed, csum_level;
+    int32_t srh_grown; /* bytes by which a segment routing header differs from what it says of itself */
     bool has_tunnel;
     uint16_t tunnel_flags; /* of the outer header, big-endian */
     bool tunnel_ipv6;
+    bool has_tunnel_opt;
+    uint8_t tunnel_opt_len;
+    unsigned char tunnel_opt[SKB_TUNNEL_OPT];
     unsigned char tunnel[44]; /* struct bpf_tunnel_key as it was set */
 };
 

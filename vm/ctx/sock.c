@@ -232,7 +232,7 @@ _Static_assert(offsetof(struct ops_ctx, txhash) == 164 && offsetof(struct ops_ct
 
 static int open_ops(struct skep_env *env, const struct prog_type *type, const struct ctx_io *io, const struct log *log)
 {
-    enum { TCP_FLAGS = 13 };
+    enum { TCP_FLAGS = 13, TCP_LEAST = 20, TCP_LONGEST = 60 };
     struct ops_ctx *ctx;
     struct sock *sk;
     int err = take(env, type, io, log);
@@ -267,7 +267,10 @@ static int open_ops(struct skep_env *env, const struct prog_type *type, const st
     if (!ctx->tcp_flags && io->data_size_in > TCP_FLAGS)
         ctx->tcp_flags = ((const unsigned char *)io->data_in)[TCP_FLAGS];
     env->sk = sk;
-    env->ctx_store->hdr_opts = (struct hook_hdr_opts){0};
+    env->ctx_store->hdr_opts.reserved = 0;
+    env->ctx_store->hdr_opts.remaining =
+        io->data_size_in < TCP_LONGEST ? TCP_LONGEST - (io->data_size_in < TCP_LEAST ? TCP_LEAST : io->data_size_in)
+                                       : 0;
     return 0;
 }
 
