@@ -1,0 +1,61 @@
+// What the feeds of captures, maps and contexts run: maps whose keys and values have every kind of type.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+enum mode { OFF, ON = 7 };
+
+struct key {
+    __u32 addr;
+    __u16 ports[2];
+    char name[8];
+};
+
+struct value {
+    __u64 packets;
+    signed char delta;
+    _Bool seen;
+    enum mode mode;
+    union {
+        __u32 whole;
+        __u8 bytes[4];
+    };
+    int low : 3, high : 13;
+    struct {
+        double unused;
+    } inner[2];
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 16);
+    __type(key, struct key);
+    __type(value, struct value);
+} table SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 4);
+    __type(key, __u32);
+    __type(value, struct value);
+} percpu SEC(".maps");
+
+__u64 bytes_seen;
+const volatile __u32 limit = 100;
+
+SEC("xdp")
+int packets(struct xdp_md *ctx)
+{
+    __u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+    __u32 slot = ctx->ingress_ifindex & 3;
+    struct value *v = bpf_map_lookup_elem(&percpu, &slot);
+
+    bytes_seen += end - data;
+    if (v)
+        v->packets++;
+    if (data + 14 > end || end - data > limit)
+        return XDP_DROP;
+    data[0] ^= 1;
+    return data[12] == 8 ? XDP_PASS : XDP_TX;
+}
+
+char _license[] SEC("license") = "GPL";

@@ -1,0 +1,102 @@
+#!/bin/bash
+# run.sh [--seconds N | --runs N] [FEED...]: makes seeds for each feed from the tests' own sources and runs it: for that
+# long, keeping what is worth keeping in FUZZ_CORPUS, or so many times from a fixed seed, the same each time. Ends with
+# `N passed, N failed, N skipped`; what failed stays in $B/fuzz/crashes.
+cd "$(dirname "$0")/../.." || exit 2
+B=${B:-build}
+F=$B/fuzz
+seconds='' runs=2000
+while :; do
+    case ${1:-} in
+    --seconds) seconds=$2 && shift 2 ;;
+    --runs) runs=$2 && shift 2 ;;
+    *) break ;;
+    esac
+done
+feeds=("$@")
+[ ${#feeds[@]} -gt 0 ] || feeds=(asm btf core sandbox object pcap map ctx)
+seeds=$F/seeds crashes=$F/crashes
+mkdir -p "$F/seed" "$seeds" "$crashes"
+passed=0 failed=0 skipped=0
+
+cc='' objcopy=''
+for c in clang-19 clang-22 clang-16 clang-14 clang; do command -v "$c" >/dev/null && cc=$c && break; done
+for c in "${cc/clang/llvm-objcopy}" llvm-objcopy-19 llvm-objcopy; do command -v "$c" >/dev/null && objcopy=$c && break; done
+
+le32() { printf "\\x$(printf %02x $(($1 & 255)))\\x$(printf %02x $(($1 >> 8 & 255)))\\x$(printf %02x $(($1 >> 16 & 255)))\\x$(printf %02x $(($1 >> 24 & 255)))"; }
+
+# ---- Seeds ----
+
+object_seeds() { # objects, and their types
+    local src obj name
+    mkdir -p "$seeds/object" "$seeds/btf" "$seeds/core"
+    for src in tests/loader/*.bpf.c tests/loader/core/*.bpf.c tests/cli/fw.bpf.c examples/*.bpf.c; do
+        name=$(basename "$src" .bpf.c)
+        obj=$seeds/object/$name.o
+        "$cc" -O2 -g -target bpf -mcpu=v3 -w -I"/usr/include/$(uname -m)-linux-gnu" -c "$src" -o "$obj" 2>/dev/null || { rm -f "$obj" && continue; }
+        "$objcopy" --dump-section .BTF="$F/seed/btf" --dump-section .BTF.ext="$F/seed/ext" "$obj" /dev/null 2>/dev/null || continue
+        { printf '\0' && cat "$F/seed/btf"; } >"$seeds/btf/$name"
+        { le32 "$(stat -c %s "$F/seed/btf")" && cat "$F/seed/btf" && le32 "$(stat -c %s "$F/seed/ext")" && cat "$F/seed/ext" "$F/seed/btf"; } >"$seeds/core/$name"
+        llvm_strip "$obj"
+    done
+}
+llvm_strip() { "$objcopy" --strip-debug "$1" 2>/dev/null; }
+
+text_seeds() { # assembly text, and what it assembles to behind a type and a byte of memory
+    local f t
+    mkdir -p "$seeds/asm" "$seeds/sandbox"
+    for f in tests/isa/*.bpf tests/helpers/*.bpf tests/verifier/*.bpf; do
+        t=$(basename "$f" .bpf)
+        grep -v '^;' "$f" | head -c 3000 >"$seeds/asm/$t"
+        # The first program of the file: up to its first blank line.
+        awk '/^;/ { next } /^[ \t]*$/ { if (n) exit; next } { n++; print }' "$f" | timeout 10 "$B/skep" asm - >"$F/seed/insns" 2>/dev/null || continue
+        { printf '\1\7' && cat "$F/seed/insns"; } >"$seeds/sandbox/$t"
+    done
+}
+
+file_seeds() {
+    local packet='\2\2\2\2\2\2\4\4\4\4\4\4\10\0\105\0\0\50\0\1\0\0\100\6\0\0\12\0\0\1\12\0\0\2\4\322\0\120\0\0\0\1\0\0\0\2\120\2\45\0\144\0\0\0'
+    mkdir -p "$seeds/pcap" "$seeds/map" "$seeds/ctx"
+    { printf '\324\303\262\241\2\0\4\0\0\0\0\0\0\0\0\0\377\377\0\0\1\0\0\0' && printf '\1\0\0\0\2\0\0\0\66\0\0\0\66\0\0\0' && printf "$packet"; } >"$seeds/pcap/one"
+    { printf '\12\15\15\12\34\0\0\0\115\74\53\32\1\0\0\0\377\377\377\377\377\377\377\377\34\0\0\0' && printf '\1\0\0\0\24\0\0\0\1\0\0\0\0\0\4\0\24\0\0\0'; } >"$seeds/pcap/ng"
+    printf '%s' '[{"key": {"addr": "0x0a000001", "ports": [1, 2], "name": "ab"}, "value": {"packets": 7, "delta": -1, "seen": true, "mode": "ON", "whole": 9, "low": -2, "high": 5, "inner": [{"unused": 0}, {}]}}]' >"$seeds/map/typed"
+    printf '%s' '{"elements": [{"key": 3, "values": [{"cpu": 0, "value": {"packets": 1}}]}, {"key": "0x01", "value": [1, 2, 3]}]}' >"$seeds/map/cpus"
+    printf '%s' '{"maps": [{"name": "table", "elements": [{"key": {"addr": 1}, "value": {}}]}]}' >"$seeds/map/state"
+    head -c 24 /dev/zero >"$seeds/ctx/zero"
+    printf '{"ingress_ifindex": 3, "rx_queue_index": 1}' >"$seeds/ctx/json"
+}
+
+# ---- Running ----
+
+skip() { skipped=$((skipped + 1)) && echo "SKIP: $1"; }
+
+feed() {
+    local bin=$F/feed_$1 log=$F/$1.log limits=(-rss_limit_mb=2048 -malloc_limit_mb=1024 -timeout=20 -max_len=16384 -close_fd_mask=1 "-artifact_prefix=$crashes/$1-")
+    [ -x "$bin" ] || { skip "$1: not built"; return; }
+    mkdir -p "$seeds/$1"
+    if [ -n "$seconds" ]; then
+        mkdir -p "${FUZZ_CORPUS:-$F/corpus}/$1"
+        "$bin" "${limits[@]}" -max_total_time="$seconds" -print_final_stats=1 "${FUZZ_CORPUS:-$F/corpus}/$1" "$seeds/$1" >"$log" 2>&1 </dev/null
+    else # a copy: what it finds is not to change the next run
+        "$bin" "${limits[@]}" -seed=1 -runs="$runs" "$seeds/$1" >"$log" 2>&1 </dev/null
+    fi
+    if [ $? -eq 0 ]; then
+        passed=$((passed + 1))
+        echo "$1: $(grep -c . "$log") lines, $(grep -E '^#[0-9]+.*(DONE|pulse)' "$log" | tail -1)"
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $1 (see $log)"
+        grep -vE '^#[0-9]+|^INFO' "$log" | head -n 30 | sed 's/^/    /'
+    fi
+}
+
+[ -n "$cc" ] && [ -n "$objcopy" ] || { echo "SKIP: no clang with a BPF target"; echo "0 passed, 0 failed, 1 skipped"; exit 0; }
+rm -rf "$seeds"
+object_seeds
+text_seeds
+file_seeds
+"$cc" -O2 -g -target bpf -mcpu=v3 -I"/usr/include/$(uname -m)-linux-gnu" -c fuzz/feed/prog.bpf.c -o "$F/seed/prog.bpf.o" || exit 1
+"$objcopy" --dump-section .BTF="$F/seed/target.btf" "$F/seed/prog.bpf.o" /dev/null || exit 1
+for f in "${feeds[@]}"; do feed "$f"; done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
