@@ -61,7 +61,7 @@ int cli_usage(struct cli *c, const struct command *cmd, const char *fmt, ...)
     va_start(ap, fmt);
     fail(c, fmt, ap);
     va_end(ap);
-    if (!c->json)
+    if (!c->json && cmd)
         fprintf(stderr, "usage: skep %s %s\n", cmd->name, cmd->usage);
     return STATUS_USAGE;
 }
@@ -130,16 +130,46 @@ bool args_switch(struct args *a, const char *name)
     return true;
 }
 
+/* "64M": bytes, with K, M or G behind. */
+static bool read_size(const char *text, uint64_t *out)
+{
+    static const char units[] = "KMG";
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 0);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (!isdigit((unsigned char)*text) || errno || (*end && (!unit || end[1])) || v > UINT64_MAX >> shift)
+        return false;
+    *out = (uint64_t)v << shift;
+    return true;
+}
+
+static void take_max_memory(struct cli *c, const char *text)
+{
+    if (!read_size(text, &c->max_memory)) {
+        c->misused = true;
+        cli_fail(c, STATUS_USAGE, "--max-memory: '%s' is no size (64M, 1G, ...)", text);
+    }
+}
+
 bool args_global(struct args *a)
 {
     struct cli *c = a->c;
+    const char *size;
+    bool bad = false;
+    if (c->misused)
+        return false;
     if (args_switch(a, "-j") || args_switch(a, "--json")) {
         c->json = true;
     } else if (args_switch(a, "-p") || args_switch(a, "--pretty")) {
         c->json = c->w.pretty = true;
     } else if (args_switch(a, "-d") || args_switch(a, "--debug")) {
         c->level = c->level == SKEP_LOG_WARN ? SKEP_LOG_INFO : SKEP_LOG_DEBUG;
+    } else if ((size = args_option(a, "--max-memory", &bad))) {
+        take_max_memory(c, size);
     } else {
+        c->misused |= bad;
         return false;
     }
     return true;

@@ -28,6 +28,8 @@ struct cli {
     struct buf messages;  /* JSON: "level\0text\0" of each message */
     struct buf error;     /* JSON: why it failed, the first reason */
     bool failed;          /* an error was told, of what is being worked on */
+    uint64_t max_memory;  /* --max-memory; 0: as much as there is */
+    bool misused;         /* an option for all commands was wrong, which was said */
 };
 
 struct command {
@@ -42,7 +44,7 @@ extern const struct command cmd_show, cmd_dump, cmd_run, cmd_verify, cmd_asm, cm
 
 /** Says why it failed. @return status */
 int cli_fail(struct cli *c, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/** The same, with a hint at the usage of a command. @return STATUS_USAGE */
+/** The same, with a hint at the usage of a command (NULL: of none). @return STATUS_USAGE */
 int cli_usage(struct cli *c, const struct command *cmd, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /** Says something that is no failure. */
 void cli_warn(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -70,7 +72,7 @@ const char *args_option(struct args *a, const char *name, bool *bad);
 const char *args_word(struct args *a, const char *name, bool *bad);
 /** A switch without a value ("--checked"). Steps over it. */
 bool args_switch(struct args *a, const char *name);
-/** -j, -p and -d, which may also stand after the subcommand. */
+/** -j, -p, -d and --max-memory, which may also stand after the subcommand. */
 bool args_global(struct args *a);
 /** A number in C's notation. @return false: it is none, or above max (which was said). */
 bool args_number(struct args *a, const char *what, const char *text, uint64_t max, uint64_t *out);

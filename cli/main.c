@@ -3,8 +3,12 @@
  * JSON mode before the end, so that the output is one valid object however the subcommand ended.
  */
 #include "cli/cli.h"
+#include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 static const struct command *const commands[] = {&cmd_run, &cmd_verify, &cmd_show, &cmd_dump,
                                                  &cmd_asm, &cmd_disasm, &cmd_diff, &cmd_attach};
@@ -20,6 +24,7 @@ static const char options[] = "\n"
                               "  -j, --json       one JSON object as output (docs/cli.md tells every field)\n"
                               "  -p, --pretty     the same, indented\n"
                               "  -d, --debug      more messages; twice: all of them\n"
+                              "  --max-memory SIZE  take no more memory than this (64M, 2G): what does not fit is refused\n"
                               "  -V, --version    the version\n"
                               "  -h, --help       this text; `skep help COMMAND` tells of one command\n"
                               "\n"
@@ -135,6 +140,25 @@ static int finish(struct cli *c, int status)
     return status;
 }
 
+/* Whatever is fed to us, memory that it makes us take comes from the system in the end, and every allocation may fail:
+ * so the system counts. What the process has mapped before it read anything does not count. */
+static int limit_memory(struct cli *c)
+{
+    struct rlimit limit;
+    uint64_t pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (f && fscanf(f, "%" SCNu64, &pages) != 1)
+        pages = 0;
+    if (f)
+        fclose(f);
+    uint64_t bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    if (getrlimit(RLIMIT_AS, &limit) || c->max_memory > RLIM_INFINITY - 1 - bytes)
+        return 0;
+    if (bytes + c->max_memory < limit.rlim_cur)
+        limit.rlim_cur = bytes + c->max_memory;
+    return setrlimit(RLIMIT_AS, &limit) ? cli_fail(c, STATUS_USAGE, "--max-memory: %s", strerror(errno)) : 0;
+}
+
 static int start(struct cli *c, int argc, char **argv)
 {
     struct args a = {.c = c, .argc = argc, .argv = argv, .at = 1};
@@ -146,6 +170,8 @@ static int start(struct cli *c, int argc, char **argv)
             rest.at++;
     if (c->json)
         begin_json(c);
+    if (c->misused || (c->max_memory && limit_memory(c)))
+        return STATUS_USAGE;
     if (a.at >= argc) {
         help_all(stderr);
         return c->json ? cli_fail(c, STATUS_USAGE, "a command is missing") : STATUS_USAGE;

@@ -66,6 +66,7 @@ done
 suite nolibbpf env B="$B" tests/nolibbpf.sh
 if [ -z "${NO_SAN:-}" ]; then
     SUITE_TIMEOUT=3000 suite sanitized tests/sanitized.sh # a build and many suites
+    SUITE_TIMEOUT=3000 suite feeds bash -c 'make --no-print-directory fuzz-build && fuzz/feed/run.sh --runs 3000'
 fi
 if [ -n "${WITH_LINUX:-}" ]; then
     suite linux make --no-print-directory B="$B" check-linux

@@ -79,35 +79,53 @@ static struct skep_insn tidied(struct skep_insn was, enum isa_op op)
     return insn;
 }
 
+/* Near the borders of small things, which is where a check may be wrong by one. */
+static int16_t displacement(uint64_t *random, bool frame)
+{
+    static const int16_t borders[] = {0, 9, 12, 13, 16, 20, 24, 64, 96, 256};
+
+    if (frame)
+        return (int16_t)(below(random, 8) ? -(int)below(random, 24) : -504 - (int)below(random, 24));
+    if (!below(random, 12))
+        return (int16_t)draw(random);
+    return (int16_t)(borders[below(random, sizeof(borders) / sizeof(borders[0]))] + (int)below(random, 12) - 10);
+}
+
 unsigned feed_insn(uint64_t *random, struct skep_insn insns[2])
 {
     enum isa_op op = (enum isa_op)(1 + below(random, ISA_OP_COUNT - 1));
     enum isa_form form = isa_rows[op].form;
     bool jumps = form == ISA_FORM_JMP_K || form == ISA_FORM_JMP_X || op == ISA_JA;
-    uint8_t dst = (uint8_t)below(random, 10), src = (uint8_t)below(random, 11);
+    uint8_t dst = (uint8_t)below(random, 10), src = (uint8_t)below(random, 11), base = (uint8_t)(6 + below(random, 5));
 
     insns[1] = (struct skep_insn){0};
-    if (!below(random, 6)) { /* an address on the stack, or what the context says */
-        insns[0] =
-            below(random, 2)
-                ? (struct skep_insn){.code = 0xbf, .dst_reg = (uint8_t)(dst % 6), .src_reg = below(random, 2) ? 10 : 6}
-                : (struct skep_insn){.code = 0x07, .dst_reg = (uint8_t)(dst % 6), .imm = -8 * (int)below(random, 8)};
+    if (!below(random, 8)) { /* an address, moved */
+        insns[0] = isa_encode(below(random, 2) ? ISA_MOV64_X : ISA_ADD64_K, dst % 6, 0, 0, 0);
+        if (isa_decode(&insns[0]) == ISA_MOV64_X)
+            insns[0].src_reg = base;
+        else
+            insns[0].imm = displacement(random, below(random, 2));
         return 1;
     }
-    if (!below(random, 8)) { /* a map, or its value */
-        insns[0] = (struct skep_insn){
-            .code = 0x18, .dst_reg = 1, .src_reg = below(random, 2) ? 5 : 6, .imm = (int32_t)below(random, 4)};
-        insns[1].imm = below(random, 3) ? 0 : number(random);
+    if (!below(random, 10)) {
+        insns[0] = isa_encode(ISA_CALL_HELPER, 0, 0, 0, (int32_t)below(random, below(random, 2) ? 16 : 212));
+        return 1;
+    }
+    if (!below(random, 10)) {
+        insns[0] =
+            isa_encode(below(random, 2) ? ISA_LD_MAP_IDX : ISA_LD_MAP_IDX_VALUE, 1, 0, 0, (int32_t)below(random, 4));
+        insns[1].imm = isa_decode(&insns[0]) == ISA_LD_MAP_IDX ? 0 : displacement(random, false);
         return 2;
     }
-    if (!below(random, 8)) {
-        insns[0] = (struct skep_insn){.code = 0x85, .imm = (int32_t)below(random, below(random, 2) ? 16 : 212)};
-        return 1;
+    if (isa_access_size(op) && !below(random, 3)) { /* what is accessed is one of the addresses that stay */
+        bool loads = form == ISA_FORM_LDX || form == ISA_FORM_LOAD_ACQ;
+
+        dst = loads ? dst : base;
+        src = loads ? base : src;
     }
     insns[0] = isa_encode(op, dst, src,
-                          (int16_t)(jumps              ? (int)below(random, 12) - 4
-                                    : below(random, 4) ? -(int)below(random, 80)
-                                                       : number(random)),
+                          jumps ? (int16_t)((int)below(random, 12) - 4)
+                                : displacement(random, (isa_access_size(op) && (dst == 10 || src == 10))),
                           number(random));
     if (!isa_fields_ok(&insns[0], op) && below(random, 16)) /* fields that it does not use are zero */
         insns[0] = tidied(insns[0], op);

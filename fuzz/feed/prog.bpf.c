@@ -1,5 +1,6 @@
 // What the feeds of captures, maps and contexts run: maps whose keys and values have every kind of type.
 #include <linux/bpf.h>
+
 #include <bpf/bpf_helpers.h>
 
 enum mode { OFF, ON = 7 };

@@ -51,6 +51,7 @@ text_seeds() { # assembly text, and what it assembles to behind a type and a byt
         # The first program of the file: up to its first blank line.
         awk '/^;/ { next } /^[ \t]*$/ { if (n) exit; next } { n++; print }' "$f" | timeout 10 "$B/skep" asm - >"$F/seed/insns" 2>/dev/null || continue
         { printf '\1\7' && cat "$F/seed/insns"; } >"$seeds/sandbox/$t"
+        { printf '\200\7' && head -c -8 "$F/seed/insns"; } >"$seeds/sandbox/$t.walk"
     done
 }
 

@@ -6,7 +6,9 @@
  * same, so none was read (programs that call more than MILD helpers are not compared, since what those give depends on
  * the run before).
  *
- * Input: a byte for the program type, a byte for what memory holds, then instructions.
+ * Input: a byte for the program type, a byte for what memory holds, then instructions. Before them stand others, so
+ * that an input need not find out first how one gets at memory: r6 is the context, r7 and r8 values of two maps, r9
+ * what the first bytes of the context say (data, where there is any).
  */
 #include "fuzz/feed/feed.h"
 #include "vm/abi/helpers.h"
@@ -17,14 +19,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER = 2, MOST_INSNS = 256, BUDGET = 4000, AREA = 64, GUARD = 256, N_MAPS = 4, MOST_GAPS = 4096 };
+enum {
+    WALKS = 0x80,
+    MOST_WALK = 16 /* instructions */,
+    HEADER = 2,
+    MOST_INSNS = 256,
+    BUDGET = 4000,
+    AREA = 64,
+    GUARD = 256,
+    N_MAPS = 5,
+    TRACE = 4,
+    MOST_GAPS = 4096
+};
 enum { FIRST = 0x5a, SECOND = 0xa7 };
 
 static const struct map_def defs[N_MAPS] = {
-    {.name = "array", .type = 2, .key_size = 4, .value_size = 13, .max_entries = 4, .spin_lock_off = -1},
+    {.name = "array", .type = 2, .key_size = 4, .value_size = 13, .max_entries = 1, .spin_lock_off = -1},
     {.name = "hash", .type = 1, .key_size = 4, .value_size = 12, .max_entries = 4, .spin_lock_off = -1},
-    {.name = "percpu", .type = 6, .key_size = 4, .value_size = 20, .max_entries = 3, .spin_lock_off = -1},
+    {.name = "several", .type = 2, .key_size = 4, .value_size = 20, .max_entries = 3, .spin_lock_off = -1},
     {.name = "lru", .type = 9, .key_size = 8, .value_size = 9, .max_entries = 4, .spin_lock_off = -1},
+    {.name = "trace", .type = 2, .key_size = 4, .value_size = 8, .max_entries = 1, .spin_lock_off = -1},
 };
 
 static const char *const types[] = {NULL, "xdp", "sched_cls", "syscall", "raw_tracepoint", "kprobe", "sk_lookup"};
@@ -32,13 +46,50 @@ static const char *const types[] = {NULL, "xdp", "sched_cls", "syscall", "raw_tr
 /* Helpers whose results depend on nothing but the world and the maps' contents. */
 static const uint32_t mild[] = {1, 5, 7, 8, 14, 15, 16, 28, 42, 105, 106, 118, 125, 182};
 
+/* Compiled by hand: values of map 0 and, where it has key 0, of map 1. */
+static unsigned prelude(struct skep_insn *out, const char *type)
+{
+    unsigned n = 0;
+
+    out[n++] = isa_encode(ISA_MOV64_X, 6, 1, 0, 0);
+    out[n++] = isa_encode(type ? ISA_LDX_W : ISA_MOV64_X, 9, 1, 0, 0);
+    out[n++] = isa_encode(ISA_LD_MAP_IDX_VALUE, 7, 0, 0, 0);
+    out[n++] = (struct skep_insn){0};
+    out[n++] = isa_encode(ISA_ST_DW, 10, 0, -8, 0);
+    out[n++] = isa_encode(ISA_MOV64_X, 2, 10, 0, 0);
+    out[n++] = isa_encode(ISA_ADD64_K, 2, 0, 0, -8);
+    out[n++] = isa_encode(ISA_LD_MAP_IDX, 1, 0, 0, 1);
+    out[n++] = (struct skep_insn){0};
+    out[n++] = isa_encode(ISA_CALL_HELPER, 0, 0, 0, 1);
+    out[n++] = isa_encode(ISA_MOV64_X, 8, 0, 0, 0);
+    for (uint8_t r = 0; r < 6; r++)
+        out[n++] = isa_encode(ISA_MOV64_X, r, r % 2 ? 7 : 10, 0, 0);
+    return n;
+}
+
+/* Back to the first of the instructions given, a byte further. What r0 to r4 hold is summed up where it can be seen
+ * even when the next turn traps. */
+static unsigned walk(struct skep_insn *out, uint32_t given)
+{
+    unsigned n = 0;
+
+    out[n++] = isa_encode(ISA_LD_MAP_IDX_VALUE, 5, 0, 0, TRACE);
+    out[n++] = (struct skep_insn){0};
+    for (uint8_t r = 0; r < 5; r++)
+        out[n++] = isa_encode(ISA_ATOMIC_ADD64, 5, r, 0, 0);
+    for (uint8_t r = 7; r < 10; r++)
+        out[n++] = isa_encode(ISA_ADD64_K, r, 0, 0, 1);
+    out[n] = isa_encode(ISA_JA, 0, 0, (int16_t) - (int)(given + n + 1), 0);
+    return n + 1;
+}
+
 /* What a run leaves that the two runs must agree on. */
 struct leaving {
     int err;
     uint64_t r0;
     enum trap_kind trap;
     uint32_t trap_at;
-    unsigned char area[4 * AREA], values[3][4 * 24];
+    unsigned char area[4 * AREA], values[N_MAPS][4 * 24];
 };
 
 struct sandbox {
@@ -110,14 +161,19 @@ static void around(struct sandbox *s, bool packet, void (*each)(unsigned char *a
 
 /* ---- One run ---- */
 
+/* In place where the key is there, so that elements lie for both runs where they lay: an update would move them. */
 static void fill_maps(struct sandbox *s, uint8_t seed)
 {
-    unsigned char value[24];
+    unsigned char value[24], *at;
 
     for (unsigned i = 0; i < N_MAPS; i++)
         for (uint64_t k = 0; k < 3; k++) {
             memset(value, seed + (int)(16 * i + k), sizeof(value));
-            map_host_update(s->maps[i], &k, value, MAP_ANY);
+            at = s->maps[i]->lookup(s->maps[i], &k, 0);
+            if (at)
+                memcpy(at, value, defs[i].value_size);
+            else
+                map_host_update(s->maps[i], &k, value, MAP_ANY);
         }
 }
 
@@ -149,8 +205,8 @@ static void read_leaving(struct sandbox *s, const struct prog_type *type, struct
         memcpy(out->area, s->raw + GUARD, AREA);
     else if (n)
         memcpy(out->area, p->data, n < sizeof(out->area) ? n : sizeof(out->area));
-    for (unsigned i = 0; i < 3; i++)
-        for (uint32_t k = 0; k < 3; k++) {
+    for (unsigned i = 0; i < N_MAPS; i++)
+        for (uint64_t k = 0; k < 3; k++) {
             unsigned char value[24] = {0}; /* a host's view of one CPU is rounded up to 8 bytes */
 
             map_host_lookup(s->maps[i], &k, value, 0);
@@ -229,15 +285,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint32_t levels[] = {0, CODE_OPT_ALL};
     struct sandbox *s = the_sandbox();
-    const struct map_def *maps[N_MAPS] = {&defs[0], &defs[1], &defs[2], &defs[3]};
+    const struct map_def *maps[N_MAPS] = {&defs[0], &defs[1], &defs[2], &defs[3], &defs[4]};
     struct skep_insn insns[MOST_INSNS];
     struct prog *prog = NULL;
     uint8_t head[HEADER];
 
     feed_take(&data, &size, head, HEADER);
-    uint32_t n = (uint32_t)(size / sizeof(insns[0]) < MOST_INSNS ? size / sizeof(insns[0]) : MOST_INSNS);
-    memcpy(insns, data, n * sizeof(insns[0]));
-    const char *type = types[head[0] % (sizeof(types) / sizeof(types[0]))];
+    const char *type = types[(head[0] & ~WALKS) % (sizeof(types) / sizeof(types[0]))];
+    uint32_t n = prelude(insns, type), given = (uint32_t)(size / sizeof(insns[0]));
+    given = given < MOST_INSNS - MOST_WALK - n ? given : MOST_INSNS - MOST_WALK - n;
+    if (given)
+        memcpy(insns + n, data, given * sizeof(insns[0]));
+    n += given;
+    if (head[0] & WALKS)
+        n += walk(insns + n, given);
     const struct prog_spec spec = {.name = "fed",
                                    .section = "",
                                    .file = "",

@@ -544,6 +544,27 @@ for i in $(seq 1 150); do
 done
 if [ -z "$bad" ]; then pass; else fail "$name" "offset:status$bad"; fi
 
+# ---- Memory ----
+
+if ! nm "$S" 2>/dev/null | grep -q __asan_init; then
+    truncate -s 200M "$tmp/large.o"
+    t "more memory than may be" 2 --max-memory 64M show "$tmp/large.o"
+    says "large.o" "memory"
+    t "enough memory" 0 run "$fw" firewall data_in "$tmp/web.bin" --max-memory=256M
+    name="whatever allocation fails, it is said"
+    bad=
+    for kb in $(seq 0 64 4096); do
+        timeout 20 "$S" run "$fw" firewall data_in "$tmp/web.bin" --max-memory "${kb}K" >"$out" 2>"$err"
+        rc=$?
+        [ $rc -eq 0 ] || { { [ $rc -eq 1 ] || [ $rc -eq 2 ]; } && [ -s "$err" ]; } || bad="$bad ${kb}K:$rc"
+    done
+    if [ -z "$bad" ]; then pass; else fail "$name" "limit:status$bad"; fi
+fi
+t "a size that is none" 2 --max-memory much show "$fw"
+says "'much' is no size"
+t "a size without a command" 2 --max-memory
+says "needs a value"
+
 # ---- Size ----
 
 if [ -x /usr/bin/time ] && ! nm "$S" 2>/dev/null | grep -q __asan_init; then
