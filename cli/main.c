@@ -19,16 +19,17 @@ static const char intro[] = "usage: skep [-j|-p] [-d] COMMAND ...\n"
                             "Runs eBPF objects (.bpf.o) in userspace, without root and without BPF in the kernel.\n"
                             "\n";
 
-static const char options[] = "\n"
-                              "options:\n"
-                              "  -j, --json       one JSON object as output (docs/cli.md tells every field)\n"
-                              "  -p, --pretty     the same, indented\n"
-                              "  -d, --debug      more messages; twice: all of them\n"
-                              "  --max-memory SIZE  take no more memory than this (64M, 2G): what does not fit is refused\n"
-                              "  -V, --version    the version\n"
-                              "  -h, --help       this text; `skep help COMMAND` tells of one command\n"
-                              "\n"
-                              "exit status: 0 fine, 1 the program trapped or was refused, 2 usage or I/O\n";
+static const char options[] =
+    "\n"
+    "options:\n"
+    "  -j, --json       one JSON object as output (docs/cli.md tells every field)\n"
+    "  -p, --pretty     the same, indented\n"
+    "  -d, --debug      more messages; twice: all of them\n"
+    "  --max-memory SIZE  take no more memory than this (64M, 2G): what does not fit is refused\n"
+    "  -V, --version    the version\n"
+    "  -h, --help       this text; `skep help COMMAND` tells of one command\n"
+    "\n"
+    "exit status: 0 fine, 1 the program trapped or was refused, 2 usage or I/O\n";
 
 static void help_all(FILE *to)
 {
