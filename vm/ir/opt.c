@@ -35,11 +35,9 @@ static void count(struct opt *o, struct ir_op *op)
         o->v[op->dst].writes++;
 }
 
-int opt_renew(struct opt *o)
+int opt_recount(struct opt *o)
 {
-    free(o->order);
-    o->order = ir_order(o->f, &o->n_order);
-    if (!o->order || make_room(o))
+    if (make_room(o))
         return -ENOMEM;
     for (uint32_t v = 0; v < o->f->n_vregs; v++)
         o->v[v] = (struct opt_vreg){.writes = v && v <= IR_PARAMS, .bits = o->v[v].bits};
@@ -52,10 +50,26 @@ int opt_renew(struct opt *o)
     return 0;
 }
 
+static int renew(struct opt *o)
+{
+    free(o->order);
+    o->order = ir_order(o->f, &o->n_order);
+    o->loops = false;
+    return o->order ? opt_recount(o) : -ENOMEM;
+}
+
+int opt_loops(struct opt *o)
+{
+    int err = o->loops ? 0 : ir_loops(o->f);
+
+    o->loops = !err;
+    return err;
+}
+
 int opt_begin(struct opt *o, struct ir_func *f, const struct ir_target *target, uint32_t opts)
 {
     *o = (struct opt){.f = f, .target = target, .opts = opts};
-    return opt_renew(o);
+    return renew(o);
 }
 
 void opt_end(struct opt *o)
@@ -71,6 +85,18 @@ static bool droppable(const struct ir_op *op)
     return op->dst && !(ir_kinds[op->kind].what & ~(IR_W_PURE | IR_W_READ | IR_W_COMM));
 }
 
+/* The operation goes, with what it reads. */
+static void forget(struct opt *o, struct ir_op *op)
+{
+    uint32_t *uses[IR_MAX_USES];
+    unsigned n = ir_uses(o->f, op, uses);
+
+    for (unsigned i = 0; i < n; i++)
+        o->v[*uses[i]].uses--;
+    o->v[op->dst].writes--;
+    *op = (struct ir_op){.kind = IR_NOP, .width = 8, .slot = op->slot};
+}
+
 /* One read of v is gone. What nobody reads goes too, and what that read, as far as a few steps reach. */
 static void release(struct opt *o, uint32_t v)
 {
@@ -82,7 +108,7 @@ static void release(struct opt *o, uint32_t v)
         uint32_t *uses[IR_MAX_USES];
         unsigned n_uses;
 
-        if (--r->uses || r->writes != 1 || !r->def || !droppable(r->def))
+        if (--r->uses || r->writes != 1 || r->pos <= o->start || !droppable(r->def))
             continue;
         n_uses = ir_uses(o->f, r->def, uses);
         if (n + n_uses > sizeof(pending) / sizeof(*pending))
@@ -90,7 +116,7 @@ static void release(struct opt *o, uint32_t v)
         for (unsigned i = 0; i < n_uses; i++)
             pending[n++] = *uses[i];
         *r->def = (struct ir_op){.kind = IR_NOP, .width = 8, .slot = r->def->slot};
-        r->def = NULL;
+        r->pos = 0;
         r->writes = 0;
     }
 }
@@ -245,13 +271,7 @@ int opt_walk(struct opt *o, void (*visit)(struct opt *o, struct ir_op *op))
 {
     uint32_t before = IR_NO_BLOCK;
 
-    if (ir_preds(o->f))
-        return -ENOMEM;
-    for (uint32_t v = 0; v < o->f->n_vregs; v++) {
-        o->v[v].def = NULL;
-        o->v[v].pos = 0;
-    }
-    o->pos = o->stored = 0;
+    o->start = o->stored = o->pos;
     for (uint32_t i = 0; i < o->n_order; i++) {
         struct ir_block *b = &o->f->blocks[o->order[i]];
 
@@ -284,8 +304,8 @@ int opt_walk(struct opt *o, void (*visit)(struct opt *o, struct ir_op *op))
 struct marks {
     struct ir_op **ops; /* from 1 on */
     uint32_t *next;
-    uint32_t *first; /* a register; later the block in which it is written again before it is read */
-    uint32_t *pending, n_pending;
+    uint32_t *first; /* a register */
+    uint32_t *pending, n_pending, n;
     unsigned char *live; /* a register */
 };
 
@@ -323,6 +343,7 @@ static void mark(struct opt *o, struct marks *m)
             m->first[op->dst] = n;
         }
     }
+    m->n = n;
     while (m->n_pending) {
         uint32_t v = m->pending[--m->n_pending];
 
@@ -331,56 +352,8 @@ static void mark(struct opt *o, struct marks *m)
     }
 }
 
-/* Is the result written again in this block (whose stamp is `stamp`) before anything reads it? Asked from the end. */
-static bool is_overwritten(struct opt *o, struct marks *m, struct ir_op *op, uint32_t stamp)
-{
-    uint32_t *uses[IR_MAX_USES];
-    unsigned n;
-
-    if (op->dst && m->first[op->dst] == stamp && droppable(op))
-        return true;
-    if (op->dst)
-        m->first[op->dst] = stamp;
-    n = ir_uses(o->f, op, uses);
-    for (unsigned i = 0; i < n; i++)
-        m->first[*uses[i]] = 0;
-    return false;
-}
-
-static void remove_overwritten(struct opt *o, struct marks *m)
-{
-    memset(m->first, 0, o->f->n_vregs * sizeof(*m->first));
-    for (uint32_t i = 0; i < o->n_order; i++) {
-        struct ir_block *b = &o->f->blocks[o->order[i]];
-
-        for (uint32_t j = b->n; j--;)
-            if (b->ops[j].kind != IR_NOP && is_overwritten(o, m, &b->ops[j], i + 1))
-                b->ops[j] = (struct ir_op){.kind = IR_NOP, .width = 8, .slot = b->ops[j].slot};
-    }
-}
-
-static void remove_dead(struct opt *o, const struct marks *m)
-{
-    for (uint32_t i = 0; i < o->n_order; i++) {
-        struct ir_block *b = &o->f->blocks[o->order[i]];
-        uint32_t n = 0;
-
-        for (uint32_t j = 0; j < b->n; j++) {
-            struct ir_op *op = &b->ops[j];
-
-            if (op->kind == IR_NOP || (droppable(op) && !m->live[op->dst]))
-                continue;
-            if (op->kind == IR_COPY && op->a == op->dst)
-                continue;
-            if (op->dst && !m->live[op->dst] && (op->kind == IR_CALL || op->kind == IR_CALL_LOCAL))
-                op->dst = IR_NONE;
-            b->ops[n++] = *op;
-        }
-        b->n = n;
-    }
-}
-
-int opt_sweep(struct opt *o)
+/* What only keeps itself alive: counters of loops, above all, that nothing else reads. */
+int opt_drop_idle(struct opt *o)
 {
     struct marks m = {0};
     uint32_t n = 1, n_vregs = o->f->n_vregs;
@@ -397,16 +370,65 @@ int opt_sweep(struct opt *o)
     m.pending = m.first + n_vregs;
     m.live = (unsigned char *)(m.pending + n_vregs);
     mark(o, &m);
-    remove_overwritten(o, &m);
-    remove_dead(o, &m);
+    for (uint32_t k = 1; k <= m.n; k++)
+        if (!m.live[m.ops[k]->dst])
+            forget(o, m.ops[k]);
     free(memory);
-    return opt_renew(o);
+    return 0;
+}
+
+/* May the operation go? Asked from the end of a block: `over` of what is written again before it is read is stamp. */
+static bool is_idle(const struct opt *o, const struct ir_op *op)
+{
+    const struct opt_vreg *r = &o->v[op->dst];
+
+    if (op->kind == IR_COPY && op->a == op->dst)
+        return true;
+    return droppable(op) && (!r->uses || r->over == o->stamp);
+}
+
+static void sweep_block(struct opt *o, struct ir_block *b)
+{
+    uint32_t to = b->n;
+
+    o->stamp++;
+    for (uint32_t j = b->n; j--;) {
+        struct ir_op *op = &b->ops[j];
+        uint32_t *uses[IR_MAX_USES];
+        unsigned n;
+
+        if (op->kind == IR_NOP)
+            continue;
+        if (is_idle(o, op)) {
+            forget(o, op);
+            continue;
+        }
+        if (op->dst && !o->v[op->dst].uses && (op->kind == IR_CALL || op->kind == IR_CALL_LOCAL)) {
+            o->v[op->dst].writes--;
+            op->dst = IR_NONE;
+        }
+        o->v[op->dst].over = o->stamp;
+        n = ir_uses(o->f, op, uses);
+        for (unsigned i = 0; i < n; i++)
+            o->v[*uses[i]].over = 0;
+        if (--to != j)
+            b->ops[to] = *op;
+    }
+    b->ops += to;
+    b->n -= to;
+    b->cap -= to;
+}
+
+void opt_sweep(struct opt *o)
+{
+    for (uint32_t i = o->n_order; i--;)
+        sweep_block(o, &o->f->blocks[o->order[i]]);
 }
 
 static int clean(struct opt *o)
 {
     o->blocks_changed = false;
-    return ir_clean(o->f) ? -ENOMEM : opt_renew(o);
+    return ir_clean(o->f) ? -ENOMEM : renew(o);
 }
 
 static void look_at_values(struct opt *o, struct ir_op *op)
@@ -432,11 +454,15 @@ static void look_at_addresses(struct opt *o, struct ir_op *op)
 }
 
 /* Twice: what the first walk made of operations may be simpler still. */
-static int values(struct opt *o)
+static int values(struct opt *o, bool first)
 {
     for (int round = 0; round < 2; round++) {
         o->changed = false;
-        if (opt_walk(o, look_at_values) || opt_sweep(o) || (o->blocks_changed && clean(o)))
+        if (opt_walk(o, look_at_values) || (first && opt_drop_idle(o)))
+            return -ENOMEM;
+        opt_sweep(o);
+        first = false;
+        if (o->blocks_changed && clean(o))
             return -ENOMEM;
         if (!o->changed)
             break;
@@ -456,7 +482,7 @@ static int selects(struct opt *o)
             return -ENOMEM;
         if (!o->blocks_changed)
             return make_room(o); /* what was tried and given up may have taken registers */
-        if (clean(o) || values(o))
+        if (clean(o) || values(o, false))
             return -ENOMEM;
     }
     return 0;
@@ -471,21 +497,27 @@ static int unroll(struct opt *o)
 
 static int addresses(struct opt *o)
 {
-    if (ir_loops(o->f))
+    if (opt_loops(o))
         return -ENOMEM;
     opt_count_addresses(o);
-    return opt_walk(o, look_at_addresses) || opt_sweep(o) || (o->blocks_changed && clean(o)) ? -ENOMEM : 0;
+    if (opt_walk(o, look_at_addresses))
+        return -ENOMEM;
+    opt_sweep(o);
+    return o->blocks_changed ? clean(o) : 0;
 }
 
 static int operands(struct opt *o)
 {
-    return opt_walk(o, opt_memory) || opt_sweep(o) ? -ENOMEM : 0;
+    if (opt_walk(o, opt_memory))
+        return -ENOMEM;
+    opt_sweep(o);
+    return 0;
 }
 
 static int optimize(struct opt *o)
 {
     opt_find_bits(o);
-    if ((o->opts & (IR_OPT_SIMPLIFY | IR_OPT_ROTATE | IR_OPT_DIVIDE)) && values(o))
+    if ((o->opts & (IR_OPT_SIMPLIFY | IR_OPT_ROTATE | IR_OPT_DIVIDE)) && values(o, true))
         return -ENOMEM;
     if ((o->opts & IR_OPT_SELECT) && selects(o))
         return -ENOMEM;

@@ -9,7 +9,7 @@
  * that a read sees, and a register is the same as at an earlier position of the region when it was not written since
  * (opt_same).
  *
- * Counts of reads are right at all times: operands are changed by opt_set and its like only. An operation that nobody
+ * Counts of reads and writes are right at all times: operands are changed by opt_set and its like only. An operation that nobody
  * reads any more and that does nothing else becomes a NOP at once when its register has that single write; opt_sweep
  * removes the rest.
  */
@@ -19,11 +19,12 @@
 #include "vm/ir/ir.h"
 
 struct opt_vreg {
-    struct ir_op *def;  /* the latest write that the walk came over; NULL: a parameter, or none yet */
-    uint32_t pos;       /* its position */
+    struct ir_op *def;  /* the latest write that the walk came over, when pos says that it came over one */
+    uint32_t pos;       /* its position; at most that where the walk began: a parameter, or no write yet */
     uint32_t uses;      /* operands that read it */
     uint32_t writes;    /* a parameter's arrival is one */
     uint32_t depth;     /* loops around the latest write */
+    uint32_t over;      /* while a block is swept from its end: the sweep's stamp when it is written before it is read */
     uint32_t in_memory; /* how many of the uses are in addresses; opt_address counts them */
     uint8_t bits;       /* all of its values are below 2^bits */
 };
@@ -42,7 +43,8 @@ struct opt {
     uint32_t cap;             /* of v */
     uint32_t *order, n_order; /* blocks in reverse postorder */
     /* The walk. */
-    uint32_t pos;    /* of the operation that is looked at, from 1 */
+    uint32_t pos;    /* of the operation that is looked at; it goes on from walk to walk */
+    uint32_t start;  /* where it stood when this walk began */
     uint32_t region; /* first position of the region */
     uint32_t begin;  /* of the block */
     uint32_t stored; /* position of the latest operation that may write memory */
@@ -52,6 +54,8 @@ struct opt {
     void *pass;      /* what a pass keeps beside */
     struct opt_insert *inserts;
     uint32_t n_inserts, insert_cap;
+    uint32_t stamp;      /* of the latest sweep over a block */
+    bool loops;          /* ir_loops() was asked since blocks changed */
     bool blocks_changed; /* edges went: ir_clean, and the order anew */
     bool changed;        /* something became simpler: another round may find more */
     bool failed;         /* out of memory */
@@ -62,7 +66,7 @@ static inline struct ir_op *opt_def(const struct opt *o, uint32_t v)
 {
     const struct opt_vreg *r = &o->v[v];
 
-    return r->def && (r->writes == 1 || r->pos >= o->region) ? r->def : NULL;
+    return r->pos > o->start && (r->writes == 1 || r->pos >= o->region) ? r->def : NULL;
 }
 
 /** Does x hold here what the operation that wrote `by` read in it? */
@@ -128,8 +132,10 @@ static inline bool opt_has_mem(const struct ir_op *op)
 /* opt.c */
 int opt_begin(struct opt *o, struct ir_func *f, const struct ir_target *target, uint32_t opts);
 void opt_end(struct opt *o);
-/** Numbers reads and writes anew, after blocks changed. @return 0 or -ENOMEM. */
-int opt_renew(struct opt *o);
+/** Counts reads and writes anew, after registers were renamed. @return 0 or -ENOMEM. */
+int opt_recount(struct opt *o);
+/** ir_loops(), when blocks changed since it was last asked. @return 0 or -ENOMEM. */
+int opt_loops(struct opt *o);
 /** Shows each operation to visit, with positions as said above, then puts in what opt_insert took. @return 0 or
  *  -ENOMEM. */
 int opt_walk(struct opt *o, void (*visit)(struct opt *o, struct ir_op *op));
@@ -147,8 +153,10 @@ void opt_to_copy(struct opt *o, struct ir_op *op, uint32_t v);
 uint32_t opt_insert(struct opt *o, struct ir_op op);
 /** Puts in what opt_insert took. @return 0 or -ENOMEM. */
 int opt_put_in(struct opt *o);
-/** Removes what nobody reads, and NOPs. @return 0 or -ENOMEM. */
-int opt_sweep(struct opt *o);
+/** Removes what nobody reads, what is written again before it is read, and NOPs. */
+void opt_sweep(struct opt *o);
+/** What reads nothing but itself, round a loop, becomes NOP. @return 0 or -ENOMEM. */
+int opt_drop_idle(struct opt *o);
 
 /* opt_bits.c */
 /** How many bits the result needs at most, from what is known of the operands. */

@@ -297,7 +297,10 @@ static int run(struct coalescer *c)
         rename_all(c);
     free(place_of);
     free(writes);
-    return place_of && writes ? opt_sweep(o) : -ENOMEM;
+    if (!place_of || !writes || opt_recount(o))
+        return -ENOMEM;
+    opt_sweep(o);
+    return 0;
 }
 
 int opt_coalesce(struct opt *o)
@@ -305,7 +308,7 @@ int opt_coalesce(struct opt *o)
     uint32_t n_vregs = o->f->n_vregs, n;
     struct coalescer c = {.o = o};
     bool any = false;
-    int err = ir_preds(o->f) || ir_loops(o->f) ? -ENOMEM : 0;
+    int err = opt_loops(o);
 
     c.wanted = calloc(n_vregs, 1);
     n = c.wanted && !err ? count(&c, &any) : 0;

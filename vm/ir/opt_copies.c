@@ -43,7 +43,7 @@ static void consider(struct opt *o, struct copies *c, const struct ir_op *op)
 {
     const struct opt_vreg *s = &o->v[op->a], *d = &o->v[op->dst];
 
-    if (s->writes != 1 || d->writes == 1 || !s->def || op->a <= IR_PARAMS || s->pos < o->begin)
+    if (s->writes != 1 || d->writes == 1 || op->a <= IR_PARAMS || s->pos < o->begin)
         return;
     if (d->pos >= s->pos || c->read[op->dst] > s->pos || c->pairs[op->a].d)
         return;
@@ -100,7 +100,9 @@ int opt_copies(struct opt *o)
     }
     if (!err && any) {
         rename_all(o, &c);
-        err = opt_sweep(o);
+        err = opt_recount(o);
+        if (!err)
+            opt_sweep(o);
     }
     free(c.pairs);
     free(c.read);

@@ -206,7 +206,7 @@ static int put_entry(struct legal *l)
 int opt_legalise(struct opt *o)
 {
     struct legal l = {.o = o, .known = calloc(N_KNOWN, sizeof(*l.known))};
-    int err = l.known ? ir_loops(o->f) : -ENOMEM;
+    int err = l.known ? opt_loops(o) : -ENOMEM;
 
     for (uint32_t i = 0; !err && i < o->n_order; i++) {
         struct ir_block *b = &o->f->blocks[o->order[i]];

@@ -340,7 +340,7 @@ static int look_at(struct writes *w, uint32_t index)
 int opt_select(struct opt *o)
 {
     struct writes w = {.o = o};
-    int err = ir_preds(o->f) || ir_loops(o->f) ? -ENOMEM : list_writes(&w);
+    int err = opt_loops(o) ? -ENOMEM : list_writes(&w);
 
     /* Inner ones first. What they leave is joined to one block before the next round. */
     for (uint32_t i = o->n_order; !err && i--;)

@@ -411,7 +411,7 @@ static int look_at(struct opt *o, uint32_t index)
 
 int opt_unroll(struct opt *o)
 {
-    int err = ir_preds(o->f) || ir_loops(o->f) ? -ENOMEM : 0;
+    int err = opt_loops(o);
 
     for (uint32_t i = 0; !err && i < o->n_order; i++)
         err = look_at(o, o->order[i]);
