@@ -5,6 +5,7 @@
 #include "base/arena.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,8 @@ struct arena_block {
     _Alignas(ALIGN) unsigned char data[];
 };
 
-void *arena_alloc(struct arena *a, size_t size)
+/* Large blocks that are to be zeroed come from the system, which has zeroed pages. */
+static void *take(struct arena *a, size_t size, bool zeroed)
 {
     struct arena_block *b = a->head;
     void *p;
@@ -32,10 +34,12 @@ void *arena_alloc(struct arena *a, size_t size)
     if (!b || b->size - b->used < size) {
         size_t want = size > BLOCK_SIZE / 4 ? size : BLOCK_SIZE;
 
-        b = calloc(1, sizeof(*b) + want);
+        b = zeroed && want == size ? calloc(1, sizeof(*b) + want) : malloc(sizeof(*b) + want);
         if (!b)
             return NULL;
+        zeroed &= want != size;
         b->size = want;
+        b->used = 0;
         /* A large block goes behind the head, so that the room left in the head stays in use. */
         if (a->head && want == size) {
             b->next = a->head->next;
@@ -48,7 +52,17 @@ void *arena_alloc(struct arena *a, size_t size)
     p = b->data + b->used;
     b->used += size;
     a->used += size;
-    return p;
+    return zeroed ? memset(p, 0, size) : p;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    return take(a, size, true);
+}
+
+void *arena_room(struct arena *a, size_t size)
+{
+    return take(a, size, false);
 }
 
 void *arena_array(struct arena *a, size_t count, size_t size)
@@ -62,7 +76,7 @@ void *arena_array(struct arena *a, size_t count, size_t size)
 
 void *arena_memdup(struct arena *a, const void *p, size_t n)
 {
-    void *to = arena_alloc(a, n);
+    void *to = arena_room(a, n);
 
     if (to && n)
         memcpy(to, p, n);

@@ -1,6 +1,6 @@
 /*
- * An arena holds what lives as long as one object, program or verification: blocks are handed out zeroed and aligned to
- * 16 bytes, none is freed alone, all go with arena_free(). An arena belongs to one thread at a time. `limit` bounds the
+ * An arena holds what lives as long as one object, program or verification: blocks are handed out zeroed (but for those
+ * of arena_room) and aligned to 16 bytes, none is freed alone, all go with arena_free(). An arena belongs to one thread at a time. `limit` bounds the
  * bytes it may ever take; past it, and when malloc fails, allocation returns NULL and the arena stays as it was.
  */
 #ifndef BASE_ARENA_H
@@ -18,6 +18,9 @@ struct arena {
  * limit. */
 void *arena_alloc(struct arena *a, size_t size);
 
+/** The same, but nobody knows what stands in it: for what is written at once. */
+void *arena_room(struct arena *a, size_t size);
+
 /** Takes count * size bytes, zeroed, with the product checked. */
 void *arena_array(struct arena *a, size_t count, size_t size);
 
@@ -30,6 +33,8 @@ char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(
 void arena_free(struct arena *a);
 
 #define ARENA_NEW(a, type)      ((type *)arena_alloc((a), sizeof(type)))
+/* Not zeroed. n * sizeof(type) must not overflow. */
+#define ARENA_ROOM(a, type, n)  ((type *)arena_room((a), (size_t)(n) * sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_array((a), (n), sizeof(type)))
 
 #endif

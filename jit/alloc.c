@@ -61,7 +61,7 @@ static int part_late(struct alloc *a, struct ir_block *b)
         many += writes_late(a, &b->ops[i]);
     if (!many)
         return 0;
-    ops = ARENA_ARRAY(&a->f->ir->arena, struct ir_op, b->n + many);
+    ops = ARENA_ROOM(&a->f->ir->arena, struct ir_op, b->n + many);
     if (!ops)
         return -ENOMEM;
     for (uint32_t i = 0; i < b->n; i++) {

@@ -261,7 +261,7 @@ static int rewrite_block(struct rewrite *r, uint32_t block)
             return err;
         note_spill(r, &b->ops[i]);
     }
-    ops = ARENA_ARRAY(&a->f->ir->arena, struct ir_op, r->n);
+    ops = ARENA_ROOM(&a->f->ir->arena, struct ir_op, r->n);
     if (!ops)
         return -ENOMEM;
     memcpy(ops, r->ops, r->n * sizeof(*ops));

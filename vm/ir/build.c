@@ -34,7 +34,7 @@ bool build_ends(const struct op *op)
 static bool widen(struct builder *b, struct ir_block *block)
 {
     uint32_t cap = block->cap < 4 ? 8 : block->cap * 2;
-    struct ir_op *ops = ARENA_ARRAY(&b->ir->arena, struct ir_op, cap);
+    struct ir_op *ops = ARENA_ROOM(&b->ir->arena, struct ir_op, cap);
 
     if (!ops)
         return false;
@@ -62,7 +62,7 @@ static bool more_blocks(struct builder *b)
 {
     struct ir_func *f = b->f;
     uint32_t cap = f->block_cap * 2;
-    struct ir_block *blocks = ARENA_ARRAY(&b->ir->arena, struct ir_block, cap);
+    struct ir_block *blocks = ARENA_ROOM(&b->ir->arena, struct ir_block, cap);
 
     if (!blocks)
         return false;
@@ -83,7 +83,7 @@ uint32_t build_block(struct builder *b, uint32_t room)
     }
     block = &f->blocks[f->n_blocks];
     *block = (struct ir_block){.succ = {IR_NO_BLOCK, IR_NO_BLOCK}};
-    block->ops = ARENA_ARRAY(&b->ir->arena, struct ir_op, room);
+    block->ops = ARENA_ROOM(&b->ir->arena, struct ir_op, room);
     block->cap = block->ops ? room : 0;
     return f->n_blocks++;
 }
@@ -168,7 +168,7 @@ struct ir_op *build_call(struct builder *b, enum ir_kind kind, uint32_t dst, uin
     struct ir_op *op;
 
     if (f->arg_cap - f->n_args < n) {
-        uint32_t cap = f->arg_cap * 2 + 32, *room = ARENA_ARRAY(&b->ir->arena, uint32_t, cap);
+        uint32_t cap = f->arg_cap * 2 + 32, *room = ARENA_ROOM(&b->ir->arena, uint32_t, cap);
         if (!room) {
             b->failed = true;
             return &b->scrap;
@@ -230,7 +230,7 @@ static int make_blocks(struct builder *b, uint32_t begin, uint32_t end)
     for (uint32_t i = begin; i < end; i++)
         n += leader[i - begin];
     f->block_cap = n + n / 8 + 4;
-    f->blocks = ARENA_ARRAY(&b->ir->arena, struct ir_block, f->block_cap);
+    f->blocks = ARENA_ROOM(&b->ir->arena, struct ir_block, f->block_cap);
     if (!f->blocks) {
         free(leader);
         return -ENOMEM;

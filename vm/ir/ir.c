@@ -112,7 +112,7 @@ void ir_free(struct ir *ir)
 
 int ir_preds(struct ir_func *f)
 {
-    uint32_t *room = ARENA_ARRAY(&f->ir->arena, uint32_t, (size_t)2 * f->n_blocks);
+    uint32_t *room = ARENA_ROOM(&f->ir->arena, uint32_t, (size_t)2 * f->n_blocks);
 
     if (!room)
         return -ENOMEM;
@@ -354,7 +354,7 @@ static int join(struct ir_func *f, uint32_t head)
     }
     if (last == head)
         return 0;
-    ops = ARENA_ARRAY(&f->ir->arena, struct ir_op, n);
+    ops = ARENA_ROOM(&f->ir->arena, struct ir_op, n);
     if (!ops)
         return -ENOMEM;
     n = 0;

@@ -217,7 +217,7 @@ static int put_into(struct opt *o, struct ir_block *b, const struct opt_insert *
     if (b->n + n > b->cap) {
         uint32_t cap = b->n + n + n / 2;
 
-        ops = ARENA_ARRAY(&o->f->ir->arena, struct ir_op, cap);
+        ops = ARENA_ROOM(&o->f->ir->arena, struct ir_op, cap);
         if (!ops)
             return -ENOMEM;
         memcpy(ops, b->ops, b->n * sizeof(*ops));
@@ -425,6 +425,40 @@ void opt_sweep(struct opt *o)
         sweep_block(o, &o->f->blocks[o->order[i]]);
 }
 
+/* Registers that are left move together, in their order: half of them went with what nobody read, and all that comes
+ * after has something to do for each. */
+static int renumber(struct opt *o)
+{
+    uint32_t n = 1, *now = malloc(o->f->n_vregs * sizeof(*now));
+
+    if (!now)
+        return -ENOMEM;
+    now[IR_NONE] = IR_NONE;
+    for (uint32_t v = 1; v < o->f->n_vregs; v++) {
+        now[v] = n;
+        if (v > IR_PARAMS && !o->v[v].writes)
+            continue;
+        o->v[n++] = o->v[v];
+    }
+    for (uint32_t i = 0; i < o->n_order; i++) {
+        struct ir_block *b = &o->f->blocks[o->order[i]];
+
+        for (uint32_t j = 0; j < b->n; j++) {
+            uint32_t *uses[IR_MAX_USES];
+            unsigned n_uses = ir_uses(o->f, &b->ops[j], uses);
+
+            for (unsigned k = 0; k < n_uses; k++)
+                *uses[k] = now[*uses[k]];
+            b->ops[j].dst = now[b->ops[j].dst];
+        }
+    }
+    for (uint32_t v = n; v < o->f->n_vregs; v++)
+        o->v[v] = (struct opt_vreg){.bits = 64};
+    o->f->n_vregs = n;
+    free(now);
+    return 0;
+}
+
 static int clean(struct opt *o)
 {
     o->blocks_changed = false;
@@ -461,6 +495,8 @@ static int values(struct opt *o, bool first)
         if (opt_walk(o, look_at_values) || (first && opt_drop_idle(o)))
             return -ENOMEM;
         opt_sweep(o);
+        if (first && renumber(o))
+            return -ENOMEM;
         first = false;
         if (o->blocks_changed && clean(o))
             return -ENOMEM;

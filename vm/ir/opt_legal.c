@@ -193,7 +193,7 @@ static int put_entry(struct legal *l)
 
     if (!l->n_entry)
         return 0;
-    ops = ARENA_ARRAY(&o->f->ir->arena, struct ir_op, b->n + l->n_entry);
+    ops = ARENA_ROOM(&o->f->ir->arena, struct ir_op, b->n + l->n_entry);
     if (!ops)
         return -ENOMEM;
     memcpy(ops, l->entry, l->n_entry * sizeof(*ops));

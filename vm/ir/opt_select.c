@@ -290,7 +290,7 @@ static int convert(struct opt *o, struct ir_block *b, const struct arm *yes, con
 {
     struct ir_op br = b->ops[b->n - 1];
     uint32_t cap = b->n + yes->n_ops + no->n_ops + 4 * MAX_PICKS, n = b->n - 1;
-    struct ir_op *ops = ARENA_ARRAY(&o->f->ir->arena, struct ir_op, cap);
+    struct ir_op *ops = ARENA_ROOM(&o->f->ir->arena, struct ir_op, cap);
 
     if (!ops)
         return -ENOMEM;

@@ -167,7 +167,7 @@ static uint32_t new_block(struct ir_func *f)
     struct ir_block *blocks;
 
     if (f->n_blocks == f->block_cap) {
-        blocks = ARENA_ARRAY(&f->ir->arena, struct ir_block, cap);
+        blocks = ARENA_ROOM(&f->ir->arena, struct ir_block, cap);
         if (!blocks)
             return IR_NO_BLOCK;
         memcpy(blocks, f->blocks, f->n_blocks * sizeof(*blocks));
@@ -263,7 +263,7 @@ static int repeat(struct unroller *u)
 {
     struct ir_block *b = &u->o->f->blocks[u->index];
     uint32_t n = u->n * u->times + 1;
-    struct ir_op *ops = ARENA_ARRAY(&u->o->f->ir->arena, struct ir_op, n);
+    struct ir_op *ops = ARENA_ROOM(&u->o->f->ir->arena, struct ir_op, n);
 
     if (!ops)
         return -ENOMEM;
@@ -325,7 +325,7 @@ static struct ir_op go_on(const struct unroller *u, uint32_t t, uint64_t value)
 static int add_loop(struct unroller *u)
 {
     struct ir_func *f = u->o->f;
-    struct ir_op *ops = ARENA_ARRAY(&f->ir->arena, struct ir_op, 4 + u->n * u->times + 2);
+    struct ir_op *ops = ARENA_ROOM(&f->ir->arena, struct ir_op, 4 + u->n * u->times + 2);
     uint32_t guard = new_block(f), main = new_block(f), rest = new_block(f), t;
     struct ir_block *b = &f->blocks[u->index], *g, *m, *r;
     uint64_t value = 0;

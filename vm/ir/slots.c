@@ -238,7 +238,7 @@ static int rewrite(struct promoter *p, struct ir_block *b)
         if (s && !s->stays && s->shared && b->ops[i].kind == IR_STORE)
             each_overlap(p, s, count_inside, &extra);
     }
-    if (extra && !(ops = ARENA_ARRAY(&p->f->ir->arena, struct ir_op, b->n + extra)))
+    if (extra && !(ops = ARENA_ROOM(&p->f->ir->arena, struct ir_op, b->n + extra)))
         return -ENOMEM;
     for (uint32_t i = 0; i < b->n; i++) {
         const struct ir_op op = b->ops[i];
@@ -261,7 +261,7 @@ static int rewrite(struct promoter *p, struct ir_block *b)
 static int clear_slots(struct promoter *p, uint32_t first, uint32_t n)
 {
     struct ir_block *b = &p->f->blocks[0];
-    struct ir_op *ops = ARENA_ARRAY(&p->f->ir->arena, struct ir_op, b->n + n);
+    struct ir_op *ops = ARENA_ROOM(&p->f->ir->arena, struct ir_op, b->n + n);
 
     if (!ops)
         return -ENOMEM;
