@@ -1,7 +1,8 @@
 /*
  * An arena holds what lives as long as one object, program or verification: blocks are handed out zeroed (but for those
- * of arena_room) and aligned to 16 bytes, none is freed alone, all go with arena_free(). An arena belongs to one thread at a time. `limit` bounds the
- * bytes it may ever take; past it, and when malloc fails, allocation returns NULL and the arena stays as it was.
+ * of arena_room) and aligned to 16 bytes, none is freed alone, all go with arena_free(). An arena belongs to one thread
+ * at a time. `limit` bounds the bytes it may ever take; past it, and when malloc fails, allocation returns NULL and the
+ * arena stays as it was.
  */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
@@ -32,7 +33,7 @@ char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(
 /** Gives everything back; the arena is then as good as new (its limit stays). */
 void arena_free(struct arena *a);
 
-#define ARENA_NEW(a, type)      ((type *)arena_alloc((a), sizeof(type)))
+#define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
 /* Not zeroed. n * sizeof(type) must not overflow. */
 #define ARENA_ROOM(a, type, n)  ((type *)arena_room((a), (size_t)(n) * sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_array((a), (n), sizeof(type)))

@@ -42,8 +42,14 @@ static uint8_t params_read(struct ir_func *f)
 
 int build_trim_args(struct ir *ir)
 {
-    uint8_t *reads = malloc(ir->n_funcs);
+    uint8_t *reads;
+    bool any = false;
 
+    for (uint32_t i = 0; i < ir->n_funcs; i++)
+        any |= ir->funcs[i].calls_local;
+    if (!any)
+        return 0;
+    reads = malloc(ir->n_funcs);
     if (!reads)
         return -ENOMEM;
     for (uint32_t i = 0; i < ir->n_funcs; i++)

@@ -31,11 +31,13 @@ static void count(struct opt *o, struct ir_op *op)
 
     for (unsigned i = 0; i < n; i++)
         o->v[*uses[i]].uses++;
-    if (op->dst)
-        o->v[op->dst].writes++;
+    if (!op->dst)
+        return;
+    o->v[op->dst].round |= o->v[op->dst].uses != 0;
+    o->v[op->dst].writes++;
 }
 
-int opt_recount(struct opt *o)
+static int recount(struct opt *o)
 {
     if (make_room(o))
         return -ENOMEM;
@@ -55,7 +57,7 @@ static int renew(struct opt *o)
     free(o->order);
     o->order = ir_order(o->f, &o->n_order);
     o->loops = false;
-    return o->order ? opt_recount(o) : -ENOMEM;
+    return o->order ? recount(o) : -ENOMEM;
 }
 
 int opt_loops(struct opt *o)
@@ -149,7 +151,6 @@ void opt_reset(struct opt *o, struct ir_op *op, enum ir_kind kind)
     *op = (struct ir_op){.kind = (uint8_t)kind, .width = 8, .slot = old.slot, .dst = old.dst};
     for (unsigned i = 0; i < n; i++)
         release(o, *uses[i]);
-    o->changed = true;
 }
 
 void opt_to_const(struct opt *o, struct ir_op *op, uint64_t value, bool secret)
@@ -204,7 +205,6 @@ uint32_t opt_insert(struct opt *o, struct ir_op op)
     o->v[v] = (struct opt_vreg){
         .def = stable, .writes = 1, .pos = o->pos, .depth = o->depth, .bits = (uint8_t)opt_bits(o, stable)};
     in[o->n_inserts++] = (struct opt_insert){.block = o->block, .at = o->at, .op = stable};
-    o->changed = true;
     return v;
 }
 
@@ -387,6 +387,13 @@ static bool is_idle(const struct opt *o, const struct ir_op *op)
     return droppable(op) && (!r->uses || r->over == o->stamp);
 }
 
+void opt_become(struct opt *o, uint32_t v, uint32_t to)
+{
+    o->v[to].uses += o->v[v].uses;
+    o->v[to].writes += o->v[v].writes;
+    o->v[v].uses = o->v[v].writes = 0;
+}
+
 static void sweep_block(struct opt *o, struct ir_block *b)
 {
     uint32_t to = b->n;
@@ -469,10 +476,22 @@ static void look_at_values(struct opt *o, struct ir_op *op)
 {
     if (o->opts & IR_OPT_SIMPLIFY)
         opt_simplify(o, op);
-    if (o->opts & IR_OPT_ROTATE)
-        opt_rotate(o, op);
-    if (o->opts & IR_OPT_DIVIDE)
-        opt_divide(o, op);
+    switch (op->kind) {
+    case IR_ADD:
+    case IR_OR:
+    case IR_XOR:
+        if (o->opts & IR_OPT_ROTATE)
+            opt_rotate(o, op);
+        break;
+    case IR_UDIV:
+    case IR_UMOD:
+    case IR_SDIV:
+    case IR_SMOD:
+        if (o->opts & IR_OPT_DIVIDE)
+            opt_divide(o, op);
+        break;
+    default: break;
+    }
 }
 
 static void look_at_addresses(struct opt *o, struct ir_op *op)
@@ -483,27 +502,27 @@ static void look_at_addresses(struct opt *o, struct ir_op *op)
         opt_carry(o, op);
     if (o->opts & IR_OPT_ADDRESS)
         opt_address(o, op);
-    if (o->opts & IR_OPT_WIDE)
+    if (o->opts & IR_OPT_WIDE && op->kind == IR_OR)
         opt_wide(o, op);
 }
 
-/* Twice: what the first walk made of operations may be simpler still. */
-static int values(struct opt *o, bool first)
+static int values(struct opt *o)
 {
-    for (int round = 0; round < 2; round++) {
-        o->changed = false;
-        if (opt_walk(o, look_at_values) || (first && opt_drop_idle(o)))
-            return -ENOMEM;
-        opt_sweep(o);
-        if (first && renumber(o))
-            return -ENOMEM;
-        first = false;
-        if (o->blocks_changed && clean(o))
-            return -ENOMEM;
-        if (!o->changed)
-            break;
-    }
-    return 0;
+    if (opt_walk(o, look_at_values))
+        return -ENOMEM;
+    opt_sweep(o);
+    return o->blocks_changed ? clean(o) : 0;
+}
+
+/* Of what the program had, and only then, much is idle, and half of all registers go. */
+static int first_values(struct opt *o)
+{
+    if (opt_walk(o, look_at_values) || opt_drop_idle(o))
+        return -ENOMEM;
+    opt_sweep(o);
+    if (renumber(o))
+        return -ENOMEM;
+    return o->blocks_changed ? clean(o) : 0;
 }
 
 enum { SELECT_ROUNDS = 2 };
@@ -518,7 +537,7 @@ static int selects(struct opt *o)
             return -ENOMEM;
         if (!o->blocks_changed)
             return make_room(o); /* what was tried and given up may have taken registers */
-        if (clean(o) || values(o, false))
+        if (clean(o) || values(o))
             return -ENOMEM;
     }
     return 0;
@@ -553,7 +572,7 @@ static int operands(struct opt *o)
 static int optimize(struct opt *o)
 {
     opt_find_bits(o);
-    if ((o->opts & (IR_OPT_SIMPLIFY | IR_OPT_ROTATE | IR_OPT_DIVIDE)) && values(o, true))
+    if ((o->opts & (IR_OPT_SIMPLIFY | IR_OPT_ROTATE | IR_OPT_DIVIDE)) && first_values(o))
         return -ENOMEM;
     if ((o->opts & IR_OPT_SELECT) && selects(o))
         return -ENOMEM;

@@ -9,9 +9,9 @@
  * that a read sees, and a register is the same as at an earlier position of the region when it was not written since
  * (opt_same).
  *
- * Counts of reads and writes are right at all times: operands are changed by opt_set and its like only. An operation that nobody
- * reads any more and that does nothing else becomes a NOP at once when its register has that single write; opt_sweep
- * removes the rest.
+ * Counts of reads and writes are right at all times: operands are changed by opt_set and its like only. An operation
+ * that nobody reads any more and that does nothing else becomes a NOP at once when its register has that single write;
+ * opt_sweep removes the rest.
  */
 #ifndef VM_IR_OPT_H
 #define VM_IR_OPT_H
@@ -19,13 +19,14 @@
 #include "vm/ir/ir.h"
 
 struct opt_vreg {
-    struct ir_op *def;  /* the latest write that the walk came over, when pos says that it came over one */
-    uint32_t pos;       /* its position; at most that where the walk began: a parameter, or no write yet */
-    uint32_t uses;      /* operands that read it */
-    uint32_t writes;    /* a parameter's arrival is one */
-    uint32_t depth;     /* loops around the latest write */
-    uint32_t over;      /* while a block is swept from its end: the sweep's stamp when it is written before it is read */
+    struct ir_op *def; /* the latest write that the walk came over, when pos says that it came over one */
+    uint32_t pos;      /* its position; at most that where the walk began: a parameter, or no write yet */
+    uint32_t uses;     /* operands that read it */
+    uint32_t writes;   /* a parameter's arrival is one */
+    uint32_t depth;    /* loops around the latest write */
+    uint32_t over;     /* while a block is swept from its end: the sweep's stamp when it is written before it is read */
     uint32_t in_memory; /* how many of the uses are in addresses; opt_address counts them */
+    bool round;         /* when reads and writes were counted, a write came after a read in the order */
     uint8_t bits;       /* all of its values are below 2^bits */
 };
 
@@ -57,7 +58,6 @@ struct opt {
     uint32_t stamp;      /* of the latest sweep over a block */
     bool loops;          /* ir_loops() was asked since blocks changed */
     bool blocks_changed; /* edges went: ir_clean, and the order anew */
-    bool changed;        /* something became simpler: another round may find more */
     bool failed;         /* out of memory */
 };
 
@@ -132,8 +132,8 @@ static inline bool opt_has_mem(const struct ir_op *op)
 /* opt.c */
 int opt_begin(struct opt *o, struct ir_func *f, const struct ir_target *target, uint32_t opts);
 void opt_end(struct opt *o);
-/** Counts reads and writes anew, after registers were renamed. @return 0 or -ENOMEM. */
-int opt_recount(struct opt *o);
+/** v was renamed everywhere: what is counted of it. */
+void opt_become(struct opt *o, uint32_t v, uint32_t to);
 /** ir_loops(), when blocks changed since it was last asked. @return 0 or -ENOMEM. */
 int opt_loops(struct opt *o);
 /** Shows each operation to visit, with positions as said above, then puts in what opt_insert took. @return 0 or

@@ -133,7 +133,6 @@ static bool take(struct opt *o, struct ir_op *op, const struct ir_op *to)
         opt_drop(o, &base);
     if (index)
         opt_drop(o, &index);
-    o->changed = true;
     return true;
 }
 

@@ -113,6 +113,7 @@ static uint8_t round_up(unsigned bits)
     return bits <= 1 ? (uint8_t)bits : bits <= 8 ? 8 : bits <= 16 ? 16 : bits <= 32 ? 32 : 64;
 }
 
+/* @return did a bound grow that may have been asked for before? */
 static bool sweep(struct opt *o)
 {
     bool grew = false;
@@ -131,7 +132,7 @@ static bool sweep(struct opt *o)
                 bits = round_up(bits);
             if (bits > r->bits) {
                 r->bits = (uint8_t)bits;
-                grew = true;
+                grew |= r->round;
             }
         }
     }

@@ -297,8 +297,11 @@ static int run(struct coalescer *c)
         rename_all(c);
     free(place_of);
     free(writes);
-    if (!place_of || !writes || opt_recount(o))
+    if (!place_of || !writes)
         return -ENOMEM;
+    for (uint32_t v = 0; v < o->f->n_vregs; v++)
+        if (c->name[v] != v)
+            opt_become(o, v, name_of(c, v));
     opt_sweep(o);
     return 0;
 }

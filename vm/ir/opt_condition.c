@@ -196,7 +196,6 @@ void opt_condition(struct opt *o, struct ir_op *op)
         ask_for_zero(op);
         if (!take_comparison(o, op) && !look_into(o, op))
             break;
-        o->changed = true;
     }
     if (!(op->flags & IR_IMM) && op->a == op->b && op->cc != IR_TZ && op->cc != IR_TNZ)
         yes = op->cc == IR_EQ || op->cc == IR_UGE || op->cc == IR_ULE || op->cc == IR_SGE || op->cc == IR_SLE;

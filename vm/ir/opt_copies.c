@@ -100,9 +100,10 @@ int opt_copies(struct opt *o)
     }
     if (!err && any) {
         rename_all(o, &c);
-        err = opt_recount(o);
-        if (!err)
-            opt_sweep(o);
+        for (uint32_t v = 0; v < n_vregs; v++)
+            if (c.pairs[v].d)
+                opt_become(o, v, c.pairs[v].d);
+        opt_sweep(o);
     }
     free(c.pairs);
     free(c.read);

@@ -51,7 +51,6 @@ static bool take_load(struct opt *o, struct ir_op *op)
     o->v[to.index].uses += to.index != IR_NONE;
     *op = to;
     opt_drop(o, &b);
-    o->changed = true;
     return true;
 }
 
@@ -90,7 +89,6 @@ static void take_swap(struct opt *o, struct ir_op *op)
     o->v[to.index].uses += to.index != IR_NONE;
     *op = to;
     opt_drop(o, &a);
-    o->changed = true;
 }
 
 static void store_swapped(struct opt *o, struct ir_op *op)
@@ -102,7 +100,6 @@ static void store_swapped(struct opt *o, struct ir_op *op)
         return;
     op->flags |= IR_SWAP;
     opt_set(o, &op->a, d->a);
-    o->changed = true;
 }
 
 static bool is_rmw(const struct ir_op *d)
@@ -155,7 +152,6 @@ static void make_rmw(struct opt *o, struct ir_op *op)
         o->v[x].uses++;
     *op = to;
     opt_drop(o, &v);
-    o->changed = true;
 }
 
 void opt_memory(struct opt *o, struct ir_op *op)

@@ -143,20 +143,18 @@ static void order_operands(const struct opt *o, struct ir_op *op)
 }
 
 /* Takes the operation's kind to another with a constant. */
-static void become(struct opt *o, struct ir_op *op, enum ir_kind kind, uint64_t imm)
+static void become(struct ir_op *op, enum ir_kind kind, uint64_t imm)
 {
     op->kind = (uint8_t)kind;
     set_imm(op, imm);
-    o->changed = true;
 }
 
-static void become_zext(struct opt *o, struct ir_op *op, enum ir_kind kind, unsigned size)
+static void become_zext(struct ir_op *op, enum ir_kind kind, unsigned size)
 {
     op->kind = (uint8_t)kind;
     op->size = (uint8_t)size;
     op->flags = 0;
     op->imm = 0;
-    o->changed = true;
 }
 
 static bool is_power(uint64_t value)
@@ -191,7 +189,6 @@ static void merge(struct opt *o, struct ir_op *op, const struct ir_op *d, uint64
         op->flags |= IR_SECRET;
     set_imm(op, imm);
     opt_set(o, &op->a, d->a);
-    o->changed = true;
 }
 
 static void simplify_add(struct opt *o, struct ir_op *op)
@@ -217,9 +214,9 @@ static void simplify_mul(struct opt *o, struct ir_op *op)
     else if (imm == 1)
         opt_to_copy(o, op, op->a);
     else if (is_power(imm))
-        become(o, op, IR_SHL, log_of(imm));
+        become(op, IR_SHL, log_of(imm));
     else if (cut(op, ~imm) == 0)
-        become_zext(o, op, IR_NEG, 0);
+        become_zext(op, IR_NEG, 0);
 }
 
 /* A wide right shift by less than 32 that this mask alone reads: masked to what the low half has, it is a narrow one.
@@ -250,7 +247,7 @@ static void simplify_and(struct opt *o, struct ir_op *op)
 
         opt_set(o, &op->a, d->a);
         op->width = 4;
-        become(o, op, IR_SHR, n);
+        become(op, IR_SHR, n);
         return;
     }
     if (!(imm & opt_ones(bits)))
@@ -258,7 +255,7 @@ static void simplify_and(struct opt *o, struct ir_op *op)
     else if (!(~imm & opt_ones(bits)))
         opt_to_copy(o, op, op->a);
     else if (imm == 0xff || imm == 0xffff || imm == 0xffffffff)
-        become_zext(o, op, IR_ZEXT, opt_length(imm) / 8);
+        become_zext(op, IR_ZEXT, opt_length(imm) / 8);
 }
 
 static void simplify_or(struct opt *o, struct ir_op *op)
@@ -275,7 +272,7 @@ static void simplify_or(struct opt *o, struct ir_op *op)
     else if (cut(op, ~imm) == 0 && op->kind == IR_OR)
         opt_to_const(o, op, cut(op, UINT64_MAX), false);
     else if (cut(op, ~imm) == 0)
-        become_zext(o, op, IR_NOT, 0);
+        become_zext(op, IR_NOT, 0);
 }
 
 /* Up by m, then down by n. */
@@ -286,25 +283,25 @@ static bool down_after_up(struct opt *o, struct ir_op *op, const struct ir_op *d
 
     if (m == n && (kept == 8 || kept == 16 || kept == 32)) {
         opt_set(o, &op->a, a);
-        become_zext(o, op, op->kind == IR_SHR ? IR_ZEXT : IR_SEXT, kept / 8);
+        become_zext(op, op->kind == IR_SHR ? IR_ZEXT : IR_SEXT, kept / 8);
         return true;
     }
     if (op->kind != IR_SHR)
         return false;
     if (m == n) {
         opt_set(o, &op->a, a);
-        become(o, op, IR_AND, opt_ones(kept));
+        become(op, IR_AND, opt_ones(kept));
         return true;
     }
     if (m > n && o->v[a].bits <= kept) {
         opt_set(o, &op->a, a);
-        become(o, op, IR_SHL, m - n);
+        become(op, IR_SHL, m - n);
         return true;
     }
     if (m < n && width == 64 && kept == 32) {
         opt_set(o, &op->a, a);
         op->width = 4;
-        become(o, op, IR_SHR, n - m);
+        become(op, IR_SHR, n - m);
         return true;
     }
     return false;
@@ -327,7 +324,7 @@ static void simplify_shift(struct opt *o, struct ir_op *op)
             return;
         } else if (d->kind == IR_SHR && op->kind == IR_SHL && m == n) {
             opt_set(o, &op->a, d->a);
-            become(o, op, IR_AND, opt_ones(width) << n);
+            become(op, IR_AND, opt_ones(width) << n);
             return;
         }
         n = (unsigned)op->imm;
@@ -337,7 +334,7 @@ static void simplify_shift(struct opt *o, struct ir_op *op)
     else if (op->kind == IR_SHR && o->v[op->a].bits <= n)
         opt_to_const(o, op, 0, false);
     else if (op->kind == IR_SAR && o->v[op->a].bits < width)
-        become(o, op, IR_SHR, n);
+        become(op, IR_SHR, n);
 }
 
 static void simplify_division(struct opt *o, struct ir_op *op)
@@ -359,9 +356,9 @@ static void simplify_division(struct opt *o, struct ir_op *op)
     else if (imm >> (width - 1) && (op->kind == IR_SDIV || op->kind == IR_SMOD))
         return;
     else if (divides)
-        become(o, op, IR_SHR, log_of(imm));
+        become(op, IR_SHR, log_of(imm));
     else
-        become(o, op, IR_AND, imm - 1);
+        become(op, IR_AND, imm - 1);
 }
 
 /* Both sides of the operation are below 2^bits. */
@@ -415,7 +412,7 @@ static void simplify_with_imm(struct opt *o, struct ir_op *op)
 {
     switch (op->kind) {
     case IR_SUB:
-        become(o, op, IR_ADD, -(uint64_t)op->imm);
+        become(op, IR_ADD, -(uint64_t)op->imm);
         simplify_add(o, op);
         break;
     case IR_ADD: simplify_add(o, op); break;
@@ -448,7 +445,7 @@ static void simplify_same(struct opt *o, struct ir_op *op)
     case IR_OR: opt_to_copy(o, op, op->a); break;
     case IR_ADD:
         opt_drop(o, &op->b);
-        become(o, op, IR_SHL, 1);
+        become(op, IR_SHL, 1);
         break;
     default: break;
     }
@@ -473,7 +470,6 @@ static void simplify_negated(struct opt *o, struct ir_op *op)
         return;
     opt_set(o, &op->b, d->a);
     op->kind = op->kind == IR_ADD ? IR_SUB : IR_ADD;
-    o->changed = true;
 }
 
 static void simplify_binary(struct opt *o, struct ir_op *op)
@@ -519,7 +515,7 @@ static void simplify_unary(struct opt *o, struct ir_op *op)
             opt_to_copy(o, op, v);
         } else {
             opt_set(o, &op->a, v);
-            become_zext(o, op, IR_ZEXT, op->size);
+            become_zext(op, IR_ZEXT, op->size);
         }
     } else if (op->kind == IR_NEG && d && d->kind == IR_SUB && d->width == op->width && o->v[op->a].uses == 1 &&
                !(d->flags & (IR_IMM | IR_MEM)) && opt_same(o, d->a, op->a) && opt_same(o, d->b, op->a)) {
@@ -529,7 +525,6 @@ static void simplify_unary(struct opt *o, struct ir_op *op)
         opt_set(o, &op->a, y);
         op->b = x;
         op->kind = IR_SUB;
-        o->changed = true;
     }
 }
 
@@ -567,7 +562,6 @@ static void simplify_select(struct opt *o, struct ir_op *op)
         op->kind = IR_SET;
         opt_drop(o, &op->yes);
         opt_drop(o, &op->no);
-        o->changed = true;
         return;
     }
     d = opt_def(o, op->yes);

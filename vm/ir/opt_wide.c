@@ -186,12 +186,15 @@ static void rewrite(struct tree *t, struct ir_op *op)
 
 void opt_wide(struct opt *o, struct ir_op *op)
 {
-    struct tree t = {.o = o, .width = 8u * op->width};
+    struct tree t;
     bool down, some = false;
     unsigned size;
 
     if (op->kind != IR_OR || !opt_is_reg(op) || !o->target->fast_unaligned)
         return;
+    t.o = o;
+    t.width = 8u * op->width;
+    t.n = 0;
     if (!gather(&t, op->a, 0, MAX_DEPTH) || !gather(&t, op->b, 0, MAX_DEPTH))
         return;
     sort(&t);

@@ -241,11 +241,15 @@ static int rewrite(struct promoter *p, struct ir_block *b)
     if (extra && !(ops = ARENA_ROOM(&p->f->ir->arena, struct ir_op, b->n + extra)))
         return -ENOMEM;
     for (uint32_t i = 0; i < b->n; i++) {
-        const struct ir_op op = b->ops[i];
-        const struct slot *s = promote_slot(p, &op);
-        if (!s || s->stays)
-            ops[n++] = op;
-        else if (op.kind == IR_LOAD)
+        const struct slot *s = promote_slot(p, &b->ops[i]);
+        struct ir_op op;
+        if (!s || s->stays) {
+            if (&ops[n++] != &b->ops[i])
+                ops[n - 1] = b->ops[i];
+            continue;
+        }
+        op = b->ops[i];
+        if (op.kind == IR_LOAD)
             ops[n++] = load_of(s, &op);
         else
             n += stores_of(p, s, &op, ops + n);
