@@ -87,6 +87,8 @@ struct alloc {
     uint32_t *clobbers;     /* numbers of operations that destroy registers besides, and which */
     uint32_t n_clobbers;
     uint32_t *head; /* of each virtual register: its first segment; 0: it is never live */
+    uint32_t *tail; /* its last one, and the last point at which it is live; of a unit (coalesce.c) those of all */
+    uint32_t *end;
     struct alloc_list segments;
     uint32_t *unit, *member; /* coalesce.c */
     struct jit_place *place; /* JIT_NO_REG: got none */

@@ -67,8 +67,11 @@ static void drop_ended(struct active *list, uint32_t point)
 static bool apart(const struct alloc *a, uint32_t x, uint32_t y)
 {
     uint32_t s = a->head[x], t = a->head[y];
-    struct active active[2] = {{.n = 0}, {.n = 0}};
+    struct active active[2];
 
+    if (a->end[x] < alloc_segment(a, t)->from || a->end[y] < alloc_segment(a, s)->from)
+        return true;
+    active[0].n = active[1].n = 0;
     for (unsigned steps = 0; (s || active[0].n) && (t || active[1].n) && (s || t); steps++) {
         bool second = !s || (t && alloc_segment(a, t)->from < alloc_segment(a, s)->from);
         const struct alloc_segment *p = alloc_segment(a, second ? t : s);
@@ -90,10 +93,22 @@ static bool apart(const struct alloc *a, uint32_t x, uint32_t y)
     return true;
 }
 
+/* x stands for both. Mostly one comes after the other: then the lists are only linked. */
 static void unite(struct alloc *a, uint32_t x, uint32_t y)
 {
     uint32_t s = a->head[x], t = a->head[y], *at = &a->head[x], ring = a->member[x];
+    bool last = alloc_segment(a, a->tail[x])->from < alloc_segment(a, a->tail[y])->from;
 
+    if (alloc_segment(a, a->tail[x])->from < alloc_segment(a, t)->from) {
+        at = &alloc_segment(a, a->tail[x])->next;
+        s = 0;
+    } else if (alloc_segment(a, a->tail[y])->from < alloc_segment(a, s)->from) {
+        a->head[x] = t;
+        at = &alloc_segment(a, a->tail[y])->next;
+        t = 0;
+    }
+    a->tail[x] = last ? a->tail[y] : a->tail[x];
+    a->end[x] = a->end[x] > a->end[y] ? a->end[x] : a->end[y];
     while (s && t) {
         uint32_t *first = alloc_segment(a, s)->from < alloc_segment(a, t)->from ? &s : &t;
 

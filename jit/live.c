@@ -136,6 +136,10 @@ static int cut(struct walk *w, uint32_t v, uint32_t from, uint32_t to)
 
     if (alloc_room(&a->segments, 1, sizeof(struct alloc_segment)))
         return -ENOMEM;
+    if (!a->head[v]) {
+        a->tail[v] = a->segments.n;
+        a->end[v] = to;
+    }
     *alloc_segment(a, a->segments.n) = (struct alloc_segment){from, to, a->head[v], v};
     a->head[v] = a->segments.n++;
     w->open[v] = 0;
@@ -214,10 +218,12 @@ int alloc_live(struct alloc *a)
     int err = -ENOMEM;
 
     a->head = ARENA_ARRAY(&a->arena, uint32_t, n);
+    a->tail = ARENA_ROOM(&a->arena, uint32_t, n);
+    a->end = ARENA_ROOM(&a->arena, uint32_t, n);
     w.written_in = ARENA_ARRAY(&a->arena, uint32_t, n);
     w.mark = ARENA_ARRAY(&a->arena, uint32_t, n);
     w.open = ARENA_ARRAY(&a->arena, uint32_t, n);
-    if (a->head && w.written_in && w.mark && w.open)
+    if (a->head && a->tail && a->end && w.written_in && w.mark && w.open)
         err = find_writes(&w);
     if (!err)
         err = find_live_in(&w);

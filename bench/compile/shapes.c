@@ -60,18 +60,17 @@ static uint32_t end(struct made *m)
     return m->n;
 }
 
-/* One operation on two of the registers `first` .. 9. */
+/* One operation on two of the registers `first` .. 9, none that would make numbers of them that are known in the end:
+ * add, subtract, exclusive or, multiply by an odd number. */
 static void alu(struct made *m, unsigned first)
 {
-    static const uint8_t ops[] = {0x00, 0x10, 0x20, 0x40, 0x50, 0xa0, 0x60, 0x70};
+    static const uint8_t ops[] = {0x00, 0x10, 0xa0, 0x20};
     unsigned k = draw(m, sizeof(ops)), dst = first + draw(m, 10 - first), src = first + draw(m, 10 - first);
 
-    if (ops[k] == 0x60 || ops[k] == 0x70)
-        put(m, ALU_IMM | ops[k], dst, 0, 0, (int32_t)draw(m, 63) + 1);
-    else if (draw(m, 3))
-        put(m, ALU_REG | ops[k], dst, src, 0, 0);
+    if (ops[k] == 0x20 || src == dst || !draw(m, 4))
+        put(m, ALU_IMM | ops[k], dst, 0, 0, (int32_t)draw(m, 1 << 20) | 1);
     else
-        put(m, ALU_IMM | ops[k], dst, 0, 0, (int32_t)draw(m, 1 << 20));
+        put(m, ALU_REG | ops[k], dst, src, 0, 0);
 }
 
 static uint32_t straight(struct skep_insn *out, uint32_t size)
