@@ -11,6 +11,7 @@ static const struct kind {
     {MAP_TYPE_QUEUE, 0, 8, 8, 0},
     {MAP_TYPE_STACK, 0, 8, 8, 0},
     {MAP_TYPE_BLOOM_FILTER, 0, 8, 8, 0},
+    {MAP_TYPE_LPM_TRIE, 8, 8, 8, MAP_F_NO_PREALLOC},
 };
 
 static struct map_def def_of_kind(const struct kind *k)
@@ -21,7 +22,8 @@ static struct map_def def_of_kind(const struct kind *k)
 static void creation_sizes(void **state)
 {
     static const uint32_t keys[] = {0, 1, 4, 5, 8, 16, 260, 261, 512, 513};
-    static const uint32_t values[] = {0, 1, 4, 5, 8, 16, 4096, 4194304, 4194305};
+    static const uint32_t values[] = {0,       1,      4, 5, 8, 16, 4096, 4194304 - 280, 4194304 - 279,
+                                      4194304, 4194305};
     static const uint32_t maxes[] = {0, 1, 2, 3, 4096, 8192, 12288};
 
     (void)state;
@@ -197,11 +199,179 @@ static void filters(void **state)
         }
 }
 
+/* A prefix of up to 8 * size bits, mostly among a few, so that prefixes nest and part at every bit. */
+static void make_prefix(unsigned char *key, uint32_t size, uint32_t round)
+{
+    uint32_t prefix = rnd(16) ? rnd(size * 8 + 1) : size * 8 + rnd(3);
+
+    if (round % 4 == 1)
+        prefix = size * 8;
+    memcpy(key, &prefix, 4);
+    memset(key + 4, rnd(8) ? 0 : 0xff, size);
+    for (uint32_t i = rnd(4); i > 0; i--) {
+        uint32_t bit = rnd(2) ? rnd(size * 8) : rnd(12);
+
+        key[4 + bit / 8] ^= (unsigned char)(0x80 >> bit % 8);
+    }
+}
+
+/* All keys in the order in which both yield them. */
+static void same_order(struct map *map, int fd, uint32_t key_size)
+{
+    unsigned char key[260], ours[260], theirs[260];
+    bool begun = false;
+    int a, b;
+
+    for (int i = 0; i < 2000; i++) {
+        memset(ours, 0, sizeof(ours));
+        memset(theirs, 0, sizeof(theirs));
+        a = map_host_next_key(map, begun ? key : NULL, ours);
+        b = k_op(BPF_MAP_GET_NEXT_KEY, fd, begun ? key : NULL, theirs, 0);
+        if (a != b || memcmp(ours, theirs, key_size))
+            fail_msg("key %d: kernel %d (/%d), here %d (/%d)", i, b, *(int *)theirs, a, *(int *)ours);
+        if (a)
+            return;
+        memcpy(key, ours, key_size);
+        begun = true;
+    }
+    fail_msg("no end");
+}
+
+static void tries_of(uint32_t size, uint32_t max, uint32_t rounds)
+{
+    static const uint64_t flags[] = {0, 0, 0, 0, 1, 2, 3, 4, 8, 1ull << 32};
+    struct map_def d = def_of(MAP_TYPE_LPM_TRIE, size + 4, 8, max, MAP_F_NO_PREALLOC);
+    int fd = k_create(&d, -1), a = 0, b = 0;
+    struct map *map;
+
+    assert_true(fd >= 0);
+    assert_int_equal(map_create(&d, n_cpus, NULL, &map), 0);
+    for (uint32_t i = 0; i < rounds; i++) {
+        unsigned char key[260], next[260] = {0}, their_next[260] = {0};
+        uint64_t value = rnd(1u << 30), ours = 7, theirs = 7, fl = flags[rnd(COUNT(flags))];
+        uint32_t op = rnd(12);
+
+        make_prefix(key, size, i);
+        switch (op) {
+        case 0:
+        case 1:
+        case 2:
+        case 3:
+            a = map_host_update(map, key, &value, fl);
+            b = k_op(BPF_MAP_UPDATE_ELEM, fd, key, &value, fl);
+            break;
+        case 4:
+        case 5:
+        case 6:
+            a = map_host_delete(map, key);
+            b = k_delete(fd, key);
+            break;
+        case 7:
+            a = map_host_next_key(map, key, next);
+            b = k_op(BPF_MAP_GET_NEXT_KEY, fd, key, their_next, 0);
+            break;
+        default:
+            a = map_host_lookup(map, key, &ours, 0);
+            b = k_op(BPF_MAP_LOOKUP_ELEM, fd, key, &theirs, 0);
+            break;
+        }
+        if (a != b || ours != theirs || memcmp(next, their_next, sizeof(next)))
+            fail_msg("trie of %u bytes: step %u (kind %u, /%d, flags %llx): kernel %d, %llx, here %d, %llx", size, i,
+                     op, *(int *)key, (unsigned long long)fl, b, (unsigned long long)theirs, a,
+                     (unsigned long long)ours);
+        if (i % 100 == 0)
+            same_order(map, fd, size + 4);
+    }
+    same_order(map, fd, size + 4);
+    /* All go again, and with them every node. */
+    for (;;) {
+        unsigned char key[260];
+
+        if (map_host_next_key(map, NULL, key))
+            break;
+        assert_int_equal(map_host_delete(map, key), 0);
+        assert_int_equal(k_delete(fd, key), 0);
+    }
+    same_order(map, fd, size + 4);
+    map_put(map);
+    close(fd);
+}
+
+static void tries(void **state)
+{
+    static const uint32_t sizes[] = {1, 2, 4, 5, 7, 8, 9, 16, 20, 24, 256};
+
+    (void)state;
+    need_bpf();
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        tries_of(sizes[i], 1000, 4000);
+        tries_of(sizes[i], 20, 1000);
+    }
+}
+
+/* Batches go on from a key. */
+static void batches_of_tries(void **state)
+{
+    struct map_def d = def_of(MAP_TYPE_LPM_TRIE, 8, 8, 100, MAP_F_NO_PREALLOC);
+    unsigned char keys[100][8], ours[100][8], theirs[100][8], token[260], their_token[8];
+    uint64_t values[100], our_values[100], their_values[100];
+    uint32_t a_count, b_count;
+    union bpf_attr a;
+    struct map *map;
+    int fd, x, y = 0;
+
+    (void)state;
+    need_bpf();
+    fd = k_create(&d, -1);
+    assert_true(fd >= 0);
+    assert_int_equal(map_create(&d, n_cpus, NULL, &map), 0);
+    for (uint32_t i = 0; i < 100; i++) {
+        uint32_t prefix = 8 + i % 25;
+
+        memcpy(keys[i], &prefix, 4);
+        memcpy(keys[i] + 4, (unsigned char[]){10, (unsigned char)(i * 37), (unsigned char)i, 0}, 4);
+        values[i] = i;
+        assert_int_equal(map_host_update(map, keys[i], &values[i], 0),
+                         k_op(BPF_MAP_UPDATE_ELEM, fd, keys[i], &values[i], 0));
+    }
+    for (int round = 0; !y && round < 50; round++) {
+        a_count = b_count = 7;
+        memset(ours, 0, sizeof(ours));
+        memset(theirs, 0, sizeof(theirs));
+        x = map_host_lookup_batch(map, round ? token : NULL, token, ours, our_values, &a_count, 0);
+        memset(&a, 0, sizeof(a));
+        a.batch.map_fd = (uint32_t)fd;
+        a.batch.in_batch = round ? (uintptr_t)their_token : 0;
+        a.batch.out_batch = (uintptr_t)their_token;
+        a.batch.keys = (uintptr_t)theirs;
+        a.batch.values = (uintptr_t)their_values;
+        a.batch.count = b_count;
+        y = sys(BPF_MAP_LOOKUP_BATCH, &a);
+        assert_int_equal(x, y);
+        assert_int_equal(a_count, a.batch.count);
+        assert_memory_equal(ours, theirs, 8 * a_count);
+        assert_memory_equal(our_values, their_values, 8 * a_count);
+    }
+    assert_int_equal(y, -ENOENT);
+    a_count = 3;
+    assert_int_equal(map_host_lookup_and_delete_batch(map, NULL, token, ours, our_values, &a_count, 0), -ENOTSUPP);
+    a.batch.count = 3;
+    a.batch.in_batch = 0;
+    assert_int_equal(sys(BPF_MAP_LOOKUP_AND_DELETE_BATCH, &a), -ENOTSUPP);
+    a_count = 3;
+    assert_int_equal(map_host_delete_batch(map, keys, &a_count, 0), 0);
+    assert_int_equal(a_count, 3);
+    map_put(map);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(creation_sizes),           cmocka_unit_test(creation_flags), cmocka_unit_test(creation_extra),
-        cmocka_unit_test(creation_of_maps_of_maps), cmocka_unit_test(queues),         cmocka_unit_test(filters),
+        cmocka_unit_test(creation_sizes), cmocka_unit_test(creation_flags),
+        cmocka_unit_test(creation_extra), cmocka_unit_test(creation_of_maps_of_maps),
+        cmocka_unit_test(queues),         cmocka_unit_test(filters),
+        cmocka_unit_test(tries),          cmocka_unit_test(batches_of_tries),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);

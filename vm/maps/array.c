@@ -239,7 +239,7 @@ const struct map_ops map_array_ops = {
     .remove = no_remove,
     .next_key = array_next_key,
     .host_lookup = host_lookup,
-    .host_batch = map_batch_by_index,
+    .host_batch = map_batch_by_key,
     .find_region = find_region,
     .direct = direct,
 };
@@ -254,6 +254,6 @@ const struct map_ops map_percpu_array_ops = {
     .next_key = array_next_key,
     .host_lookup = percpu_host_lookup,
     .host_update = percpu_host_update,
-    .host_batch = map_batch_by_index,
+    .host_batch = map_batch_by_key,
     .find_region = find_region,
 };

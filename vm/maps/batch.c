@@ -1,37 +1,41 @@
 /*
  * Batches of the host, with bpf(2)'s meaning. A batch of lookups goes on where the one before it ended: an array's
- * token is the last index that was read, a hash table's the first bucket that was not. A bucket is read whole under its
- * lock or not at all, so that walking a hash table in batches neither misses nor repeats a key that stays where it is.
+ * token is the last index that was read, a trie's the last key, a hash table's the first bucket that was not. A bucket
+ * is read whole under its lock or not at all, so that walking a hash table in batches neither misses nor repeats a key
+ * that stays where it is.
  */
 #include "vm/maps/htab.h"
 #include "vm/maps/types.h"
 
 #include <errno.h>
 
-int map_batch_by_index(struct map *map, const struct map_batch *b, bool take)
+enum { MAX_TOKEN = 264 /* the longest key of a type whose batches go by key */ };
+
+int map_batch_by_key(struct map *map, const struct map_batch *b, bool take)
 {
-    uint32_t value_size = map_host_value_size(map), at = 0, next, n = 0;
+    uint32_t value_size = map_host_value_size(map), key_size = map->def.key_size, n = 0;
+    unsigned char at[MAX_TOKEN], next[MAX_TOKEN];
     unsigned char *keys = b->keys, *values = b->values;
     bool begun = b->in;
     int err = 0;
 
     (void)take;
     if (b->in)
-        at = *b->in;
+        memcpy(at, b->in, key_size);
     while (n < *b->count) {
-        err = map->ops->next_key(map, begun ? &at : NULL, &next);
+        err = map->ops->next_key(map, begun ? at : NULL, next);
         if (err)
             break;
         begun = true;
-        at = next;
-        err = map->ops->host_lookup(map, &at, values + (uint64_t)n * value_size, b->elem_flags);
+        memcpy(at, next, key_size);
+        err = map->ops->host_lookup(map, at, values + (uint64_t)n * value_size, b->elem_flags);
         if (err == -ENOENT) /* an element that holds nothing */
             continue;
-        memcpy(keys + (uint64_t)n * 4, &at, 4);
+        memcpy(keys + (uint64_t)n * key_size, at, key_size);
         n++;
     }
     if (n)
-        *b->out = at;
+        memcpy(b->out, at, key_size);
     *b->count = n;
     return err;
 }
@@ -90,10 +94,13 @@ static void drop_taken(struct map *map, uint32_t taken)
 int htab_host_batch(struct map *map, const struct map_batch *b, bool take)
 {
     struct htab *h = htab_of(map);
-    uint64_t bucket = b->in ? *b->in : 0;
-    uint32_t n = 0;
+    uint32_t n = 0, from = 0;
+    uint64_t bucket;
     int64_t got = 0;
 
+    if (b->in)
+        memcpy(&from, b->in, sizeof(from));
+    bucket = from;
     if (bucket > h->mask) {
         *b->count = 0;
         return -ENOENT;
@@ -111,7 +118,8 @@ int htab_host_batch(struct map *map, const struct map_batch *b, bool take)
             break;
         n += (uint32_t)got;
     }
-    *b->out = (uint32_t)bucket;
+    from = (uint32_t)bucket;
+    memcpy(b->out, &from, sizeof(from));
     *b->count = n;
     if (bucket > h->mask)
         return -ENOENT;
@@ -131,7 +139,7 @@ static int check(const struct map *map, uint64_t elem_flags, bool reads, bool wr
     return 0;
 }
 
-int map_host_lookup_batch(struct map *map, const uint32_t *in, uint32_t *out, void *keys, void *values, uint32_t *count,
+int map_host_lookup_batch(struct map *map, const void *in, void *out, void *keys, void *values, uint32_t *count,
                           uint64_t elem_flags)
 {
     struct map_batch b = {in, out, keys, values, count, elem_flags};
@@ -140,13 +148,13 @@ int map_host_lookup_batch(struct map *map, const uint32_t *in, uint32_t *out, vo
     return err || !*count ? err : map->ops->host_batch(map, &b, false);
 }
 
-int map_host_lookup_and_delete_batch(struct map *map, const uint32_t *in, uint32_t *out, void *keys, void *values,
+int map_host_lookup_and_delete_batch(struct map *map, const void *in, void *out, void *keys, void *values,
                                      uint32_t *count, uint64_t elem_flags)
 {
     struct map_batch b = {in, out, keys, values, count, elem_flags};
     int err = map_host_access(map, true, true);
 
-    if (!err && !map->ops->batch_deletes)
+    if (!err && !map->ops->batch_takes)
         err = -ENOTSUPP;
     if (!err)
         err = check(map, elem_flags, true, true);

@@ -101,6 +101,7 @@ const struct map_ops map_hash_ops = {
     .host_take = htab_host_take,
     .host_batch = htab_host_batch,
     .batch_deletes = true,
+    .batch_takes = true,
     .find_region = htab_find_region,
 };
 
@@ -118,5 +119,6 @@ const struct map_ops map_percpu_hash_ops = {
     .host_take = htab_host_take,
     .host_batch = htab_host_batch,
     .batch_deletes = true,
+    .batch_takes = true,
     .find_region = htab_find_region,
 };

@@ -162,6 +162,7 @@ const struct map_ops map_lru_hash_ops = {
     .host_take = htab_host_take,
     .host_batch = htab_host_batch,
     .batch_deletes = true,
+    .batch_takes = true,
     .find_region = htab_find_region,
 };
 
@@ -179,5 +180,6 @@ const struct map_ops map_lru_percpu_ops = {
     .host_take = htab_host_take,
     .host_batch = htab_host_batch,
     .batch_deletes = true,
+    .batch_takes = true,
     .find_region = htab_find_region,
 };

@@ -94,7 +94,7 @@ struct map_ops {
     int (*host_update)(struct map *map, const void *key, const void *value, uint64_t flags);
     int (*host_take)(struct map *map, const void *key, void *value, uint64_t flags); /* lookup and delete */
     int (*host_batch)(struct map *map, const struct map_batch *batch, bool take);
-    bool batch_deletes;
+    bool batch_deletes, batch_takes; /* which batches besides reading and writing there are */
     /* For maps of things: thing NULL deletes. */
     int (*set_thing)(struct map *map, const void *key, void *thing, uint64_t flags);
     void (*clear_things)(struct map *map);
@@ -160,11 +160,12 @@ int map_host_next_key(struct map *map, const void *key, void *next);
 int map_freeze(struct map *map);
 
 /* Batches: *count elements side by side in keys and values; *count becomes how many were done, whatever the result.
- * Lookups begin where `in` says (NULL: at the start), go on as far as there is room, and say in *out where to go on;
+ * Lookups begin where `in` says (NULL: at the start), go on as far as there is room, and say in out where to go on, in
+ * 4 bytes or as many as a key has, whatever is more;
  * -ENOENT at the end (with *count elements read), -ENOSPC when a bucket has more elements than there is room for. */
-int map_host_lookup_batch(struct map *map, const uint32_t *in, uint32_t *out, void *keys, void *values, uint32_t *count,
+int map_host_lookup_batch(struct map *map, const void *in, void *out, void *keys, void *values, uint32_t *count,
                           uint64_t elem_flags);
-int map_host_lookup_and_delete_batch(struct map *map, const uint32_t *in, uint32_t *out, void *keys, void *values,
+int map_host_lookup_and_delete_batch(struct map *map, const void *in, void *out, void *keys, void *values,
                                      uint32_t *count, uint64_t elem_flags);
 int map_host_update_batch(struct map *map, const void *keys, const void *values, uint32_t *count, uint64_t elem_flags);
 int map_host_delete_batch(struct map *map, const void *keys, uint32_t *count, uint64_t elem_flags);

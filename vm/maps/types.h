@@ -5,20 +5,20 @@
 #include "vm/maps/map.h"
 
 extern const struct map_ops map_hash_ops, map_percpu_hash_ops, map_lru_hash_ops, map_lru_percpu_ops;
-extern const struct map_ops map_hash_of_maps_ops, map_queue_ops, map_stack_ops, map_bloom_filter_ops;
+extern const struct map_ops map_hash_of_maps_ops, map_queue_ops, map_stack_ops, map_bloom_filter_ops, map_lpm_trie_ops;
 extern const struct map_ops map_array_ops, map_percpu_array_ops, map_prog_array_ops, map_array_of_maps_ops;
 extern const struct map_ops map_perf_array_ops, map_ringbuf_ops, map_stack_trace_ops, map_cgroup_array_ops;
 
 /* A batch of lookups, as map.h says of its arguments. */
 struct map_batch {
-    const uint32_t *in;
-    uint32_t *out;
+    const void *in;
+    void *out;
     void *keys, *values;
     uint32_t *count;
     uint64_t elem_flags;
 };
 
-int map_batch_by_index(struct map *map, const struct map_batch *b, bool take);
+int map_batch_by_key(struct map *map, const struct map_batch *b, bool take);
 int htab_host_batch(struct map *map, const struct map_batch *b, bool take);
 
 /* May the host do this now? 0, -EPERM. */
