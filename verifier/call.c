@@ -444,7 +444,7 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
         reason = argument(v, s, &c, i);
     if (!reason && c.map)
         reason = policy_may_take(v, h, c.map);
-    if (!reason && c.map && h->effects & EFFECT_WRITES_MAP && c.map->flags & MAP_F_RDONLY_PROG)
+    if (!reason && c.map && h->effects & EFFECT_WRITES_MAP && map_def_prog_flags(c.map) & MAP_F_RDONLY_PROG)
         reason = refuse(v, REASON_read_only_memory, "bpf_%s would write to map '%s', which is read-only for programs",
                         h->name, c.map->name);
     if (!reason && h->effects & EFFECT_RELEASES && (!c.ref || !state_has_ref(s, c.ref)))

@@ -79,7 +79,7 @@ static enum reason check_map_value(struct verifier *v, const struct state *s, co
     int64_t lo, hi;
 
     (void)s;
-    if (a->write && map->flags & MAP_F_RDONLY_PROG)
+    if (a->write && map_def_prog_flags(map) & MAP_F_RDONLY_PROG)
         return refuse(v, REASON_read_only_memory, "map '%s' is read-only for programs", map->name);
     if (!a->write && map->flags & MAP_F_WRONLY_PROG)
         return refuse(v, REASON_write_only_memory, "map '%s' is write-only for programs", map->name);

@@ -33,6 +33,8 @@ enum reason policy_may_take(struct verifier *v, const struct helper *h, const st
         snprintf(v->missing_name, sizeof(v->missing_name), "maps of type %s", type ? type : "unknown");
         return unsupported(v, v->missing_name);
     }
+    if (map_type_holds_sockets(map->type))
+        return unsupported(v, "maps of sockets");
     return REASON_ok;
 }
 

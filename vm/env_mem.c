@@ -205,7 +205,7 @@ static bool find_in_map(struct map *map, uint64_t addr, struct env_mem *m)
     at = r.stride ? r.base + (addr - r.base) / r.stride * r.stride + r.elem_off : r.base + r.elem_off;
     put_home(m, (void *)(uintptr_t)at, r.elem_size,
              (map->def.flags & MAP_F_WRONLY_PROG ? 0 : ENV_READ) |
-                 (r.read_only || map->def.flags & MAP_F_RDONLY_PROG ? 0 : ENV_WRITE),
+                 (r.read_only || map_def_prog_flags(&map->def) & MAP_F_RDONLY_PROG ? 0 : ENV_WRITE),
              ENV_MEM_MAP, map->def.name);
     keep_off_lock(map, addr, m);
     return true;

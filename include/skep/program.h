@@ -212,7 +212,8 @@ struct skep_run_opts {
     uint64_t time_end;      /* out: the clock of a world with fix_time after the last run */
     int32_t hook_result;    /* out: what a cgroup hook's caller gets: 0, -EPERM or what the program set (getsockopt and
                                setsockopt: 1 as well, when the kernel's own work is skipped); 0 for other types */
-    uint32_t redirect_ifindex; /* out: where bpf_redirect() sends the packet, 0: nowhere or through a map */
+    uint32_t redirect_ifindex; /* out: where bpf_redirect() sends the packet, or bpf_redirect_map() through a DEVMAP; 0:
+                                  nowhere else */
 };
 
 /**

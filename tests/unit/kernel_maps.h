@@ -140,4 +140,35 @@ static inline uint32_t rnd(uint32_t below)
     return (uint32_t)(rnd_state >> 33) % below;
 }
 
+/* All keys that iteration yields, as a set; true when it ends. */
+static inline uint64_t keys_here(struct map *map)
+{
+    uint32_t key[5] = {0}, next[5] = {0};
+    uint64_t set = 0;
+    int err = map_host_next_key(map, NULL, next);
+
+    for (int i = 0; !err && i < 1000; i++) {
+        set |= 1ull << next[0] % 64;
+        memcpy(key, next, sizeof(key));
+        err = map_host_next_key(map, key, next);
+    }
+    assert_int_equal(err, -ENOENT);
+    return set;
+}
+
+static inline uint64_t keys_there(int fd)
+{
+    uint32_t key[5] = {0}, next[5] = {0};
+    uint64_t set = 0;
+    int err = k_op(BPF_MAP_GET_NEXT_KEY, fd, NULL, next, 0);
+
+    for (int i = 0; !err && i < 1000; i++) {
+        set |= 1ull << next[0] % 64;
+        memcpy(key, next, sizeof(key));
+        err = k_op(BPF_MAP_GET_NEXT_KEY, fd, key, next, 0);
+    }
+    assert_int_equal(err, -ENOENT);
+    return set;
+}
+
 #endif

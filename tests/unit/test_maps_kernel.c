@@ -119,37 +119,6 @@ static void creation_of_maps_of_maps(void **state)
 
 enum { KEYS = 24, MAX_VALUE = 64 * 64 };
 
-/* All keys that iteration yields, as a set; true when it ends. */
-static uint64_t keys_here(struct map *map)
-{
-    uint32_t key[5] = {0}, next[5] = {0};
-    uint64_t set = 0;
-    int err = map_host_next_key(map, NULL, next);
-
-    for (int i = 0; !err && i < 1000; i++) {
-        set |= 1ull << next[0] % 64;
-        memcpy(key, next, sizeof(key));
-        err = map_host_next_key(map, key, next);
-    }
-    assert_int_equal(err, -ENOENT);
-    return set;
-}
-
-static uint64_t keys_there(int fd)
-{
-    uint32_t key[5] = {0}, next[5] = {0};
-    uint64_t set = 0;
-    int err = k_op(BPF_MAP_GET_NEXT_KEY, fd, NULL, next, 0);
-
-    for (int i = 0; !err && i < 1000; i++) {
-        set |= 1ull << next[0] % 64;
-        memcpy(key, next, sizeof(key));
-        err = k_op(BPF_MAP_GET_NEXT_KEY, fd, key, next, 0);
-    }
-    assert_int_equal(err, -ENOENT);
-    return set;
-}
-
 static void same_operations(uint32_t type, uint32_t key_size, uint32_t value_size, uint32_t max, uint32_t flags,
                             int rounds)
 {

@@ -4,6 +4,9 @@
  */
 #include "tests/unit/kernel_maps.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 /* A definition of each type that is taken. */
 static const struct kind {
     uint32_t type, key, value, max, flags;
@@ -12,6 +15,13 @@ static const struct kind {
     {MAP_TYPE_STACK, 0, 8, 8, 0},
     {MAP_TYPE_BLOOM_FILTER, 0, 8, 8, 0},
     {MAP_TYPE_LPM_TRIE, 8, 8, 8, MAP_F_NO_PREALLOC},
+    {MAP_TYPE_DEVMAP, 4, 8, 8, 0},
+    {MAP_TYPE_DEVMAP_HASH, 4, 8, 8, 0},
+    {MAP_TYPE_CPUMAP, 4, 8, 8, 0},
+    {MAP_TYPE_XSKMAP, 4, 4, 8, 0},
+    {MAP_TYPE_SOCKMAP, 4, 8, 8, 0},
+    {MAP_TYPE_SOCKHASH, 4, 8, 8, 0},
+    {MAP_TYPE_REUSEPORT_SOCKARRAY, 4, 8, 8, 0},
 };
 
 static struct map_def def_of_kind(const struct kind *k)
@@ -22,8 +32,7 @@ static struct map_def def_of_kind(const struct kind *k)
 static void creation_sizes(void **state)
 {
     static const uint32_t keys[] = {0, 1, 4, 5, 8, 16, 260, 261, 512, 513};
-    static const uint32_t values[] = {0,       1,      4, 5, 8, 16, 4096, 4194304 - 280, 4194304 - 279,
-                                      4194304, 4194305};
+    static const uint32_t values[] = {0, 1, 4, 5, 8, 16, 4096, 4194304 - 280, 4194304 - 279, 4194304, 4194305};
     static const uint32_t maxes[] = {0, 1, 2, 3, 4096, 8192, 12288};
 
     (void)state;
@@ -34,6 +43,9 @@ static void creation_sizes(void **state)
                 for (size_t m = 0; m < COUNT(maxes); m++) {
                     struct map_def d = def_of(kinds[t].type, keys[k], values[v], maxes[m], kinds[t].flags);
 
+                    /* How many CPUs there may be is the kernel's configuration. */
+                    if (d.type == MAP_TYPE_CPUMAP && d.max_entries > 3)
+                        continue;
                     if ((uint64_t)d.max_entries * ((uint64_t)d.key_size + d.value_size) < 16 << 20)
                         same_creation(&d);
                 }
@@ -365,6 +377,142 @@ static void batches_of_tries(void **state)
     close(fd);
 }
 
+/* Interfaces and CPUs: what is taken, what is read back, what is gone. */
+static void targets(void **state)
+{
+    static const struct kind some[] = {
+        {MAP_TYPE_DEVMAP, 4, 4, 4, 0},      {MAP_TYPE_DEVMAP, 4, 8, 4, 0}, {MAP_TYPE_DEVMAP_HASH, 4, 4, 2, 0},
+        {MAP_TYPE_DEVMAP_HASH, 4, 8, 2, 0}, {MAP_TYPE_CPUMAP, 4, 4, 4, 0}, {MAP_TYPE_CPUMAP, 4, 8, 4, 0},
+    };
+    static const uint64_t flags[] = {0, 0, 0, 0, 1, 2, 3, 4, 8, 1ull << 32};
+    static const uint32_t queues[] = {0, 1, 64, 16384, 16385};
+
+    (void)state;
+    need_bpf();
+    for (size_t t = 0; t < COUNT(some); t++) {
+        struct map_def d = def_of_kind(&some[t]);
+        bool hash = d.type == MAP_TYPE_DEVMAP_HASH;
+        int fd = k_create(&d, -1), a, b;
+        struct map *map;
+
+        assert_true(fd >= 0);
+        assert_int_equal(map_create(&d, n_cpus, NULL, &map), 0);
+        for (int i = 0; i < 3000; i++) {
+            uint32_t key = rnd(6), ours[2] = {7, 7}, theirs[2] = {7, 7};
+            /* Interface 1 is there everywhere; no program goes with it. */
+            uint32_t value[2] = {d.type == MAP_TYPE_CPUMAP ? queues[rnd(COUNT(queues))] : rnd(2),
+                                 rnd(2) ? 0 : UINT32_MAX};
+            uint64_t fl = flags[rnd(COUNT(flags))];
+
+            switch (rnd(5)) {
+            case 0:
+                a = map_host_delete(map, &key);
+                b = k_delete(fd, &key);
+                break;
+            case 1:
+                a = map_host_next_key(map, &key, ours);
+                b = k_op(BPF_MAP_GET_NEXT_KEY, fd, &key, theirs, 0);
+                /* The order of a hash is its own. */
+                if (hash) {
+                    a = keys_here(map) == keys_there(fd) ? 0 : 1;
+                    b = 0;
+                    theirs[0] = ours[0];
+                }
+                break;
+            case 2:
+                a = map_host_update(map, &key, value, fl);
+                b = k_op(BPF_MAP_UPDATE_ELEM, fd, &key, value, fl);
+                break;
+            default:
+                fl = rnd(4) ? 0 : fl;
+                a = map_host_lookup(map, &key, ours, fl);
+                b = k_op(BPF_MAP_LOOKUP_ELEM, fd, &key, theirs, fl);
+                break;
+            }
+            if (a != b || memcmp(ours, theirs, sizeof(ours)))
+                fail_msg("%s, value %u: step %d, key %u, flags %llx, {%u, %d}: kernel %d, {%u, %u}, here %d, {%u, %u}",
+                         map_type_name(d.type), d.value_size, i, key, (unsigned long long)fl, value[0], (int)value[1],
+                         b, theirs[0], theirs[1], a, ours[0], ours[1]);
+        }
+        map_put(map);
+        close(fd);
+    }
+}
+
+static int tcp_socket(bool listen_)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int one = 1;
+
+    assert_true(fd >= 0);
+    if (listen_) {
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)), 0);
+        assert_int_equal(listen(fd, 1), 0);
+    }
+    return fd;
+}
+
+/* Sockets: Linux gets a descriptor where we get a number, and shows a cookie. */
+static void sockets(void **state)
+{
+    static const struct kind some[] = {
+        {MAP_TYPE_SOCKMAP, 4, 8, 4, 0},
+        {MAP_TYPE_SOCKMAP, 4, 4, 4, 0},
+        {MAP_TYPE_SOCKHASH, 4, 8, 2, 0},
+        {MAP_TYPE_SOCKHASH, 4, 4, 2, 0},
+        {MAP_TYPE_REUSEPORT_SOCKARRAY, 4, 8, 4, 0},
+    };
+    static const uint64_t flags[] = {0, 0, 0, 0, 1, 2, 3, 4, 1ull << 32};
+
+    (void)state;
+    need_bpf();
+    for (size_t t = 0; t < COUNT(some); t++) {
+        struct map_def d = def_of_kind(&some[t]);
+        bool one_place = d.type == MAP_TYPE_REUSEPORT_SOCKARRAY; /* a socket may stand in one place alone */
+        int fd = k_create(&d, -1), socks[6], a, b;
+        struct map *map;
+
+        assert_true(fd >= 0);
+        assert_int_equal(map_create(&d, n_cpus, NULL, &map), 0);
+        for (int i = 0; i < 6; i++)
+            socks[i] = tcp_socket(true);
+        for (int i = 0; i < 2000; i++) {
+            uint32_t key = rnd(6);
+            uint64_t value = (uint64_t)socks[key], ours = 7, theirs = 7, fl = flags[rnd(COUNT(flags))];
+            int op = (int)rnd(5);
+
+            switch (op) {
+            case 0:
+                a = map_host_delete(map, &key);
+                b = k_delete(fd, &key);
+                break;
+            case 1:
+                a = keys_here(map) == keys_there(fd) ? 0 : 1;
+                b = 0;
+                break;
+            case 2:
+                /* Putting a socket where it stands already is refused by one type. */
+                if (one_place && !map_host_lookup(map, &key, &ours, 0))
+                    continue;
+                a = map_host_update(map, &key, &value, fl);
+                b = k_op(BPF_MAP_UPDATE_ELEM, fd, &key, &value, fl);
+                break;
+            default:
+                a = map_host_lookup(map, &key, &ours, 0);
+                b = k_op(BPF_MAP_LOOKUP_ELEM, fd, &key, &theirs, 0);
+                break;
+            }
+            if (a != b)
+                fail_msg("%s, value %u: step %d (kind %d), key %u, flags %llx: kernel %d, here %d",
+                         map_type_name(d.type), d.value_size, i, op, key, (unsigned long long)fl, b, a);
+        }
+        map_put(map);
+        close(fd);
+        for (int i = 0; i < 6; i++)
+            close(socks[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +520,7 @@ int main(void)
         cmocka_unit_test(creation_extra), cmocka_unit_test(creation_of_maps_of_maps),
         cmocka_unit_test(queues),         cmocka_unit_test(filters),
         cmocka_unit_test(tries),          cmocka_unit_test(batches_of_tries),
+        cmocka_unit_test(targets),        cmocka_unit_test(sockets),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);

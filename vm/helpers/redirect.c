@@ -59,11 +59,6 @@ HELPER_BODY(clone_redirect)
     return 0;
 }
 
-static bool holds_interfaces(const struct map *map)
-{
-    return map->def.type == MAP_TYPE_DEVMAP || map->def.type == MAP_TYPE_DEVMAP_HASH;
-}
-
 /* A missing entry gives the action in the lowest bits of the flags. The value of a map of devices begins with the
  * interface. */
 HELPER_BODY(redirect_map)
@@ -72,14 +67,14 @@ HELPER_BODY(redirect_map)
     uint32_t key = (uint32_t)a2, ifindex = 0;
     const void *value;
 
-    if (!helper_is_xdp(env) || !map->ops->lookup || map->def.key_size != sizeof(key))
+    if (!helper_is_xdp(env) || !map->ops->target)
         return helper_refuse(env, "this program type or map type does not take this helper");
-    if (a3 & ~(uint64_t)(XDP_ACTIONS | (holds_interfaces(map) ? BROADCAST | BROADCAST << 1 : 0)))
+    if (a3 & ~(uint64_t)(XDP_ACTIONS | map->ops->redirect_flags))
         return XDP_ABORTED;
-    value = map->ops->lookup(map, &key, env->cpu);
+    value = map->lookup(map, &key, env->cpu);
     if (!value && !(a3 & BROADCAST))
         return a3 & XDP_ACTIONS;
-    if (value && holds_interfaces(map) && map->def.value_size >= sizeof(ifindex))
+    if (value && map->ops->target == MAP_TARGET_DEVICE)
         memcpy(&ifindex, value, sizeof(ifindex));
     effect_aim(env, a3 & BROADCAST ? "redirect_map_broadcast" : "redirect_map", a3 & BROADCAST ? 0 : ifindex, a3);
     env->redirect.map = map;

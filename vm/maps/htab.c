@@ -90,7 +90,8 @@ int htab_create(struct map *map, uint32_t prefix, const struct log *log)
     h->value_off = (uint32_t)(sizeof(struct elem) + round_up8(def->key_size));
     h->value_room = (uint32_t)round_up8(def->value_size);
     h->n_values = map_type_is_percpu(def->type) ? map->n_cpus : 1;
-    h->recycle_later = def->flags & MAP_F_NO_PREALLOC;
+    /* What packets are sent to stays as it was while a program holds it. */
+    h->recycle_later = def->flags & MAP_F_NO_PREALLOC || def->type == MAP_TYPE_DEVMAP_HASH;
     seed(h, def);
     map->priv = h;
     if (take_memory(h, def, prefix)) {

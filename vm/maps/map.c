@@ -27,7 +27,9 @@ enum {
     PERCPU = 1 << 29,
     EXTRA = 1 << 28,
     SIZE_FIRST = 1 << 27,
-    TRAITS = NOT_INNER | PERCPU | EXTRA | SIZE_FIRST,
+    READ_ONLY = 1 << 26,
+    SOCKETS = 1 << 25,
+    TRAITS = NOT_INNER | PERCPU | EXTRA | SIZE_FIRST | READ_ONLY | SOCKETS,
 };
 
 enum size_rule { ANY, U32, ZERO };
@@ -51,6 +53,17 @@ bool map_type_is_here(uint32_t type)
 bool map_type_is_percpu(uint32_t type)
 {
     return type < MAP_TYPE_COUNT && rows[type].flags & PERCPU;
+}
+
+uint32_t map_def_prog_flags(const struct map_def *def)
+{
+    return def->type < MAP_TYPE_COUNT && rows[def->type].flags & READ_ONLY ? def->flags | MAP_F_RDONLY_PROG
+                                                                           : def->flags;
+}
+
+bool map_type_holds_sockets(uint32_t type)
+{
+    return type < MAP_TYPE_COUNT && rows[type].flags & SOCKETS;
 }
 
 static bool size_fits(uint32_t size, enum size_rule rule)

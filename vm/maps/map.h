@@ -70,6 +70,8 @@ struct map_batch;
 /* A program's lookup: pointer to the value of the virtual CPU, to be used under an epoch; NULL: no such key. */
 typedef void *(*map_lookup_fn)(struct map *map, const void *key, uint32_t cpu);
 
+enum map_target { MAP_TARGET_NONE, MAP_TARGET_DEVICE, MAP_TARGET_OTHER };
+
 struct map_ops {
     /* What the table cannot say about a definition; NULL: nothing. */
     int (*check)(const struct map_def *def, const struct log *log);
@@ -95,6 +97,8 @@ struct map_ops {
     int (*host_take)(struct map *map, const void *key, void *value, uint64_t flags); /* lookup and delete */
     int (*host_batch)(struct map *map, const struct map_batch *batch, bool take);
     bool batch_deletes, batch_takes; /* which batches besides reading and writing there are */
+    enum map_target target;          /* where bpf_redirect_map() sends packets through it */
+    uint32_t redirect_flags;         /* that it takes then, besides an action */
     /* For maps of things: thing NULL deletes. */
     int (*set_thing)(struct map *map, const void *key, void *thing, uint64_t flags);
     void (*clear_things)(struct map *map);
@@ -138,6 +142,11 @@ bool map_type_is_here(uint32_t type);
 
 /** Has this type a value for each virtual CPU? */
 bool map_type_is_percpu(uint32_t type);
+
+/** Its flags with what programs may do with values of this type anyway. */
+uint32_t map_def_prog_flags(const struct map_def *def);
+/** Are its values sockets to programs? */
+bool map_type_holds_sockets(uint32_t type);
 
 /** The checks of map_create() alone. */
 int map_def_check(const struct map_def *def, const struct log *log);

@@ -6,6 +6,8 @@
 
 extern const struct map_ops map_hash_ops, map_percpu_hash_ops, map_lru_hash_ops, map_lru_percpu_ops;
 extern const struct map_ops map_hash_of_maps_ops, map_queue_ops, map_stack_ops, map_bloom_filter_ops, map_lpm_trie_ops;
+extern const struct map_ops map_devmap_ops, map_devmap_hash_ops, map_cpumap_ops, map_xskmap_ops;
+extern const struct map_ops map_sockmap_ops, map_sockhash_ops, map_reuseport_ops;
 extern const struct map_ops map_array_ops, map_percpu_array_ops, map_prog_array_ops, map_array_of_maps_ops;
 extern const struct map_ops map_perf_array_ops, map_ringbuf_ops, map_stack_trace_ops, map_cgroup_array_ops;
 
