@@ -72,10 +72,41 @@ check-kernel-diff: $(B)/skep
 	@find $(KERNEL_DIR)/ours $(KERNEL_DIR)/new $(KERNEL_THEIRS) -name '*.o' | LC_ALL=C sort > $(KERNEL_DIR)/diffed
 	@tests/kernel/diff.sh $(B)/skep $(KERNEL_DIR)/diffed tests/kernel/differs.txt
 
+# Objects that nobody here wrote, opened, linked and loaded as they are: libxdp's, the kernel's selftests, and of its tools
+# and samples what compiles with headers of user space. For each that does not load: why not.
+REAL_DIR   := $(KERNEL_DIR)/tools
+REAL_NAMES  = $(basename $(basename $(notdir $(wildcard $(REAL_DIR)/src/*.bpf.c)))) $(basename $(notdir $(wildcard $(REAL_DIR)/src/*_kern.c)))
+$(REAL_DIR)/unpacked:
+	@mkdir -p $(REAL_DIR)/src
+	$(Q)tar -xJf $(LINUX_SRC) -C $(REAL_DIR)/src --transform 's,.*/,,' --wildcards '*/tools/bpf/*.bpf.c' '*/tools/perf/util/bpf_skel/*.bpf.c' \
+	  '*/samples/bpf/*.bpf.c' '*/samples/bpf/*_kern.c' '*/tools/bpf/*skeleton/*.h' '*/tools/bpf/runqslower/*.h' '*/tools/perf/util/bpf_skel/*.h' '*/samples/bpf/*.h'
+	$(Q)touch $@
+$(REAL_DIR)/%.stamp: $(REAL_DIR)/unpacked $(KERNEL_READY)
+	$(Q)f=$(REAL_DIR)/src/$*.bpf.c; [ -e $$f ] || f=$(REAL_DIR)/src/$*.c; \
+	  $(KERNEL_NEW) $(KERNEL_CF) -D__KERNEL__ -c $$f -o $(@:.stamp=.o) 2> $(@:.stamp=.err) || \
+	  $(KERNEL_NEW) $(KERNEL_CF) -c $$f -o $(@:.stamp=.o) 2>> $(@:.stamp=.err) || rm -f $(@:.stamp=.o)
+	$(Q)touch $@
+# The samples that share xdp_sample.bpf.c are linked with it, as their own Makefile does.
+real-linked: $(addprefix $(REAL_DIR)/,$(REAL_NAMES:=.stamp))
+	$(Q)cd $(REAL_DIR) && for f in $$(grep -l '"xdp_sample.bpf.h"' src/*.bpf.c); do n=$$(basename $$f .bpf.c); \
+	  [ $$n = xdp_sample ] || [ ! -e $$n.o ] || { bpftool gen object $$n.linked $$n.o xdp_sample.o 2>> $$n.err && mv $$n.linked $$n.o || rm -f $$n.linked; }; done
+$(KERNEL_DIR)/real: $(B)/obj/tests/kernel/real.o $(CORE_OBJ) $(FULL_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDF) $(LIB_LIBS)
+real-objects: real-linked
+.PHONY: check-real real-objects real-linked
+check-real:
+	@[ -n "$(LINUX_SRC)" ] && [ -n "$(KERNEL_THEIRS)" ] || tools/deps.sh demo check
+	+@$(MAKE) --no-print-directory $(KERNEL_READY) $(REAL_DIR)/unpacked $(KERNEL_DIR)/real
+	+@$(MAKE) --no-print-directory -j$$(nproc) kernel-objects real-objects
+	@$(KERNEL_DIR)/real -n $(words $(KERNEL_THEIRS)) libxdp $(KERNEL_THEIRS)
+	@$(KERNEL_DIR)/real -n 460 selftests $$(ls $(KERNEL_DIR)/new/*.o)
+	@$(KERNEL_DIR)/real "tools and samples" $$(ls $(REAL_DIR)/*.o)
+
 bench-verifier:
 	@[ -n "$(LINUX_SRC)" ] || tools/deps.sh check
 	+@$(MAKE) --no-print-directory $(KERNEL_READY) $(KERNEL_DIR)/bench
 	+@$(MAKE) --no-print-directory -j$$(nproc) kernel-scale kernel-ours
 	@$(KERNEL_DIR)/bench $(VFLAGS) $$(find $(KERNEL_DIR)/ours $(KERNEL_THEIRS) $(KERNEL_DIR)/old -name '*.o' | LC_ALL=C sort)
 
--include $(KERNEL_OBJ:.o=.d) $(B)/obj/tests/kernel/check.d $(B)/obj/bench/verifier/main.d
+-include $(KERNEL_OBJ:.o=.d) $(B)/obj/tests/kernel/check.d $(B)/obj/tests/kernel/real.d $(B)/obj/bench/verifier/main.d

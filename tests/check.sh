@@ -73,6 +73,7 @@ if [ -n "${WITH_LINUX:-}" ]; then
     suite linux/verifier make --no-print-directory B="$B" check-linux-verifier
     suite linux/verifier/kernel make --no-print-directory B="$B" check-linux-verifier-kernel
     suite linux/kernel make --no-print-directory B="$B" check-kernel
+    suite linux/real make --no-print-directory B="$B" check-real
 fi
 
 echo
