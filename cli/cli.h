@@ -115,7 +115,7 @@ struct skep_program *cli_program(struct cli *c, const struct skep_object *obj, c
 /** Only prog is loaded, where no table of programs makes others needed, too: it saves their preparation and failures.
  */
 void cli_choose(struct skep_object *obj, struct skep_program *prog);
-/** "VAR=VALUE" of --set. @return 0 or STATUS_USAGE, said. */
+/** "VAR=VALUE" or "MAP.max_entries=N" of --set. @return 0 or STATUS_USAGE, said. */
 int cli_set(struct cli *c, const struct command *cmd, struct skep_object *obj, const char *arg);
 
 #endif

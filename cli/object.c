@@ -84,6 +84,30 @@ void cli_choose(struct skep_object *obj, struct skep_program *prog)
     skep_program__set_autoload(prog, true);
 }
 
+/* "MAP.max_entries", where there is no variable MAP: the map; what loaders of tools size at run time. */
+static struct skep_map *sized_map(const struct skep_object *obj, struct buf *name)
+{
+    static const char field[] = ".max_entries";
+    size_t len = name->len - (sizeof(field) - 1);
+    if (name->failed || name->len < sizeof(field) || strcmp(name->data + len, field))
+        return NULL;
+    name->data[len] = 0;
+    struct skep_map *map =
+        skep_object__find_variable(obj, name->data) ? NULL : skep_object__find_map_by_name(obj, name->data);
+    name->data[len] = '.';
+    return map;
+}
+
+static int set_size(struct cli *c, const struct command *cmd, struct skep_map *map, const char *text)
+{
+    struct args a = {.c = c, .cmd = cmd};
+    uint64_t n;
+    if (!args_number(&a, "max_entries", text, UINT32_MAX, &n))
+        return STATUS_USAGE;
+    int err = skep_map__set_max_entries(map, (uint32_t)n);
+    return err ? cli_fail(c, STATUS_USAGE, "--set %s.max_entries: %s", skep_map__name(map), strerror(-err)) : 0;
+}
+
 int cli_set(struct cli *c, const struct command *cmd, struct skep_object *obj, const char *arg)
 {
     const char *eq = strchr(arg, '=');
@@ -91,6 +115,11 @@ int cli_set(struct cli *c, const struct command *cmd, struct skep_object *obj, c
     if (!eq)
         return cli_usage(c, cmd, "--set: '%s' is not VAR=VALUE", arg);
     buf_add(&name, arg, (size_t)(eq - arg));
+    struct skep_map *map = sized_map(obj, &name);
+    if (map) {
+        buf_free(&name);
+        return set_size(c, cmd, map, eq + 1);
+    }
     int err = name.failed ? -ENOMEM : skep_object__set_variable(obj, buf_text(&name), eq + 1);
     buf_free(&name);
     if (err)

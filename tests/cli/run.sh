@@ -387,6 +387,13 @@ t "--set" 0 -j run "$fw" firewall data_in "$tmp/web.bin" --set blocked=443 --set
     --set cfg.name=eth0 --set cfg.level=QUIET --set cfg.offset=-3 --dump-maps
 jqs '.verdict == "XDP_PASS"' '.maps[] | select(.name | endswith(".data")) | .vars.cfg |
     .ports == [80, 0, 16, 0] and .bits.low == "0x5" and .name == "eth0" and .level == "QUIET" and .offset == -3'
+t "--set sizes a map" 0 -j show "$fw"
+size0=$(jq '.maps[] | select(.name == "seen") | .max_entries' "$out" 2>/dev/null)
+t "--set sizes a map" 1 run "$fw" firewall data_in "$tmp/web.bin" --set seen.max_entries=0
+says "seen.max_entries=N"
+t "--set sizes a map: enough" 0 run "$fw" firewall data_in "$tmp/web.bin" --set seen.max_entries=$((${size0:-8} + 1))
+t "--set sizes a map by a word" 2 run "$fw" firewall --set seen.max_entries=many
+says "'many' is no number"
 t "--set of nothing" 2 run "$fw" firewall --set nothing=1
 says "no global variable 'nothing'"
 t "--set of a member that is not there" 2 run "$fw" firewall --set cfg.nothing=1

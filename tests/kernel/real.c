@@ -16,7 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_NAMES = 512, SECONDS = 120 };
+/* SIZE: of maps that their loader would size; also of ring buffers. */
+enum { MOST_NAMES = 512, SECONDS = 120, SIZE = 4096 };
 
 /* How far an object came; what follows LOADED in a child's exit status is no answer. */
 enum came { UNREAD, UNLINKED, LINKED, LOADED };
@@ -91,6 +92,7 @@ static enum came try_object(const char *path, int fd)
     struct object_link_opts link = {0};
     struct skep_program *prog;
     struct object *read = NULL;
+    struct skep_map *map;
     struct skep_object *obj;
     enum came came = UNREAD;
 
@@ -103,7 +105,15 @@ static enum came try_object(const char *path, int fd)
     obj = came == LINKED ? skep_object__open_file(path, &open) : NULL;
     if (!obj)
         return came;
-    skep_object__for_each_program(prog, obj) skep_program__set_autoload(prog, true);
+    skep_object__for_each_program(prog, obj)
+    {
+        skep_program__set_autoload(prog, true);
+    }
+    skep_object__for_each_map(map, obj)
+    {
+        if (!skep_map__max_entries(map) && !skep_map__is_internal(map))
+            skep_map__set_max_entries(map, SIZE);
+    }
     came = skep_object__load_opts(obj, &exec) ? LINKED : LOADED;
     skep_object__close(obj);
     return came;

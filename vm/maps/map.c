@@ -148,7 +148,10 @@ int map_def_check(const struct map_def *def, const struct log *log)
         return log_fail(log, -EINVAL, "map '%s': a %s cannot have values of %u bytes", def->name,
                         map_type_name(def->type), def->value_size);
     if (!def->max_entries)
-        return log_fail(log, -EINVAL, "map '%s': max_entries is 0", def->name);
+        return log_fail(
+            log, -EINVAL,
+            "map '%s': max_entries is 0: its loader is to size it (skep_map__set_max_entries(), --set %s.max_entries=N)",
+            def->name, def->name);
     err = row->ops->check ? row->ops->check(def, log) : 0;
     if (!err)
         err = check_inner(def, log);
