@@ -361,6 +361,13 @@ static void invalidate(struct reg *r, const void *ctx)
     *r = ((const struct voided *)ctx)->privileged ? reg_unknown() : (struct reg){.kind = REG_NONE};
 }
 
+bool call_forget_packet(struct verifier *v, struct state *s)
+{
+    const struct voided all = {.privileged = v->privileged};
+
+    return state_change_regs(&v->pool, s, is_packet, invalidate, &all);
+}
+
 static enum reason lock_step(struct verifier *v, struct state *s, const struct call_args *c, bool lock)
 {
     const struct reg *r = state_reg(s, c->lock_reg);
@@ -467,7 +474,7 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
         if (!state_change_regs(&v->pool, s, has_ref, invalidate, &dead))
             return REASON_out_of_memory;
     }
-    if (h->effects & EFFECT_CHANGES_PACKET && !state_change_regs(&v->pool, s, is_packet, invalidate, &dead))
+    if (h->effects & EFFECT_CHANGES_PACKET && !call_forget_packet(v, s))
         return REASON_out_of_memory;
     if (h->effects & EFFECT_CALLS_BACK) {
         reason = callback_call(v, s, h, c.func, other);
@@ -499,10 +506,10 @@ enum reason call_local(struct verifier *v, struct state *s, const struct insn *i
     struct frame *f;
     uint32_t func = func_index(v, insn->target);
 
+    if (v->info[s->insn].opaque)
+        return global_call(v, s, func);
     if (s->n_frames == PROG_MAX_FRAMES)
         return refuse(v, REASON_call_depth, "this call would be frame %u", PROG_MAX_FRAMES + 1);
-    if (v->prog->funcs[func].global)
-        return unsupported(v, "global functions");
     f = state_frame_mut(&v->pool, s, s->n_frames - 1);
     if (!f)
         return REASON_out_of_memory;
@@ -564,11 +571,10 @@ enum reason leave_early(struct verifier *v, const struct state *s, const struct 
 enum reason tail_call_taken(struct verifier *v, const struct state *s, struct state **other)
 {
     const struct reg any = reg_unknown();
-    const struct voided all = {.privileged = v->privileged};
     enum reason reason = leave_early(v, s, &any, other);
 
     /* What was called may have moved the packet. */
-    if (!reason && *other && !state_change_regs(&v->pool, *other, is_packet, invalidate, &all))
+    if (!reason && *other && !call_forget_packet(v, *other))
         reason = REASON_out_of_memory;
     return reason;
 }
@@ -589,7 +595,9 @@ enum reason exit_step(struct verifier *v, struct state *s, bool *done)
         return refuse(v, REASON_uninitialized_register, "r0 was not written on this path");
     if (reg_is_pointer(r0) && !v->privileged)
         return refuse(v, REASON_pointer_leak, "r0 is a %s", reg_kind_name(r0));
-    reason = policy_return(v, s, r0);
+    if (state_top(s)->func && r0->kind != REG_SCALAR)
+        return refuse(v, REASON_return_pointer, "r0 is a %s; a global function returns a number", reg_kind_name(r0));
+    reason = state_top(s)->func ? REASON_ok : policy_return(v, s, r0);
     if (reason)
         return reason;
     *done = true;

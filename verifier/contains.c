@@ -143,6 +143,7 @@ struct look {
     struct skep_env *env;
     const struct state *s;
     uint32_t slot;
+    uint32_t base;   /* frames below the last global function that was called: in states it is the entry */
     struct buf *why; /* what does not fit; NULL: nobody asks */
     /* Values of linked scalars seen so far in this state. */
     struct {
@@ -261,7 +262,7 @@ static bool holds(struct look *l, const struct reg *r, uint64_t v)
     switch (r->kind) {
     case REG_SCALAR: return !l->explored->exact || (scalar_has(&r->s, v) && in_link(l, r, v));
     case REG_CTX: return at(r, v, (uintptr_t)l->env->ctx);
-    case REG_STACK: return at(r, v, frame_pointer(l->env, r->frame));
+    case REG_STACK: return at(r, v, frame_pointer(l->env, l->base + r->frame));
     case REG_MAP:
         if (!is_own_map(l, r->map))
             return true;
@@ -305,7 +306,7 @@ static bool slot_says(const struct slot *slot)
 static bool slot_holds(struct look *l, uint32_t f, unsigned i)
 {
     const struct slot *slot = frame_slot(l->s->frames[f], i);
-    uint64_t address = frame_pointer(l->env, f) - SLOT * (uint64_t)(i + 1), value = 0;
+    uint64_t address = frame_pointer(l->env, l->base + f) - SLOT * (uint64_t)(i + 1), value = 0;
     const unsigned char *bytes = (const unsigned char *)(uintptr_t)address;
     unsigned held = slot_spill_size(slot);
 
@@ -324,21 +325,21 @@ static bool frame_holds(struct look *l, uint32_t f)
     const struct explored *x = l->explored;
     const struct frame *frame = l->s->frames[f];
     bool top = f + 1 == l->s->n_frames;
-    uint32_t call = top ? l->slot : l->inv->frames[f].slot;
+    uint32_t at = l->base + f, call = top ? l->slot : l->inv->frames[at].slot;
     uint16_t regs = top ? x->live_regs[call] : x->live_regs[call + 1] & (uint16_t)~0x3f;
     uint64_t slots = x->exact ? x->live_slots[call] : 0; /* else those that no path was seen to read count as dead */
 
-    if (f && frame->callsite != l->inv->frames[f - 1].slot) {
+    if (f && frame->callsite != l->inv->frames[at - 1].slot) {
         if (l->why)
             buf_printf(l->why, "frame %u was called at instruction %u, the state's at %u", f,
-                       l->inv->frames[f - 1].slot, frame->callsite);
+                       l->inv->frames[at - 1].slot, frame->callsite);
         return false;
     }
     for (unsigned left = regs | 1u << 10; left; left &= left - 1) {
         unsigned r = (unsigned)__builtin_ctz(left);
 
-        if (!holds(l, &frame->regs[r], l->inv->frames[f].regs[r]))
-            return differs(l, &frame->regs[r], l->inv->frames[f].regs[r], "r%u of frame %u", r, f);
+        if (!holds(l, &frame->regs[r], l->inv->frames[at].regs[r]))
+            return differs(l, &frame->regs[r], l->inv->frames[at].regs[r], "r%u of frame %u", r, f);
     }
     if (frame->n_slots < MAX_SLOTS)
         slots &= ((uint64_t)1 << frame->n_slots) - 1;
@@ -372,17 +373,31 @@ static bool same_refs(const struct skep_env *env, const struct state *s)
     return env->n_refs <= s->n_refs && env->n_refs + open >= s->n_refs;
 }
 
+/* Is this a call of a global function, which is explored by itself? */
+static bool is_global_call(const struct prog *prog, uint32_t slot)
+{
+    const struct insn *insn = &prog->insns[slot];
+
+    for (uint32_t f = 1; f < prog->n_funcs && insn->op == ISA_CALL_LOCAL; f++)
+        if (prog->funcs[f].start == insn->target)
+            return prog->funcs[f].global;
+    return false;
+}
+
 static bool contains(const struct invariants *inv, const struct explored *x, struct skep_env *env,
                      const struct state *s, struct buf *why)
 {
     struct look l;
 
     l.inv = inv, l.explored = x, l.env = env, l.s = s, l.slot = s->insn, l.why = why, l.n_links = 0;
-
-    if (s->n_frames != env->frame + 1 || !same_refs(env, s) || !s->lock_id != !env->spin_lock) {
+    for (l.base = env->frame; l.base && !is_global_call(inv->prog, inv->frames[l.base - 1].slot);)
+        l.base--;
+    /* What callers of a global function hold is not known in it. */
+    if (s->n_frames + l.base != env->frame + 1 || (!l.base && !same_refs(env, s)) || !s->lock_id != !env->spin_lock) {
         if (why)
-            buf_printf(why, "there are %u frames, %u references, %s lock; the state has %u, %u, %s", env->frame + 1,
-                       env->n_refs, env->spin_lock ? "a" : "no", s->n_frames, s->n_refs, s->lock_id ? "one" : "none");
+            buf_printf(why, "there are %u frames, %u references, %s lock; the state has %u, %u, %s",
+                       env->frame + 1 - l.base, env->n_refs, env->spin_lock ? "a" : "no", s->n_frames, s->n_refs,
+                       s->lock_id ? "one" : "none");
         return false;
     }
     for (uint32_t f = s->n_frames; f-- > 0;)

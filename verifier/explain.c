@@ -244,7 +244,7 @@ static bool trace_back(const struct walk *w, uint32_t i, unsigned reg, unsigned 
             below++;
             continue;
         }
-        if (insn->op == ISA_CALL_LOCAL) {
+        if (insn->op == ISA_CALL_LOCAL && !w->v->info[w->steps[i]].opaque) {
             if (!below && (reg == 0 || reg > 5)) /* into the caller, which hands over r1 to r5 */
                 return false;
             if (below && --below == 0 && reg <= 5)

@@ -207,7 +207,7 @@ static void back(struct walk *w, const struct verifier *v, const struct step_rec
     case ISA_FORM_JMP_K:
     case ISA_FORM_JMP_X: back_branch(w, insn, step, h); break;
     case ISA_FORM_CALL:
-        if (insn->op == ISA_CALL_LOCAL)
+        if (insn->op == ISA_CALL_LOCAL && step->stack != STEP_OVER)
             back_call(w);
         else if (step->stack == STEP_ENTERS)
             back_callback(w);

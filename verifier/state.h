@@ -110,6 +110,7 @@ enum {
     STEP_LEAVES = 1 << 14,  /* a call that ended its function */
     STEP_ENTERS = 1 << 13,  /* a helper's call that went on in a callback */
     STEP_RETURNS = 1 << 12, /* the exit of a callback */
+    STEP_OVER = 1 << 11,    /* a call that did not go on in its function */
 };
 
 /* Registers and spilled slots that were linked when a branch refined them: bit masks a frame. */

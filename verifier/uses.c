@@ -48,8 +48,10 @@ struct uses {
 
 enum { NONE = UINT32_MAX };
 
-static bool touches_memory(const struct insn *insn)
+static bool touches_memory(const struct verifier *v, uint32_t at)
 {
+    const struct insn *insn = insn_at(v, at);
+
     switch (isa_rows[insn->op].form) {
     case ISA_FORM_LDX:
     case ISA_FORM_LOAD_ACQ:
@@ -57,7 +59,7 @@ static bool touches_memory(const struct insn *insn)
     case ISA_FORM_STX:
     case ISA_FORM_STORE_REL:
     case ISA_FORM_ATOMIC: return true;
-    case ISA_FORM_CALL: return insn->op != ISA_CALL_LOCAL;
+    case ISA_FORM_CALL: return insn->op != ISA_CALL_LOCAL || v->info[at].opaque;
     default: return false;
     }
 }
@@ -267,7 +269,7 @@ void uses_end(struct verifier *v, uint32_t inst, uint32_t at)
     uint64_t *read, *write;
     bool changed;
 
-    if (!u || !touches_memory(insn_at(v, at)))
+    if (!u || !touches_memory(v, at))
         return;
     in = &u->inst[inst];
     node = &in->nodes[at - in->start];
@@ -303,14 +305,14 @@ static void flow(const struct verifier *v, const struct uses *u, const struct in
             memcpy(live, &up->live[(size_t)(back - up->start) * in->depth], in->depth * sizeof(*live));
         return;
     }
-    if (insn->op == ISA_CALL_LOCAL && !insn->poisoned) {
+    if (insn->op == ISA_CALL_LOCAL && !insn->poisoned && !v->info[at].opaque) {
         uint32_t child = called_at(u, in->child, at);
 
         if (child != NONE)
             memcpy(live, u->inst[child].live, frames * sizeof(*live)); /* its own frame, the last, is not ours */
         return;
     }
-    if (touches_memory(insn) && !in->nodes[at - in->start].visited)
+    if (touches_memory(v, at) && !in->nodes[at - in->start].visited)
         return;
     for (unsigned k = liveness_next(insn, at, next); k-- > 0;)
         if (next[k] >= in->start && next[k] < in->start + in->n)

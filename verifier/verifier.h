@@ -35,6 +35,7 @@ struct insn_info {
     bool prune_point; /* states are compared here */
     bool force;       /* and always saved */
     bool seen;
+    bool opaque;     /* a call of a global function, which is not entered */
     bool calls_back; /* goes on in a callback, too, which comes back here */
     uint32_t scc;    /* the loop that it is in, 0: none (scc.c) */
     uint8_t mem;     /* enum fact_mem, as seen so far */
@@ -66,7 +67,10 @@ struct verifier {
     bool privileged;      /* may see pointers, read uninitialized stack, ... */
     uint16_t *func_depth; /* bytes of stack that each function was seen to use */
     bool *func_tail_calls;
-    uint64_t *func_escaped;     /* facts.escaped */
+    uint64_t *func_escaped;   /* facts.escaped */
+    uint16_t *func_effects;   /* enum helper_effect, of each function and all that it may call */
+    bool *called, *func_done; /* global functions: by what was explored; and verified */
+    struct global_proto *protos;
     bool reads_unwritten_stack; /* the fact of this name */
     /* The failing instruction in words, written by whoever judges. */
     char why[320];
@@ -202,6 +206,19 @@ enum reason exit_step(struct verifier *v, struct state *s, bool *done);
  * fail. *other becomes that path; NULL in the entry function, where the program ends. */
 enum reason tail_call_taken(struct verifier *v, const struct state *s, struct state **other);
 enum reason leave_early(struct verifier *v, const struct state *s, const struct reg *r0, struct state **other);
+
+/** Pointers into the packet are void from now on. @return false: out of memory. */
+bool call_forget_packet(struct verifier *v, struct state *s);
+
+/* global.c */
+/** What functions do, before exploration. @return false: out of memory. */
+bool global_init(struct verifier *v);
+void global_free(struct verifier *v);
+/** The global function that this instruction calls; 0: none. */
+uint32_t global_called_at(const struct verifier *v, const struct insn *insn);
+enum reason global_call(struct verifier *v, struct state *s, uint32_t func);
+/** Explores each global function that was called where exploration has been, and those that they call. */
+enum reason global_verify_called(struct verifier *v, uint32_t *insn);
 
 /* callback.c */
 /** Does this call go on in a function of the program before it is over? */

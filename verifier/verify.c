@@ -133,8 +133,11 @@ static enum reason run(struct verifier *v, uint32_t *insn)
     reason = check_maps(v, insn);
     if (!reason)
         reason = policy_functions(v, insn);
-    if (!reason)
-        reason = cfg_check(v, insn);
+    if (reason)
+        return reason;
+    if (!global_init(v))
+        return REASON_out_of_memory;
+    reason = cfg_check(v, insn);
     if (reason)
         return reason;
     if (!liveness_compute(v) || !scc_compute(v) || !loop_init(v) || !uses_init(v) || !first_state(v))
@@ -144,6 +147,8 @@ static enum reason run(struct verifier *v, uint32_t *insn)
     if (v->trace)
         trace_begin(v);
     reason = explore(v, insn);
+    if (!reason)
+        reason = global_verify_called(v, insn);
     if (!reason)
         reason = chain_depth(v, 0, 0, 1, false, insn);
     return reason;
@@ -198,6 +203,7 @@ static void free_all(struct verifier *v)
             free(c);
         }
     loop_free(v);
+    global_free(v);
     uses_free(v);
     pool_free(&v->pool);
     free(v->info);

@@ -145,6 +145,12 @@ BTF_TAIL(btf_array_of, struct btf_array)
 BTF_TAIL(btf_secinfos, struct btf_secinfo)
 #undef BTF_TAIL
 
+/** DECL_TAG: the member or argument that it belongs to, -1: the whole type. */
+static inline int32_t btf_tag_component(const struct btf_type *t)
+{
+    return *(const int32_t *)(t + 1);
+}
+
 /** INT: encoding << 24 | offset << 16 | bits; encoding has bits 1 signed, 2 char, 4 bool. */
 static inline uint32_t btf_int_info(const struct btf_type *t)
 {
