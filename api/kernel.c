@@ -65,6 +65,11 @@ static int load_there(struct skep_object *o, const struct log *log)
 {
     if (o->exec.checked || o->exec.check_invariants || o->exec.lenient)
         return log_fail(log, -EOPNOTSUPP, "Linux runs what its verifier accepts, and cannot run it checked or lenient");
+    if (o->exec.privilege == SKEP_UNPRIVILEGED || o->exec.verify_insns)
+        return log_fail(
+            log, -EOPNOTSUPP,
+            "Linux's verifier goes by the rights of this process and by a bound of its own, which cannot be "
+            "set for an object");
     return load_instance(o, true, log);
 }
 
@@ -190,18 +195,33 @@ static bool frozen(const struct skep_map *map)
     return map->object && object_map_is_constant(map_of(map));
 }
 
+/* Only what lives in Linux can be put into a map there. */
+static int lives_here(const struct skep_map *map, const char *what, const char *name)
+{
+    return log_fail(&map->vm->log, -EINVAL, "%s '%s' lives in this process and cannot be put into map '%s' in Linux",
+                    what, name, map->def->name);
+}
+
 static int set_program(struct skep_map *map, uint32_t index, struct skep_program *prog)
 {
     if (!prog)
         return kernel_map_delete(map->fd, &index);
-    return prog->ops == &kernel_program ? kernel_map_update(map->fd, &index, &prog->fd, 0) : -EINVAL;
+    if (!prog->ops)
+        return -EINVAL;
+    if (prog->ops != &kernel_program)
+        return lives_here(map, "program", prog->name);
+    return kernel_map_update(map->fd, &index, &prog->fd, 0);
 }
 
 static int set_inner(struct skep_map *map, const void *key, struct skep_map *inner, uint64_t flags)
 {
     if (!inner)
         return kernel_map_delete(map->fd, key);
-    return inner->ops == &kernel_map ? kernel_map_update(map->fd, key, &inner->fd, flags) : -EINVAL;
+    if (!inner->ops)
+        return -EINVAL;
+    if (inner->ops != &kernel_map)
+        return lives_here(map, "map", inner->def->name);
+    return kernel_map_update(map->fd, key, &inner->fd, flags);
 }
 
 static uint32_t host_value_size(const struct skep_map *map)

@@ -26,13 +26,19 @@ static int check_world(const struct skep_program *prog, const struct skep_world 
         return refuse(prog, "make the random numbers of a run repeat");
     if (w.fix_task)
         return refuse(prog, "pretend another task");
+    if (w.cgroup_id)
+        return refuse(prog, "put a run into another cgroup");
     if (w.attach_cookie || w.func_ip)
         return refuse(prog, "set a cookie or an address for a test run");
+    if (w.file || w.task)
+        return refuse(prog, "give a run tasks or memory from a file");
     return 0;
 }
 
 static int check_opts(const struct skep_program *prog, const struct skep_run_opts *o)
 {
+    if (prog->vm->world)
+        return refuse(prog, "give a run tasks or memory from a file");
     if (o->mem_cnt)
         return refuse(prog, "lend memory of this process to a program");
     if (o->flags & SKEP_RUN_IN_PLACE || o->flags & ~(uint32_t)(SKEP_RUN_CPU | SKEP_RUN_NOWAIT))

@@ -6,7 +6,6 @@
  * named, since differences may come from it.
  */
 #include "cli/diff.h"
-#include "vm/abi/helpers.h"
 #include "vm/abi/map_types.h"
 #include "vm/btf/show.h"
 #include <errno.h>
@@ -342,61 +341,6 @@ static void compare_verdicts(struct diff *d)
             theirs->state == SIDE_RUNS ? "accepts" : "rejects");
 }
 
-static const char *state_text(const struct side *s)
-{
-    return s->state == SIDE_RUNS      ? s->unjudged ? "unsupported" : "accept"
-           : s->state == SIDE_REJECTS ? "reject"
-                                      : "cannot";
-}
-
-static void show_side(struct cli *c, const struct side *s)
-{
-    if (c->json) {
-        json_object_begin(&c->w);
-        json_str_at(&c->w, "side", s->name);
-        json_str_at(&c->w, "verdict", state_text(s));
-        if (s->state != SIDE_RUNS)
-            json_str_at(&c->w, "why", s->why);
-        json_u64_at(&c->w, "ran", s->ran);
-        json_object_end(&c->w);
-    } else if (s->state == SIDE_RUNS) {
-        printf("  %-7s %s it and ran %" PRIu64 "\n", s->name, s->unjudged ? "cannot judge" : "accepts", s->ran);
-    } else {
-        printf("  %-7s %s: %.*s\n", s->name, s->state == SIDE_REJECTS ? "rejects it" : "cannot run it",
-               (int)strcspn(s->why, "\n"), s->why);
-    }
-}
-
-/* ---- What no two runs have in common ---- */
-
-static void show_varying(struct diff *d)
-{
-    static const char *const varying[] = {"ktime_get_ns",     "ktime_get_boot_ns", "ktime_get_coarse_ns",
-                                          "ktime_get_tai_ns", "jiffies64",         "get_prandom_u32",
-                                          "get_stackid",      "get_stack",         "get_current_task",
-                                          "perf_event_read",  "get_hash_recalc"};
-    const struct side *s = d->sides[0].obj ? &d->sides[0] : &d->sides[1];
-    const struct prog *prog = s->obj && s->prog ? s->obj->obj->progs[s->prog->index].prog : NULL;
-    if (d->c->json) {
-        json_name(&d->c->w, "varies");
-        json_array_begin(&d->c->w);
-    }
-    for (size_t k = 0; prog && k < sizeof(varying) / sizeof(*varying); k++)
-        for (uint32_t i = 0; i < prog->n_insns; i++) {
-            const struct insn *insn = &prog->insns[i];
-            const struct helper *h = insn->op == ISA_CALL_HELPER ? helper_find((uint32_t)insn->imm) : NULL;
-            if (!h || strcmp(h->name, varying[k]))
-                continue;
-            if (d->c->json)
-                json_string(&d->c->w, varying[k]);
-            else if (d->differences)
-                printf("  it calls bpf_%s, which says something else in every run\n", varying[k]);
-            break;
-        }
-    if (d->c->json)
-        json_array_end(&d->c->w);
-}
-
 /* ---- One program ---- */
 
 static int open_sides(struct diff *d, const char *prog)
@@ -429,10 +373,10 @@ static void end_program(struct diff *d)
         json_array_begin(&d->c->w);
     }
     for (int i = 0; i < SIDES; i++)
-        show_side(d->c, &d->sides[i]);
+        side_show(d->c, &d->sides[i]);
     if (d->c->json)
         json_array_end(&d->c->w);
-    show_varying(d);
+    show_varying(d->c, d->sides[0].obj ? &d->sides[0] : &d->sides[1], d->differences);
     if (d->c->json)
         json_object_end(&d->c->w);
     else if (d->differences > d->o->shown)

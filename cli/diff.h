@@ -1,6 +1,7 @@
 /*
  * `skep diff`, cut into: sides (diff_side.c: one engine or Linux, with an instance of its own), inputs (diff_input.c),
- * comparison of values field by field (diff_value.c), and the command (diff.c).
+ * comparison of values field by field (diff_value.c), what is said of the sides (diff_show.c), and the command
+ * (diff.c).
  */
 #ifndef CLI_DIFF_H
 #define CLI_DIFF_H
@@ -41,6 +42,8 @@ enum side_state {
     SIDE_CANNOT   /* it has no way to: said, and not compared */
 };
 
+enum { MAX_RETURNED = 8 };
+
 struct side {
     const char *name; /* "interp", "jit", "linux" */
     struct skep_object *obj;
@@ -52,7 +55,12 @@ struct side {
     struct skep_perf_buffer **perf; /* by map */
     struct buf *events;             /* by map: each record as its length, 4 bytes, and its bytes */
     struct diff_event *sources;     /* by map */
-    uint64_t ran;
+    uint64_t ran, trapped, sent;    /* inputs; of them trapped; events of all of them */
+    struct {
+        uint32_t value;
+        uint64_t n;
+    } returned[MAX_RETURNED]; /* the first values that it returned, and how often */
+    uint32_t n_returned;
 };
 
 struct diff_event {
@@ -74,6 +82,10 @@ struct side_result {
 int side_open(struct cli *c, const struct diff_opts *o, const char *engine, const char *prog, struct side *out);
 void side_run(struct side *s, const struct diff_input *in, struct side_result *out);
 void side_close(struct side *s);
+/** Says what its verifier thought, and what came of its runs. */
+void side_show(struct cli *c, const struct side *s);
+/** Names the helpers of a side's program that say something else in every run, where something differs. */
+void show_varying(struct cli *c, const struct side *s, bool differs);
 
 /* ---- Values ---- */
 

@@ -139,6 +139,28 @@ void side_close(struct side *s)
 
 /* ---- Running ---- */
 
+static void tally(struct side *s, const struct side_result *r)
+{
+    uint32_t i = 0;
+    s->ran++;
+    s->trapped += r->trapped;
+    for (uint32_t k = 0; k < s->obj->obj->n_maps; k++)
+        for (size_t at = 0; at < s->events[k].len; s->sent++) {
+            uint32_t len;
+            memcpy(&len, s->events[k].data + at, sizeof(len));
+            at += sizeof(len) + len;
+        }
+    if (r->err)
+        return;
+    while (i < s->n_returned && s->returned[i].value != r->retval)
+        i++;
+    if (i == MAX_RETURNED)
+        return;
+    s->n_returned += i == s->n_returned;
+    s->returned[i].value = r->retval;
+    s->returned[i].n++;
+}
+
 /* What was left open when the object was linked, and is reached now. */
 static bool is_missing(const char *trap)
 {
@@ -166,10 +188,10 @@ void side_run(struct side *s, const struct diff_input *in, struct side_result *o
         out->err = -EOPNOTSUPP;
         snprintf(s->why, sizeof(s->why), "%s: %s", trap.text, trap.detail);
     }
+    consume(s);
     if (out->err == -EOPNOTSUPP)
         s->state = SIDE_CANNOT;
     else
-        s->ran++;
-    consume(s);
+        tally(s, out);
     free(room);
 }

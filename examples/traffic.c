@@ -3,7 +3,8 @@
  *
  *   traffic pcap FILE SPEC...        a capture, one packet a millisecond
  *   traffic send IFACE SPEC...       sends them by an interface
- *   traffic listen IFACE SECONDS     counts what comes in there by protocol and destination
+ *   traffic listen IFACE SECONDS     counts what comes in there by protocol and destination, until nothing does for so
+ * long
  *
  * A SPEC is [COUNTx]PROTO:ADDRESS:PORT-ADDRESS:PORT[+BYTES] with udp or tcp as PROTO, BYTES of the whole frame (60).
  */
@@ -185,8 +186,10 @@ static int listen_at(const char *name, double seconds)
         struct sockaddr_ll from;
         socklen_t len = sizeof(from);
         ssize_t size = recvfrom(fd, bytes, sizeof(bytes), 0, (struct sockaddr *)&from, &len);
-        if (size > 0 && from.sll_pkttype != PACKET_OUTGOING)
+        if (size > 0 && from.sll_pkttype != PACKET_OUTGOING) {
             count(bytes, size);
+            end = now() + seconds;
+        }
     }
     qsort(rows, n_rows, sizeof(*rows), by_text);
     for (unsigned i = 0; i < n_rows; i++)

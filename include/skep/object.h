@@ -25,8 +25,10 @@ struct skep_variable;
  * Where an object's maps and programs live. In Linux (through libbpf) load creates the maps and hands the programs to
  * the kernel's verifier; maps, variables, readers and skep_program__run() (BPF_PROG_TEST_RUN) then work through the
  * same calls, and programs can be attached (skep/link.h). What differs: per-CPU values are as many as the machine's
- * possible CPUs (skep_map__host_value_size()); execution options, worlds, memory of the host and helpers of the host
- * have no meaning there and are refused where asking for them would change a result.
+ * possible CPUs (skep_map__host_value_size()); what programs print goes to Linux's trace; runs are not counted, stopped
+ * or traced, and do not trap; choice of engine, optimisations and limits of a run have no meaning. What would change a
+ * result is refused by name with -EOPNOTSUPP: checked or lenient execution, privilege and limit of the verifier,
+ * worlds, memory of the host. skep_map_create() and skep_prog_load() make maps and programs of this process alone.
  */
 enum skep_backend { SKEP_BACKEND_USER, SKEP_BACKEND_KERNEL };
 /** Was this library built with it? */

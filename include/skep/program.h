@@ -133,11 +133,12 @@ struct skep_world {
     uint32_t pid, tgid, uid, gid; /* pid: of the thread; tgid: of the process */
     char comm[16];
     uint64_t attach_cookie, func_ip; /* for bpf_get_attach_cookie(), bpf_get_func_ip() */
-    /* bpf_trace_printk() and the like: one line without its newline, on the thread of the run. NULL: dropped. */
+    /* bpf_trace_printk() and the like: one line without its newline, on the thread of the run. NULL: dropped. What
+     * programs in Linux print goes to Linux's trace instead. */
     void (*print)(void *print_ctx, const char *text, size_t len);
     void *print_ctx;
     /* What the run sends, on its thread and while it runs; a redirect, when it has ended with that verdict. NULL: lost.
-     */
+     * Of programs in Linux nothing is told. */
     void (*effect)(void *effect_ctx, const struct skep_effect *effect);
     void *effect_ctx;
     /* For cgroup_sysctl programs: "net/ipv4/ip_forward", and its value. Borrowed during the run; NULL: a name of no
@@ -213,7 +214,7 @@ struct skep_run_opts {
     int32_t hook_result;    /* out: what a cgroup hook's caller gets: 0, -EPERM or what the program set (getsockopt and
                                setsockopt: 1 as well, when the kernel's own work is skipped); 0 for other types */
     uint32_t redirect_ifindex; /* out: where bpf_redirect() sends the packet, or bpf_redirect_map() through a DEVMAP; 0:
-                                  nowhere else */
+                                  nowhere else, and in Linux */
 };
 
 /**

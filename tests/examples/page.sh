@@ -44,7 +44,7 @@ matches() { # WANTED HAVE
         END { if (i < n && want[i] == "...") i++; exit bad || i < n }' "$1" "$2"
 }
 settle() { # a program that goes to the background says when it is attached
-    for _ in $(seq 100); do
+    for _ in $(seq 400); do
         grep -qs '^attached' ./*.log && return
         kill -0 $! 2>/dev/null || return
         sleep 0.05

@@ -412,6 +412,24 @@ static void bounds(void **state)
     assert_int_equal(err, there ? -EOPNOTSUPP : 0);
     assert_true(!there || strstr(messages, "clock"));
     if (there) {
+        const struct {
+            struct skep_world world;
+            const char *word;
+        } worlds[] = {{{.sz = sizeof(world), .fix_seed = true}, "random"},
+                      {{.sz = sizeof(world), .fix_task = true, .pid = 1}, "task"},
+                      {{.sz = sizeof(world), .cgroup_id = 2}, "cgroup"},
+                      {{.sz = sizeof(world), .func_ip = 2}, "address"},
+                      {{.sz = sizeof(world), .task = 1}, "from a file"}};
+        for (size_t i = 0; i < sizeof(worlds) / sizeof(*worlds); i++) {
+            opts.world = &worlds[i].world;
+            assert_int_equal(skep_program__run(skep_object__find_program_by_name(o, "judge"), &opts), -EOPNOTSUPP);
+            assert_non_null(strstr(messages, worlds[i].word));
+        }
+        struct skep_map *here = skep_map_create(skep_object__vm(o), SKEP_MAP_TYPE_ARRAY, "here", 4, 4, 1, NULL);
+        uint32_t zero = 0;
+        assert_int_equal(skep_map__set_inner_map(map_of(o, "outer"), &zero, 4, here, 0), -EINVAL);
+        assert_non_null(strstr(messages, "'here' lives in this process"));
+        skep_map__free(here);
         assert_int_equal(skep_program__run(skep_object__find_program_by_name(o, "probe"), NULL), -EOPNOTSUPP);
         assert_non_null(strstr(messages, "no test run for programs of type kprobe"));
         assert_true(skep_program__fd(skep_object__find_program_by_name(o, "judge")) >= 0);
@@ -424,6 +442,17 @@ static void bounds(void **state)
     skep_object__close(o);
 }
 
+static void verifying(void **state)
+{
+    SKEP_OPTS(skep_exec_opts, exec, .privilege = SKEP_UNPRIVILEGED);
+    struct skep_object *o = open_at(both_path, state);
+    int err = skep_object__load_opts(o, &exec);
+    bool there = skep_object__backend(o) == SKEP_BACKEND_KERNEL;
+    assert_int_equal(err, there ? -EOPNOTSUPP : -EACCES);
+    assert_true(!there || strstr(messages, "rights of this process"));
+    skep_object__close(o);
+}
+
 int main(void)
 {
 #define BOTH(test)                                                                                                     \
@@ -432,8 +461,8 @@ int main(void)
 #test "/linux", test, NULL, NULL, &linux_one                                                                   \
     }
     const struct CMUnitTest tests[] = {
-        BOTH(elements), BOTH(running), BOTH(repeating), BOTH(data_out), BOTH(variables), BOTH(ring),   BOTH(perf),
-        BOTH(things),   BOTH(clones),  BOTH(reuse),     BOTH(sizes),    BOTH(refusal),   BOTH(bounds),
+        BOTH(elements), BOTH(running), BOTH(repeating), BOTH(data_out), BOTH(variables), BOTH(ring),      BOTH(perf),
+        BOTH(things),   BOTH(clones),  BOTH(reuse),     BOTH(sizes),    BOTH(refusal),   BOTH(verifying), BOTH(bounds),
     };
     return cmocka_run_group_tests(tests, compile, clean);
 }
