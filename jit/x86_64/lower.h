@@ -98,6 +98,7 @@ struct lower {
     struct ir_func *f;
     const struct jit_alloc *alloc;
     uint32_t block_label; /* of block 0; the others follow */
+    uint32_t *laid_out;   /* of each block: its place in alloc->order */
     uint32_t next;        /* the block that is laid out next; IR_NO_BLOCK */
     uint32_t leave;       /* label of the epilogue for those who trap */
     bool leaves;          /* it is used */

@@ -391,17 +391,26 @@ void x86_lower_check(struct lower *l, const struct ir_op *op)
     x86_jcc(l->a, X86_NE, stub);
 }
 
+/* Fuel whose place is a slot is taken from there. */
+static bool stays_in_slot(const struct lower *l, const struct ir_op *poll)
+{
+    return !in_reg(l, poll->dst) && !in_reg(l, poll->a) &&
+           l->alloc->place[poll->dst].slot == l->alloc->place[poll->a].slot;
+}
+
 void x86_lower_poll(struct lower *l, const struct ir_op *op)
 {
+    bool stays = stays_in_slot(l, op);
     enum x86_reg d = x86_dst(l, op);
     uint32_t back, stub = x86_stub(l, X86_STUB_POLL, op, d, &back);
 
-    if (place_reg(l, op->a) != d)
+    if (!stays && place_reg(l, op->a) != d)
         x86_mov(l->a, 8, d, x86_place(l, op->a));
-    x86_alu_imm(l->a, X86_SUB, 8, x86_r(d), op->imm);
+    x86_alu_imm(l->a, X86_SUB, 8, stays ? x86_place(l, op->a) : x86_r(d), op->imm);
     x86_jcc(l->a, X86_S, stub);
     x86_bind(l->a, back);
-    x86_put(l, op, d);
+    if (!stays)
+        x86_put(l, op, d);
 }
 
 /* The first to see a trap says where it stood. */
@@ -418,8 +427,13 @@ static void poll(struct lower *l, const struct x86_stub *stub)
 {
     uint32_t leaves = x86_label(l->a);
 
+    bool stays = stays_in_slot(l, stub->op);
+
     l->refuels = true;
-    x86_move(l, X86_SCRATCH, stub->reg);
+    if (stays)
+        x86_mov(l->a, 8, X86_SCRATCH, x86_place(l, stub->op->a));
+    else
+        x86_move(l, X86_SCRATCH, stub->reg);
     if (in_reg(l, stub->op->b))
         x86_push(l->a, x86_r(place_reg(l, stub->op->b)));
     else
@@ -428,7 +442,10 @@ static void poll(struct lower *l, const struct x86_stub *stub)
     x86_lea(l->a, 8, X86_RSP, x86_at(X86_RSP, 8));
     x86_test(l->a, 8, x86_r(X86_SCRATCH), X86_SCRATCH);
     x86_jcc(l->a, X86_S, leaves);
-    x86_move(l, stub->reg, X86_SCRATCH);
+    if (stays)
+        x86_mov_to(l->a, 8, x86_place(l, stub->op->dst), X86_SCRATCH);
+    else
+        x86_move(l, stub->reg, X86_SCRATCH);
     x86_jmp(l->a, stub->back);
     x86_bind(l->a, leaves);
     leave(l, x86_get(l, stub->op->b, X86_SCRATCH), stub->op->slot);

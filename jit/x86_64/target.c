@@ -410,6 +410,22 @@ void x86_lower_op(struct lower *l, const struct ir_op *op, const struct ir_block
     }
 }
 
+/* Is this where the machine comes back to in a loop? Not where control also falls into from the loop itself: there
+ * what alignment leaves free would be run through in every turn. */
+static bool is_top(const struct lower *l, uint32_t k)
+{
+    uint32_t block = l->alloc->order[k], last = k ? l->alloc->order[k - 1] : IR_NO_BLOCK;
+    const struct ir_block *b = &l->f->blocks[block];
+    bool back = false;
+
+    if (!b->depth || b->cold)
+        return false;
+    for (uint32_t i = 0; i < b->n_preds && !back; i++)
+        back = l->laid_out[b->preds[i]] >= k;
+    return back && !(k && l->f->blocks[last].depth >= b->depth &&
+                     (l->f->blocks[last].succ[0] == block || l->f->blocks[last].succ[1] == block));
+}
+
 static void lower_block(struct lower *l, uint32_t k)
 {
     uint32_t block = l->alloc->order[k];
@@ -417,7 +433,7 @@ static void lower_block(struct lower *l, uint32_t k)
 
     l->next = k + 1 < l->alloc->n_order ? l->alloc->order[k + 1] : IR_NO_BLOCK;
     /* A loop of one block that fits one line of the operation cache must not straddle two. */
-    if (b->loop_head && !b->cold)
+    if (is_top(l, k))
         x86_align(l->a, b->succ[0] == block || b->succ[1] == block ? 64 : 32, 63);
     x86_bind(l->a, l->block_label + block);
     l->holding = JIT_NO_SLOT;
@@ -450,8 +466,14 @@ static void lower_func(struct lower *l, uint32_t index, const struct jit_alloc *
     x86_prologue(l);
     frame->body = x86_label(l->a);
     x86_bind(l->a, frame->body);
+    l->laid_out = calloc(l->f->n_blocks, sizeof(*l->laid_out));
+    if (!l->laid_out)
+        l->a->err = l->a->err ? l->a->err : -ENOMEM;
+    for (uint32_t k = 0; k < alloc->n_order && l->laid_out; k++)
+        l->laid_out[alloc->order[k]] = k;
     for (uint32_t k = 0; k < alloc->n_order && !l->a->err; k++)
         lower_block(l, k);
+    free(l->laid_out);
     x86_stubs(l);
     frame->end = x86_label(l->a);
     x86_bind(l->a, frame->end);

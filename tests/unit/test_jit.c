@@ -327,6 +327,60 @@ static void a_budget_that_is_enough_is_no_hindrance(void **state)
     code_put(code);
 }
 
+/* Whatever a loop looks like, it is paid for, and more or less what it does. */
+static void loops_of_every_shape_use_up_the_budget(void **state)
+{
+    static const char *const loops[] = {
+        "1:\n  goto 1b\n",
+        "  r0 = 0\n1:\n  r0 += 3\n  if r0 != 1000 goto 1b\n  goto -3\n",
+        /* Two ways in. */
+        "  r0 = *(u32 *)(r1 + 0)\n  if r0 == 0 goto 2f\n1:\n  r0 += 1\n2:\n  r0 *= 3\n  goto 1b\n",
+        /* Two jumps back. */
+        "  r0 = 0\n1:\n  r0 += 1\n  r2 = r0\n  r2 &= 1\n  if r2 == 0 goto 1b\n  r0 ^= 5\n  goto 1b\n",
+        /* Known numbers of turns, in one another: 1000000000 in all. */
+        "  r0 = 0\n  r2 = 0\n1:\n  r3 = 0\n2:\n  r4 = 0\n3:\n  r0 += r4\n  r0 ^= r3\n  r4 += 1\n"
+        "  if r4 != 1000 goto 3b\n  r3 += 1\n  if r3 < 1000 goto 2b\n  r2 += 1\n  if r2 s< 1000 goto 1b\n  exit\n",
+        /* A counter that misses its end. */
+        "  r0 = 0\n  r2 = 0\n1:\n  r0 += r2\n  r2 += 3\n  if r2 != 1000 goto 1b\n  goto -5\n",
+        "  r0 = 0\n  r2 = 1001\n1:\n  r0 += r2\n  r2 -= 2\n  if r2 != 0 goto 1b\n  exit\n",
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(loops) / sizeof(loops[0]); i++) {
+        struct code *code = jitted(loops[i], NULL, 0, (struct code_opts){.count_insns = true});
+        unsigned char zeros[8] = {0};
+        uint64_t r0;
+
+        env->insn_budget = 1000000;
+        assert_int_equal(env_run(env, code, (uintptr_t)zeros, 0, &r0), -EFAULT);
+        assert_string_equal(trap_name(env->trap.kind), "insn_limit");
+        assert_in_range(env->insns_run, 1000000 - 32768, 1000000 + 32768);
+        code_put(code);
+    }
+    env->insn_budget = UINT64_MAX;
+}
+
+/* What is paid before a loop is what its turns are worth, not more. */
+static void a_known_number_of_turns_is_what_is_paid(void **state)
+{
+    static const char *const loops[] = {
+        "  r0 = 0\n  r2 = 0\n1:\n  r0 += r2\n  r0 ^= 7\n  r2 += 1\n  if r2 != 700 goto 1b\n  exit\n",
+        "  r0 = 0\n  r2 = 1400\n1:\n  r0 += r2\n  r0 ^= 7\n  r2 += -2\n  if r2 s> 0 goto 1b\n  exit\n",
+        "  r0 = 0\n  w2 = 5\n1:\n  r0 += r2\n  r0 ^= 7\n  w2 += 3\n  if w2 < 2105 goto 1b\n  exit\n",
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(loops) / sizeof(loops[0]); i++) {
+        struct code *code = jitted(loops[i], NULL, 0, (struct code_opts){.count_insns = true});
+
+        env->insn_budget = 4000;
+        result_of(code);
+        assert_in_range(env->insns_run, 2700, 2900);
+        code_put(code);
+    }
+    env->insn_budget = UINT64_MAX;
+}
+
 static volatile uint32_t stop_flag;
 
 static void *stop_soon(void *unused)
@@ -662,6 +716,8 @@ int main(void)
         cmocka_unit_test(a_child_runs_its_parents_programs_and_its_own),
         cmocka_unit_test(a_budget_ends_a_loop_and_says_where),
         cmocka_unit_test(a_budget_that_is_enough_is_no_hindrance),
+        cmocka_unit_test(loops_of_every_shape_use_up_the_budget),
+        cmocka_unit_test(a_known_number_of_turns_is_what_is_paid),
         cmocka_unit_test(another_thread_stops_a_loop),
         cmocka_unit_test(another_thread_stops_repetitions_that_count_nothing),
         cmocka_unit_test(a_loop_under_a_lock_is_not_ended),

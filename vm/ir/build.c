@@ -283,13 +283,10 @@ static int build_func(struct builder *b, uint32_t index)
     b->f->n_vregs = IR_FIRST_FREE;
     b->fuel = b->may_goto = false;
     for (uint32_t i = info->begin; i < info->end; i++) {
-        if (b->latch_at && jumps_back(b, i)) {
-            uint32_t *n = &b->latch_at[b->code->ops[i].target];
-            *n += *n < 2;
-            b->fuel = true;
-        }
+        b->fuel |= b->code->opts.count_insns && jumps_back(b, i);
         b->may_goto |= b->code->ops[i].kind == ISA_MAY_GOTO;
     }
+    b->f->fuel = b->fuel ? IR_FUEL : IR_NONE;
     err = make_blocks(b, info->begin, info->end);
     if (err)
         return err;
@@ -353,12 +350,9 @@ int ir_build(const struct code *code, const struct facts *facts, uint32_t opts, 
     ir->funcs = ARENA_ARRAY(&ir->arena, struct ir_func, code->n_funcs);
     b.block_at = malloc(((size_t)code->n_ops + 1) * sizeof(*b.block_at));
     b.info = calloc(code->n_funcs, sizeof(*b.info));
-    if (code->opts.count_insns)
-        b.latch_at = calloc((size_t)code->n_ops + 1, sizeof(*b.latch_at));
-    if (ir->funcs && b.block_at && b.info && (b.latch_at || !code->opts.count_insns))
+    if (ir->funcs && b.block_at && b.info)
         err = build_all(&b);
     free(b.block_at);
-    free(b.latch_at);
     free(b.info);
     if (err) {
         ir_free(ir);

@@ -21,8 +21,6 @@ struct func_info {
     bool may_go_too_deep; /* its local calls have to ask for their frames */
 };
 
-#define BUILD_LATCH 0x80000000u
-
 struct builder {
     struct ir *ir;
     const struct code *code;
@@ -35,11 +33,9 @@ struct builder {
     struct ir_func *f;
     uint32_t index;
     uint32_t *block_at; /* for each op of the program: the block that it begins, or IR_NO_BLOCK */
-    uint32_t *latch_at; /* where code is counted: how many ops of the function jump back to each, at most 2; then
-                           BUILD_LATCH and the block over which they go */
     uint32_t cur;       /* the block that operations go to */
     uint32_t slot;
-    bool fuel;     /* it polls, and keeps its fuel in IR_FUEL */
+    bool fuel;     /* it has loops, which are counted, and keeps its fuel in IR_FUEL */
     bool may_goto; /* it counts in IR_MAY_GOTO */
 };
 

@@ -1,6 +1,5 @@
 /*
- * One op at a time: arithmetic, jumps and memory, a row of isa.def each. Jumps back are where a budget is counted, by
- * as much as the interpreter counts: the length of the loop that they close.
+ * One op at a time: arithmetic, jumps and memory, a row of isa.def each.
  */
 #include "vm/ir/build.h"
 #include "vm/runtime.h"
@@ -114,53 +113,9 @@ static void negate(struct builder *b, const struct op *op, unsigned width)
 
 /* ---- Jumps ---- */
 
-static struct ir_op *poll(struct builder *b)
+static void jump(struct builder *b, uint32_t target)
 {
-    struct ir_op *op = build_op(b, IR_POLL);
-
-    op->dst = op->a = IR_FUEL;
-    op->b = IR_ENV;
-    b->f->blocks[b->cur].poll = true;
-    return op;
-}
-
-/* The block over which everything that jumps back to this op goes: counted there, each turn of the loop is counted once
- * and as its longest way, and the ways between stay as plain as they are. */
-static struct ir_op *latch(struct builder *b, uint32_t to)
-{
-    uint32_t here = b->cur, block;
-
-    if (!(b->latch_at[to] & BUILD_LATCH)) {
-        b->cur = block = build_block(b, 2);
-        poll(b);
-        build_jump(b, b->block_at[to]);
-        b->latch_at[to] = BUILD_LATCH | block;
-        b->cur = here;
-    }
-    block = b->latch_at[to] & ~BUILD_LATCH;
-    return b->failed ? &b->scrap : &b->f->blocks[block].ops[0];
-}
-
-/* Where a jump goes: to the block of its target, or over its latch. What jumps back is counted. */
-static uint32_t way(struct builder *b, uint32_t from, uint32_t to)
-{
-    bool many = b->fuel && to <= from && b->latch_at[to] > 1;
-    int64_t length = from - to < UINT16_MAX ? from - to + 1 : UINT16_MAX;
-    struct ir_op *op;
-
-    if (!b->fuel || to > from)
-        return b->block_at[to];
-    op = many ? latch(b, to) : poll(b);
-    if (op->imm < length)
-        op->imm = length;
-    return many && !b->failed ? b->latch_at[to] & ~BUILD_LATCH : b->block_at[to];
-}
-
-static void jump(struct builder *b, uint32_t i, uint32_t target)
-{
-    uint32_t to = way(b, i, target);
-
-    build_jump(b, to);
+    build_jump(b, b->block_at[target]);
 }
 
 /* The condition of this jump, if it is one. */
@@ -201,14 +156,13 @@ static void branch(struct builder *b, uint32_t i, struct alu c)
 
     /* What was proved never to be taken is no branch. */
     if (build_dead(b, i + 1) || yes == no) {
-        jump(b, i, op->target);
+        jump(b, op->target);
         return;
     }
     if (build_dead(b, op->target)) {
         build_jump(b, no);
         return;
     }
-    yes = way(b, i, op->target);
     br = build_branch(b, c.kind, yes, no);
     br->width = c.width;
     br->a = build_loc(op->dst);
@@ -233,7 +187,7 @@ static void may_goto(struct builder *b, uint32_t i)
     br->a = IR_MAY_GOTO;
     br->flags = IR_IMM | IR_UNLIKELY;
     b->cur = out;
-    jump(b, i, target);
+    jump(b, target);
     b->cur = on;
     build_imm(b, IR_SUB, 8, IR_MAY_GOTO, IR_MAY_GOTO, 1);
     build_jump(b, next);
@@ -388,7 +342,7 @@ static void one(struct builder *b, uint32_t i)
         break;
 #include "vm/isa/isa.def"
     case ISA_JA:
-    case ISA_GOTOL: jump(b, i, op->target); break;
+    case ISA_GOTOL: jump(b, op->target); break;
     case ISA_MAY_GOTO: may_goto(b, i); break;
     case ISA_CALL_LOCAL: build_local(b, op); break;
     case ISA_EXIT: build_exit(b); break;

@@ -171,7 +171,7 @@ void build_settle_calls(struct ir *ir)
 {
     for (uint32_t i = 0; i < ir->n_funcs; i++) {
         ir->funcs[i].uses_frame = reads_frame(&ir->funcs[i]);
-        ir->funcs[i].leaves = may_leave(&ir->funcs[i]);
+        ir->funcs[i].leaves = ir->funcs[i].fuel || may_leave(&ir->funcs[i]);
     }
     spread(ir);
     for (uint32_t i = 0; i < ir->n_funcs; i++) {

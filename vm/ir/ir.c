@@ -321,12 +321,12 @@ int ir_loops(struct ir_func *f)
 
 /* ---- Tidying ---- */
 
-/* Where a jump to this block ends up; blocks that only jump are passed by, those that a budget counts are not. */
+/* Where a jump to this block ends up; blocks that only jump are passed by. */
 static uint32_t end_of(const struct ir_func *f, uint32_t block)
 {
     for (unsigned hops = 0; hops < 8; hops++) {
         const struct ir_block *b = &f->blocks[block];
-        if (b->n != 1 || b->ops[0].kind != IR_JMP || b->poll || b->succ[0] == block)
+        if (b->n != 1 || b->ops[0].kind != IR_JMP || b->succ[0] == block)
             break;
         block = b->succ[0];
     }
@@ -368,7 +368,6 @@ static int join(struct ir_func *f, uint32_t head)
     }
     h->ops = ops;
     h->n = h->cap = n;
-    h->poll = f->blocks[last].poll;
     memcpy(h->succ, f->blocks[last].succ, sizeof(h->succ));
     return 0;
 }

@@ -111,7 +111,7 @@ struct ir_block {
     uint32_t depth; /* loops around it, by ir_loops() */
     bool cold;      /* ends in TRAP, or comes only before such */
     bool loop_head; /* by ir_loops() */
-    bool poll;      /* it ends with a jump back that was counted in bytecode (set by build) */
+    uint8_t turns;  /* of its loop, several of which unrolling put into it; 0: one */
 };
 #define IR_NO_BLOCK UINT32_MAX
 
@@ -130,7 +130,8 @@ struct ir_func {
     uint32_t frame_clear; /* bytes below fp that have to be zero when it begins (by build: as stores or as this) */
     bool uses_frame;      /* it reads fp, or calls (also deep down) what does: callers must pass it */
     bool calls, calls_local, tail_calls;
-    bool leaves; /* it may come back with a trap noted: callers look */
+    bool leaves;   /* it may come back with a trap noted: callers look */
+    uint32_t fuel; /* the register that holds the run's fuel, which loops take from; IR_NONE: nothing is counted */
 };
 
 struct ir {

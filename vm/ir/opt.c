@@ -49,6 +49,7 @@ static int recount(struct opt *o)
         for (uint32_t j = 0; j < b->n; j++)
             count(o, &b->ops[j]);
     }
+    o->v[o->f->fuel].uses += o->f->fuel != IR_NONE; /* by what opt_count puts in */
     return 0;
 }
 
@@ -344,6 +345,10 @@ static void mark(struct opt *o, struct marks *m)
         }
     }
     m->n = n;
+    if (o->f->fuel && !m->live[o->f->fuel]) {
+        m->live[o->f->fuel] = 1;
+        m->pending[m->n_pending++] = o->f->fuel;
+    }
     while (m->n_pending) {
         uint32_t v = m->pending[--m->n_pending];
 
@@ -462,6 +467,7 @@ static int renumber(struct opt *o)
     for (uint32_t v = n; v < o->f->n_vregs; v++)
         o->v[v] = (struct opt_vreg){.bits = 64};
     o->f->n_vregs = n;
+    o->f->fuel = now[o->f->fuel];
     free(now);
     return 0;
 }
@@ -577,6 +583,8 @@ static int optimize(struct opt *o)
     if ((o->opts & IR_OPT_SELECT) && selects(o))
         return -ENOMEM;
     if ((o->opts & IR_OPT_UNROLL) && unroll(o))
+        return -ENOMEM;
+    if (o->f->fuel && opt_count(o))
         return -ENOMEM;
     if ((o->opts & (IR_OPT_ADDRESS | IR_OPT_WIDE | IR_OPT_SELECT)) && addresses(o))
         return -ENOMEM;

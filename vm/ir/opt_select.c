@@ -179,7 +179,7 @@ static bool read_arm(struct opt *o, uint32_t to, uint32_t join, struct arm *arm)
     arm->n_written = arm->n_ops = 0;
     if (to == join)
         return true;
-    if (b->n > MAX_OPS + 1 || b->poll)
+    if (b->n > MAX_OPS + 1)
         return false;
     arm->block = b;
     for (uint32_t i = 0; i + 1 < b->n; i++) {

@@ -271,6 +271,7 @@ static int repeat(struct unroller *u)
     *copy_all(u, ops) = u->body[u->n];
     b->ops = ops;
     b->n = b->cap = n;
+    b->turns = (uint8_t)u->times;
     return 0;
 }
 
@@ -345,6 +346,7 @@ static int add_loop(struct unroller *u)
     m->n = (uint32_t)(copy_all(u, m->ops) - m->ops);
     m->ops[m->n++] = go_on(u, t, value);
     m->cap = m->n;
+    m->turns = (uint8_t)u->times;
     m->succ[0] = main;
     m->succ[1] = rest;
     r->ops = m->ops + m->n;
@@ -367,7 +369,7 @@ static uint32_t length_of(const struct ir_block *b)
 {
     uint32_t n = 0;
 
-    if (b->n < 2 || b->n > MAX_OPS + 1 || b->poll || b->cold || !b->loop_head)
+    if (b->n < 2 || b->n > MAX_OPS + 1 || b->cold || !b->loop_head)
         return 0;
     for (uint32_t i = 0; i + 1 < b->n; i++) {
         if (!may_repeat(&b->ops[i]))

@@ -1,0 +1,232 @@
+/*
+ * Counting: where code is counted against a budget, every loop takes what its turns are worth from the function's fuel.
+ * A turn is worth as many instructions as lie between its first and its last, as in the interpreter, and is paid where
+ * the loop begins (POLL at its head), before it is done. Every cycle of blocks goes through a head, so none is free.
+ *
+ * A loop that runs a known number of turns and has no other way out is paid for before it begins, where that is
+ * little enough for the stop flag to wait for: nothing of counting is left in it then. This comes after unrolling, so
+ * that counting stands in no pass's way, and several turns in one block are paid for at once.
+ */
+#include "vm/ir/opt.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_AT_ONCE = 1 << 14, MAX_BLOCKS = 24, MAX_BACK = 4 };
+
+/* What a block pays: when it begins, and before it ends. */
+struct toll {
+    uint32_t head, tail; /* 0: nothing */
+    uint32_t slot;       /* of the jump that is paid for */
+};
+
+struct count {
+    struct opt *o;
+    struct toll *tolls; /* one a block */
+};
+
+/* A loop with one way in, from `before`, and one jump back. */
+struct loop {
+    uint32_t head, latch, before;
+};
+
+/* ---- Known numbers of turns ---- */
+
+static bool read_loop(const struct ir_func *f, uint32_t head, struct loop *l)
+{
+    const struct ir_block *h = &f->blocks[head];
+    uint32_t blocks[MAX_BLOCKS], n = 0;
+
+    if (h->n_preds != 2)
+        return false;
+    /* Of the two that come to the head the latch is the one that the head leads to. */
+    for (unsigned way = 0; way < 2; way++) {
+        bool closed = true;
+
+        *l = (struct loop){.head = head, .latch = h->preds[way], .before = h->preds[!way]};
+        n = 0;
+        blocks[n++] = head;
+        if (l->latch != head)
+            blocks[n++] = l->latch;
+        for (uint32_t i = 1; i < n && closed; i++) {
+            const struct ir_block *b = &f->blocks[blocks[i]];
+
+            closed = blocks[i] != 0 && blocks[i] != l->before;
+            for (uint32_t k = 0; k < b->n_preds && closed; k++) {
+                uint32_t j = 0;
+
+                while (j < n && blocks[j] != b->preds[k])
+                    j++;
+                closed = j < MAX_BLOCKS;
+                if (j == n && closed)
+                    blocks[n++] = b->preds[k];
+            }
+        }
+        if (closed && l->before != l->latch)
+            break;
+        if (way)
+            return false;
+    }
+    /* No way out but at the latch. */
+    for (uint32_t i = 0; i < n; i++) {
+        const struct ir_block *b = &f->blocks[blocks[i]];
+
+        for (unsigned k = 0; k < 2; k++) {
+            uint32_t j = 0;
+
+            while (j < n && blocks[j] != b->succ[k])
+                j++;
+            if (blocks[i] == l->latch ? b->succ[k] != head && j < n : b->succ[k] != IR_NO_BLOCK && j == n)
+                return false;
+        }
+    }
+    return f->blocks[l->before].succ[1] == IR_NO_BLOCK;
+}
+
+/* The number that the counter has when the loop is entered, if the way there says so. */
+static bool begins_at(const struct ir_func *f, uint32_t block, uint32_t counter, uint64_t *value)
+{
+    for (unsigned back = 0; back < MAX_BACK; back++) {
+        const struct ir_block *b = &f->blocks[block];
+
+        for (uint32_t i = b->n; i--;)
+            if (b->ops[i].dst == counter) {
+                *value = (uint64_t)b->ops[i].imm;
+                return b->ops[i].kind == IR_CONST;
+            }
+        if (b->n_preds != 1)
+            return false;
+        block = b->preds[0];
+    }
+    return false;
+}
+
+/* What is added to the counter in each turn, if nothing but the latch changes it; 0: not known. */
+static int64_t step_of(const struct opt *o, const struct ir_block *latch, uint32_t counter)
+{
+    if (o->v[counter].writes != 2)
+        return 0;
+    for (uint32_t i = 0; i < latch->n; i++) {
+        const struct ir_op *op = &latch->ops[i];
+
+        if (op->dst == counter && op->a == counter && op->flags & IR_IMM && (op->kind == IR_ADD || op->kind == IR_SUB))
+            return op->kind == IR_ADD ? op->imm : -op->imm;
+    }
+    return 0;
+}
+
+/* From begin by steps to end while cc holds, all of them small and never below zero: how often? 0: not known. */
+static uint64_t turns_of(enum ir_cc cc, uint64_t begin, uint64_t end, int64_t step)
+{
+    uint64_t by = step < 0 ? -(uint64_t)step : (uint64_t)step, way;
+
+    if (begin > INT32_MAX || end > INT32_MAX || !by || by > INT32_MAX || begin == end || (begin < end) != (step > 0))
+        return 0;
+    way = step > 0 ? end - begin : begin - end;
+    switch (cc) {
+    case IR_NE: return way % by ? 0 : way / by;
+    case IR_ULT:
+    case IR_SLT: return step > 0 ? (way + by - 1) / by : 0;
+    case IR_ULE:
+    case IR_SLE: return step > 0 && end < INT32_MAX - by ? way / by + 1 : 0;
+    case IR_SGT: return step < 0 ? (way + by - 1) / by : 0;
+    default: return 0;
+    }
+}
+
+static uint64_t known_turns(const struct opt *o, const struct loop *l)
+{
+    const struct ir_func *f = o->f;
+    const struct ir_block *latch = &f->blocks[l->latch];
+    const struct ir_op *br = &latch->ops[latch->n - 1];
+    uint64_t begin;
+
+    if (br->kind != IR_BR || !(br->flags & IR_IMM) || latch->succ[0] == latch->succ[1] ||
+        !begins_at(f, l->before, br->a, &begin))
+        return 0;
+    return turns_of(latch->succ[0] == l->head ? br->cc : br->cc ^ 1, begin,
+                    br->width == 4 ? (uint32_t)br->imm : (uint64_t)br->imm, step_of(o, latch, br->a));
+}
+
+/* ---- Tolls ---- */
+
+/* What a turn is worth, and where it ends. */
+static uint32_t worth(const struct ir_func *f, uint32_t head, uint32_t *slot)
+{
+    const struct ir_block *h = &f->blocks[head];
+    uint32_t length = 1;
+
+    *slot = h->ops[0].slot;
+    for (uint32_t i = 0; i < h->n_preds; i++) {
+        const struct ir_block *from = &f->blocks[h->preds[i]];
+        uint32_t first = h->ops[0].slot, last = from->ops[from->n - 1].slot;
+        uint32_t far = last < first ? first - last : last - first;
+
+        if (last > *slot)
+            *slot = last;
+        if (from->depth >= h->depth && far >= length)
+            length = far < UINT16_MAX ? far + 1 : UINT16_MAX;
+    }
+    return length * (h->turns ? h->turns : 1);
+}
+
+static void charge(struct count *c, uint32_t head)
+{
+    uint32_t slot, length = worth(c->o->f, head, &slot);
+    struct toll *t = &c->tolls[head];
+    uint64_t turns = 0;
+    struct loop l;
+
+    if (read_loop(c->o->f, head, &l))
+        turns = known_turns(c->o, &l);
+    if (turns && turns <= MAX_AT_ONCE / length)
+        t = &c->tolls[l.before];
+    if (t == &c->tolls[head])
+        t->head += length;
+    else
+        t->tail += length * (uint32_t)turns;
+    if (slot > t->slot)
+        t->slot = slot;
+}
+
+static int pay(struct opt *o, struct ir_block *b, const struct toll *t)
+{
+    struct ir_func *f = o->f;
+    struct ir_op poll = {.kind = IR_POLL,
+                         .width = 8,
+                         .slot = t->slot,
+                         .dst = f->fuel,
+                         .a = f->fuel,
+                         .b = IR_ENV,
+                         .imm = t->head + t->tail};
+    struct ir_op *ops = ARENA_ARRAY(&f->ir->arena, struct ir_op, b->n + 1);
+    uint32_t at = t->head ? 0 : b->n - 1;
+
+    if (!ops)
+        return -ENOMEM;
+    memcpy(ops, b->ops, at * sizeof(*ops));
+    ops[at] = poll;
+    memcpy(ops + at + 1, b->ops + at, (b->n - at) * sizeof(*ops));
+    b->ops = ops;
+    b->cap = ++b->n;
+    o->v[f->fuel].uses++;
+    o->v[f->fuel].writes++;
+    o->v[IR_ENV].uses++;
+    return 0;
+}
+
+int opt_count(struct opt *o)
+{
+    struct ir_func *f = o->f;
+    struct count c = {.o = o, .tolls = calloc(f->n_blocks, sizeof(*c.tolls))};
+    int err = c.tolls ? opt_loops(o) : -ENOMEM;
+
+    for (uint32_t i = 0; !err && i < f->n_blocks; i++)
+        if (f->blocks[i].loop_head)
+            charge(&c, i);
+    for (uint32_t i = 0; !err && i < f->n_blocks; i++)
+        if (c.tolls[i].head || c.tolls[i].tail)
+            err = pay(o, &f->blocks[i], &c.tolls[i]);
+    free(c.tolls);
+    return err;
+}
