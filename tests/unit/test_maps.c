@@ -421,7 +421,7 @@ static void refusals_say_why(void **state)
         const char *words;
     } cases[] = {
         {{.name = "m", .type = 99, .spin_lock_off = -1}, "no map type 99"},
-        {{.name = "m", .type = MAP_TYPE_LPM_TRIE, .key_size = 8, .value_size = 4, .max_entries = 1}, "lpm_trie"},
+        {{.name = "m", .type = 33, .max_entries = 1}, "arena"},
         {{.name = "m", .type = MAP_TYPE_HASH, .value_size = 4, .max_entries = 1}, "keys of 0"},
         {{.name = "m", .type = MAP_TYPE_HASH, .key_size = 4, .max_entries = 1}, "values of 0"},
         {{.name = "m", .type = MAP_TYPE_HASH, .key_size = 4, .value_size = 4}, "max_entries"},
