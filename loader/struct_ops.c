@@ -2,28 +2,34 @@
  * struct_ops: variables of sections .struct_ops and .struct_ops.link, each a struct of Linux's whose function pointers
  * are programs of the object. Linux makes a map of each and calls the programs; here they are told by the member's
  * name, so that whoever knows the struct may call them. A method's program is a program of this object; a member
- * without one is not in the table, and its bytes in `data` are zero.
+ * without one is not in the table. Structs of a section, and methods of a struct, stand as they lie there, and none
+ * overlaps another.
  */
 #include "loader/load.h"
 
 #include <errno.h>
 #include <string.h>
 
-static bool is_struct_ops(const struct elf_section *s)
+/* Only the first section of a name has a DATASEC. */
+static bool is_struct_ops(const struct elf *elf, const struct elf_section *s)
 {
     const char *name = s->name + (*s->name == '?');
 
-    return s->type == SHT_PROGBITS && s->size && (!strcmp(name, ".struct_ops") || !strcmp(name, ".struct_ops.link"));
+    return s->type == SHT_PROGBITS && s->size && (!strcmp(name, ".struct_ops") || !strcmp(name, ".struct_ops.link")) &&
+           elf_section_by_name(elf, s->name) == s;
 }
 
-/* The member that begins at this byte; NULL: none. */
-static const char *member_at(const struct btf *btf, uint32_t type, uint32_t off)
+/* The member that begins at this byte, searched on from *from, where the last one was found; NULL: none. */
+static const char *member_at(const struct btf *btf, uint32_t type, uint32_t off, uint32_t *from)
 {
     const struct btf_type *t = btf_type_at(btf, type);
 
-    for (uint32_t i = 0; i < btf_vlen(t); i++)
-        if (btf_member_bit_off(t, i) == (uint64_t)off * 8)
-            return btf_str(btf, btf_members(t)[i].name_off);
+    for (uint32_t i = *from; i < btf_vlen(t); i++) {
+        if (btf_member_bit_off(t, i) != (uint64_t)off * 8)
+            continue;
+        *from = i;
+        return btf_str(btf, btf_members(t)[i].name_off);
+    }
     return NULL;
 }
 
@@ -31,12 +37,18 @@ static int read_map(struct object *obj, uint32_t sec, const struct btf_secinfo *
                     const struct log *log)
 {
     const struct elf_section *s = &obj->elf->elf.sections[sec];
+    const struct object_ops *before = obj->n_ops ? ops - 1 : NULL;
+    const struct btf_type *var = btf_type_at(obj->btf, info->type);
     const char *name = btf_name(obj->btf, info->type);
-    uint32_t type = btf_resolve(obj->btf, btf_type_at(obj->btf, info->type)->type);
-    const struct btf_type *t = btf_type_at(obj->btf, type);
 
-    if (!t || btf_kind(t) != BTF_STRUCT)
+    if (btf_kind(var) != BTF_VAR || !*name)
+        return log_fail(log, -EINVAL, "section '%s': entry at %u is no variable with a name", s->name, info->offset);
+    uint32_t type = btf_resolve(obj->btf, var->type);
+    const struct btf_type *t = btf_type_at(obj->btf, type);
+    if (btf_kind(t) != BTF_STRUCT)
         return log_fail(log, -EINVAL, "section '%s': '%s' is no struct", s->name, name);
+    if (before && before->sec == sec && info->offset < before->off + before->size)
+        return log_fail(log, -EINVAL, "section '%s': '%s' overlaps '%s'", s->name, name, before->name);
     if (info->offset > s->size || t->size > s->size - info->offset)
         return log_fail(log, -EINVAL, "section '%s': '%s' (%u bytes at %u) lies outside of it", s->name, name, t->size,
                         info->offset);
@@ -51,23 +63,28 @@ static int read_map(struct object *obj, uint32_t sec, const struct btf_secinfo *
     return 0;
 }
 
-static struct object_ops *ops_at(struct object *obj, uint32_t sec, uint64_t off)
+/* Where reading relocations of a section stands: they are sorted, as structs and members are. */
+struct place {
+    uint32_t sec, ops, member;
+};
+
+static struct object_ops *ops_at(struct object *obj, struct place *p, uint64_t off)
 {
-    for (uint32_t i = 0; i < obj->n_ops; i++) {
-        struct object_ops *o = &obj->ops[i];
-        if (o->sec == sec && off >= o->off && off - o->off < o->size)
-            return o;
+    for (; p->ops < obj->n_ops; p->ops++, p->member = 0) {
+        struct object_ops *o = &obj->ops[p->ops];
+        if (off < (uint64_t)o->off + o->size)
+            return off >= o->off ? o : NULL;
     }
     return NULL;
 }
 
-static int read_method(struct object *obj, uint32_t sec, const struct elf_reloc *reloc, struct object_method *methods,
-                       const struct log *log)
+static int read_method(struct object *obj, struct place *p, const struct elf_reloc *reloc,
+                       struct object_method *methods, const struct log *log)
 {
     const struct elf *elf = &obj->elf->elf;
-    const struct elf_section *s = &elf->sections[sec];
+    const struct elf_section *s = &elf->sections[p->sec];
     const struct elf_symbol *sym = &elf->symbols[reloc->sym];
-    struct object_ops *ops = ops_at(obj, sec, reloc->off);
+    struct object_ops *ops = ops_at(obj, p, reloc->off);
     int64_t addend = reloc->addend;
     const struct load_func *f = NULL;
 
@@ -77,7 +94,7 @@ static int read_method(struct object *obj, uint32_t sec, const struct elf_reloc 
     if (!reloc->has_addend)
         memcpy(&addend, s->data + reloc->off, sizeof(addend));
     uint32_t off = (uint32_t)(reloc->off - ops->off);
-    const char *member = member_at(obj->btf, ops->type, off);
+    const char *member = member_at(obj->btf, ops->type, off, &p->member);
     if (!member)
         return log_fail(log, -EINVAL, "struct_ops '%s': no member begins at byte %u, which a function's address fills",
                         ops->name, off);
@@ -94,9 +111,10 @@ static int read_method(struct object *obj, uint32_t sec, const struct elf_reloc 
     return 0;
 }
 
-/* Sorted by place, so that methods of one struct stand together. */
-static int read_methods(struct object *obj, uint32_t sec, const struct log *log)
+/* `first`: of the section's structs in obj->ops, up to the last that there is. */
+static int read_methods(struct object *obj, uint32_t sec, uint32_t first, const struct log *log)
 {
+    struct place p = {.sec = sec, .ops = first};
     struct object_elf *e = obj->elf;
     bool seen = false;
     int err = 0;
@@ -120,7 +138,7 @@ static int read_methods(struct object *obj, uint32_t sec, const struct log *log)
         if (!methods)
             return log_fail(log, -ENOMEM, "no memory for %u methods", n);
         for (uint32_t k = 0; k < n && !err; k++)
-            err = read_method(obj, sec, &relocs[k], &methods[k], log);
+            err = read_method(obj, &p, &relocs[k], &methods[k], log);
     }
     return err;
 }
@@ -138,7 +156,7 @@ int load_struct_ops(struct object *obj, const struct log *log)
     int err = 0;
 
     for (uint32_t i = 1; i < elf->n_sections; i++) {
-        if (!is_struct_ops(&elf->sections[i]))
+        if (!is_struct_ops(elf, &elf->sections[i]))
             continue;
         uint32_t id = datasec_of(obj, i);
         if (!id)
@@ -150,15 +168,16 @@ int load_struct_ops(struct object *obj, const struct log *log)
     if (!obj->ops)
         return log_fail(log, -ENOMEM, "no memory for %u structs of struct_ops", n);
     for (uint32_t i = 1; i < elf->n_sections && n && !err; i++) {
-        if (!is_struct_ops(&elf->sections[i]))
+        if (!is_struct_ops(elf, &elf->sections[i]))
             continue;
+        uint32_t first = obj->n_ops;
         const struct btf_type *sec = btf_type_at(obj->btf, datasec_of(obj, i));
         for (uint32_t k = 0; k < btf_vlen(sec) && obj->n_ops < n && !err; k++) {
             err = read_map(obj, i, &btf_secinfos(sec)[k], &obj->ops[obj->n_ops], log);
             obj->n_ops += !err;
         }
         if (!err)
-            err = read_methods(obj, i, log);
+            err = read_methods(obj, i, first, log);
     }
     return err;
 }

@@ -212,6 +212,14 @@ else
 fi
 traced on_raw raw_calls 123
 traced on_btf btf_calls 123
+if start on_raw_send trace.bpf.o on_raw_send --event "calls_seen=struct call" --set getppid_nr="$(getppid_nr)"; then
+    ./skepwork calls 20
+    stop && ok || failed "a perf buffer: Ctrl-C" on_raw_send.log
+    n=$(grep -c '^event calls_seen\( cpu [0-9]*\)\{0,1\}: {"nr":[0-9]*,"comm":"skepwork"}' on_raw_send.log)
+    [ "$n" = 20 ] && ok || failed "a perf buffer: $n events, not 20" on_raw_send.log
+else
+    lacks on_raw_send on_raw_send.log
+fi
 if [ -e /sys/bus/event_source/devices/uprobe ]; then
     traced on_enter entered 123 to "$PWD/skepwork:work_here"
     traced on_leave left 123 to "$PWD/skepwork:work_here"

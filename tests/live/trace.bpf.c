@@ -36,6 +36,29 @@ SEC("raw_tp/sys_enter") int on_raw(struct bpf_raw_tracepoint_args *ctx)
     return 0;
 }
 
+struct call {
+    __u64 nr;
+    char comm[16];
+};
+const struct call *unused __attribute__((unused));
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+    __uint(key_size, 4);
+    __uint(value_size, 4);
+} calls_seen SEC(".maps");
+
+SEC("raw_tp/sys_enter") int on_raw_send(struct bpf_raw_tracepoint_args *ctx)
+{
+    struct call c = {.nr = ctx->args[1]};
+
+    if (!ours() || c.nr != getppid_nr)
+        return 0;
+    bpf_get_current_comm(c.comm, sizeof(c.comm));
+    bpf_perf_event_output(ctx, &calls_seen, BPF_F_CURRENT_CPU, &c, sizeof(c));
+    return 0;
+}
+
 SEC("tp_btf/sys_enter") int on_btf(unsigned long long *ctx)
 {
     if (ours() && ctx[1] == getppid_nr)
