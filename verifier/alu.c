@@ -39,6 +39,12 @@ static enum reason may_move(struct verifier *v, const struct reg *ptr, unsigned 
         if (known && !by->t.value)
             return REASON_ok;
         return refuse(v, REASON_pointer_arithmetic, "arithmetic on the map pointer r%u", reg);
+    case REG_BTF: return REASON_ok;
+    case REG_FLOW_KEYS:
+        if (known)
+            return REASON_ok;
+        return refuse(v, REASON_pointer_arithmetic, "arithmetic on the %s r%u with a number that is not constant",
+                      pointer_name(ptr), reg);
     case REG_KERNEL: return unsupported(v, "sockets and kernel pointers");
     default: return refuse(v, REASON_pointer_arithmetic, "arithmetic on the %s r%u", pointer_name(ptr), reg);
     }

@@ -122,7 +122,7 @@ bool branch_settle_null(struct verifier *v, struct state *s, uint32_t id, bool i
             for (unsigned r = 0; r < REGS; r++) {
                 const struct reg *reg = &s->frames[f]->regs[r];
 
-                if (may_be_null(reg, &c) && reg->ref)
+                if (may_be_null(reg, &c) && reg->ref && reg->ref == reg->id)
                     state_drop_ref(s, reg->ref); /* nothing was acquired */
             }
     return state_change_regs(&v->pool, s, may_be_null, settle, &c);
@@ -292,8 +292,19 @@ static enum reason fork_both(struct verifier *v, struct state *s, const struct i
 /* Pointers that Linux takes for never NULL in a comparison with 0; the context, the stack and the packet are not so. */
 static bool is_not_null(const struct reg *r)
 {
-    return (r->kind == REG_MAP || r->kind == REG_MAP_VALUE || r->kind == REG_MAP_KEY || r->kind == REG_MEM) &&
-           !(r->flags & REG_MAYBE_NULL);
+    if (r->flags & REG_MAYBE_NULL)
+        return false;
+    switch (r->kind) {
+    case REG_MAP:
+    case REG_MAP_VALUE:
+    case REG_MAP_KEY:
+    case REG_SOCK_COMMON:
+    case REG_SOCKET:
+    case REG_TCP_SOCK: return true;
+    case REG_MEM: return !(r->trust & TRUST_UNTRUSTED);
+    case REG_BTF: return r->ref || r->trust == TRUST_TRUSTED || r->trust == TRUST_ALLOC;
+    default: return false;
+    }
 }
 
 /* Is a comparison of a packet pointer with the end decided by an earlier one? -1: no. */

@@ -223,8 +223,11 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
     c->size_varies = false;
     if (r->kind == REG_NONE)
         return refuse(v, REASON_uninitialized_register, "argument %u (r%u) was not written on this path", reg, reg);
-    if (r->ref)
+    if (r->ref && kind != ARG_ANYTHING) {
+        if (c->ref)
+            return refuse(v, REASON_helper_argument, "two arguments of bpf_%s hold references", c->helper->name);
         c->ref = r->ref;
+    }
     if (r->kind == REG_KERNEL && kind != ARG_ANYTHING)
         return unsupported(v, "sockets and kernel pointers");
     switch (kind) {
@@ -300,7 +303,10 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
         c->func = r->size;
         return REASON_ok;
     case ARG_BTF_ID: return unsupported(v, "kernel pointers (BTF types)");
-    case ARG_SOCK: return unsupported(v, "sockets");
+    case ARG_SOCK:
+    case ARG_SOCK_COMMON:
+    case ARG_SOCKET:
+    case ARG_SOCKET_OR_NULL: return sock_argument(v, s, kind, reg);
     default: return unsupported(v, "this kind of helper argument");
     }
 }
@@ -327,8 +333,6 @@ static enum reason check_context(struct verifier *v, const struct state *s, cons
         return refuse(v, REASON_lock_held, "bpf_%s is called while a spin lock is held", h->name);
     if (h->id == TAIL_CALL && s->n_refs)
         return refuse(v, REASON_reference_leak, "a tail call while a reference is held");
-    if (h->ret == RET_SOCK_OR_NULL)
-        return unsupported(v, "sockets and kernel pointers");
     return REASON_ok;
 }
 
@@ -388,6 +392,24 @@ static enum reason lock_step(struct verifier *v, struct state *s, const struct c
     return REASON_ok;
 }
 
+/* Does what was found in the map hold a reference? */
+static bool finds_socket(const struct call_args *c)
+{
+    return c->helper->ret == RET_MAP_VALUE_OR_NULL && c->map && policy_map_finds(c->map->type) == MAP_FINDS_SOCKET;
+}
+
+/* The result holds a reference of its own, or shares that of what it was cast from. */
+static struct reg referenced(struct verifier *v, const struct call_args *c, struct state *s, struct reg out)
+{
+    if (c->helper->effects & EFFECT_CASTS)
+        out.ref = c->ref;
+    if (!(c->helper->effects & EFFECT_ACQUIRES) && !finds_socket(c))
+        return out;
+    out.id = out.ref = ++v->next_id;
+    s->refs[s->n_refs++] = out.ref;
+    return out;
+}
+
 static struct reg result(struct verifier *v, const struct call_args *c, struct state *s)
 {
     struct reg out = reg_unknown();
@@ -398,6 +420,10 @@ static struct reg result(struct verifier *v, const struct call_args *c, struct s
         out = (struct reg){
             .kind = REG_MAP_VALUE, .flags = REG_MAYBE_NULL, .map = c->map, .id = ++v->next_id, .s = scalar_const(0)};
         out.map_uid = c->map_uid;
+        if (policy_map_finds(c->map->type) != MAP_FINDS_VALUE)
+            return referenced(
+                v, c, s,
+                sock_reg(v, policy_map_finds(c->map->type) == MAP_FINDS_SOCKET ? REG_SOCKET : REG_XDP_SOCK, true));
         if (c->map->inner) {
             out.kind = REG_MAP;
             out.map = c->map->inner;
@@ -409,10 +435,10 @@ static struct reg result(struct verifier *v, const struct call_args *c, struct s
     case RET_RINGBUF_MEM_OR_NULL:
         out = (struct reg){
             .kind = REG_MEM, .flags = REG_MAYBE_NULL | REG_RECORD, .size = (uint32_t)c->mem_size, .s = scalar_const(0)};
-        out.id = out.ref = ++v->next_id;
-        if (s->n_refs < MAX_REFS)
-            s->refs[s->n_refs++] = out.ref;
-        return out;
+        return referenced(v, c, s, out);
+    case RET_SOCKET_OR_NULL: return referenced(v, c, s, sock_reg(v, REG_SOCKET, true));
+    case RET_SOCK_COMMON_OR_NULL: return referenced(v, c, s, sock_reg(v, REG_SOCK_COMMON, true));
+    case RET_TCP_SOCK_OR_NULL: return referenced(v, c, s, sock_reg(v, REG_TCP_SOCK, true));
     case RET_BTF_ID: return (struct reg){.kind = REG_KERNEL, .s = scalar_const(0)};
     case RET_LENGTH:
         out.s = scalar_signed(-MAX_ERRNO, (int64_t)c->max_size);
@@ -428,7 +454,8 @@ static struct reg result(struct verifier *v, const struct call_args *c, struct s
 
 enum reason call_helper(struct verifier *v, struct state *s, const struct insn *insn, struct state **other)
 {
-    const struct helper *h = helper_set_find(v->prog->helpers, (uint32_t)insn->imm);
+    const struct helper *h =
+        helper_for(v->prog->helpers, v->prog->type ? v->prog->type->id : PROG_TYPE_UNSPEC, (uint32_t)insn->imm);
     struct call_args c = {.helper = h};
     enum reason reason;
     struct voided dead;
@@ -437,7 +464,7 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
 
     if (!h)
         return refuse(v, REASON_helper_unknown, "there is no helper %lld", (long long)insn->imm);
-    if (h == helper_find(h->id)) {
+    if (helper_is_linux(h)) {
         reason = policy_may_call(v, h->id);
         if (reason)
             return reason;
@@ -456,7 +483,7 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
                         h->name, c.map->name);
     if (!reason && h->effects & EFFECT_RELEASES && (!c.ref || !state_has_ref(s, c.ref)))
         reason = refuse(v, REASON_reference_released, "argument 1 (r1) holds no reference");
-    if (!reason && h->effects & EFFECT_ACQUIRES && s->n_refs == MAX_REFS)
+    if (!reason && (h->effects & EFFECT_ACQUIRES || finds_socket(&c)) && s->n_refs == MAX_REFS)
         reason = unsupported(v, "more than 16 references at a time");
     if (reason)
         return reason;

@@ -71,7 +71,8 @@ static bool reg_covers(struct renaming *m, const struct reg *old, const struct r
         return scalar_covers(m, old, cur, precise, how);
     if (old->kind == REG_NONE)
         return true;
-    if (old->flags != cur->flags || old->frame != cur->frame || old->map != cur->map || old->off != cur->off)
+    if (old->flags != cur->flags || old->trust != cur->trust || old->frame != cur->frame || old->map != cur->map ||
+        old->off != cur->off)
         return false;
     if (!same_id(m, old->id, cur->id) || !same_id(m, old->ref, cur->ref) || !same_id(m, old->map_uid, cur->map_uid))
         return false;

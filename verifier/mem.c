@@ -26,12 +26,23 @@ const char *reg_kind_name(const struct reg *r)
         [REG_PACKET_END] = "packet end pointer",
         [REG_MEM] = "memory pointer",
         [REG_FUNC] = "function pointer",
+        [REG_SOCK_COMMON] = "socket pointer (of any state)",
+        [REG_SOCKET] = "socket pointer",
+        [REG_TCP_SOCK] = "TCP socket pointer",
+        [REG_XDP_SOCK] = "XDP socket pointer",
+        [REG_FLOW_KEYS] = "flow keys pointer",
+        [REG_BTF] = "kernel pointer",
         [REG_KERNEL] = "kernel pointer",
     };
     static const char *const or_null[REG_KIND_COUNT] = {
         [REG_MAP] = "map pointer or NULL",
         [REG_MAP_VALUE] = "map value pointer or NULL",
         [REG_MEM] = "memory pointer or NULL",
+        [REG_SOCK_COMMON] = "socket pointer (of any state) or NULL",
+        [REG_SOCKET] = "socket pointer or NULL",
+        [REG_TCP_SOCK] = "TCP socket pointer or NULL",
+        [REG_XDP_SOCK] = "XDP socket pointer or NULL",
+        [REG_BTF] = "kernel pointer or NULL",
     };
 
     return r->flags & REG_MAYBE_NULL && or_null[r->kind] ? or_null[r->kind] : names[r->kind];
@@ -215,10 +226,23 @@ static enum reason check_none(struct verifier *v, const struct state *s, const s
 typedef enum reason (*check_fn)(struct verifier *, const struct state *, const struct reg *, const struct access *);
 
 static const check_fn checks[REG_KIND_COUNT] = {
-    [REG_NONE] = check_none,       [REG_SCALAR] = check_none,   [REG_CTX] = check_ctx,
-    [REG_STACK] = stack_check,     [REG_MAP] = check_map,       [REG_MAP_VALUE] = check_map_value,
-    [REG_MAP_KEY] = check_map_key, [REG_PACKET] = check_packet, [REG_PACKET_META] = check_packet,
-    [REG_PACKET_END] = check_none, [REG_MEM] = check_mem,       [REG_FUNC] = check_none,
+    [REG_NONE] = check_none,
+    [REG_SCALAR] = check_none,
+    [REG_CTX] = check_ctx,
+    [REG_STACK] = stack_check,
+    [REG_MAP] = check_map,
+    [REG_MAP_VALUE] = check_map_value,
+    [REG_MAP_KEY] = check_map_key,
+    [REG_PACKET] = check_packet,
+    [REG_PACKET_META] = check_packet,
+    [REG_PACKET_END] = check_none,
+    [REG_MEM] = check_mem,
+    [REG_FUNC] = check_none,
+    [REG_SOCK_COMMON] = sock_check,
+    [REG_SOCKET] = sock_check,
+    [REG_TCP_SOCK] = sock_check,
+    [REG_XDP_SOCK] = sock_check,
+    [REG_FLOW_KEYS] = flow_keys_check,
     [REG_KERNEL] = check_kernel,
 };
 
@@ -237,7 +261,8 @@ enum reason mem_check(struct verifier *v, const struct state *s, const struct re
             a->size))
         return refuse(v, REASON_misaligned, "%u bytes at an offset that is not a multiple of it", a->size);
     if (a->atomic) {
-        if (base->kind == REG_CTX || base->kind == REG_PACKET || base->kind == REG_PACKET_META)
+        if (base->kind == REG_CTX || base->kind == REG_PACKET || base->kind == REG_PACKET_META ||
+            base->kind == REG_FLOW_KEYS || reg_is_socket(base))
             return refuse(v, REASON_atomic_operand, "r%u is a %s", a->reg, reg_kind_name(base));
         if (reg_is_pointer(base) &&
             !tnum_is_aligned(tnum_add(base->s.t, tnum_const((uint64_t)(base->off + a->off))), a->size))
@@ -256,11 +281,10 @@ static struct reg ctx_value(struct verifier *v, const struct reg *base, const st
     case CTX_PACKET: out.kind = REG_PACKET; return out;
     case CTX_PACKET_META: out.kind = REG_PACKET_META; return out;
     case CTX_PACKET_END: out.kind = REG_PACKET_END; return out;
-    case CTX_POINTER:
-        out.kind = REG_KERNEL;
-        out.flags = REG_MAYBE_NULL;
-        out.id = ++v->next_id;
-        return out;
+    case CTX_SOCKET: return sock_reg(v, REG_SOCKET, false);
+    case CTX_SOCKET_OR_NULL: return sock_reg(v, REG_SOCKET, true);
+    case CTX_SOCK_COMMON_OR_NULL: return sock_reg(v, REG_SOCK_COMMON, true);
+    case CTX_FLOW_KEYS: out.kind = REG_FLOW_KEYS; return out;
     default: break;
     }
     /* Arguments by BTF prototype: numbers and pointers are told apart by types that are not looked at yet. */

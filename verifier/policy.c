@@ -26,7 +26,7 @@ enum reason policy_may_take(struct verifier *v, const struct helper *h, const st
 {
     const char *type = map_type_name(map->type);
 
-    if (h == helper_find(h->id) && !policy_map_helper(map->type, h->id))
+    if (helper_is_linux(h) && !policy_map_helper(map->type, h->id))
         return refuse(v, REASON_helper_map_type, "bpf_%s does not work on map '%s' of type %s", h->name, map->name,
                       type ? type : "unknown");
     if (!map_type_is_here(map->type)) {

@@ -98,6 +98,12 @@ void reg_print(struct buf *out, const struct reg *r, uint32_t current_frame)
         [REG_PACKET_END] = "pkt_end",
         [REG_MEM] = "mem",
         [REG_FUNC] = "func",
+        [REG_SOCK_COMMON] = "sock_common",
+        [REG_SOCKET] = "sock",
+        [REG_TCP_SOCK] = "tcp_sock",
+        [REG_XDP_SOCK] = "xdp_sock",
+        [REG_FLOW_KEYS] = "flow_keys",
+        [REG_BTF] = "ptr_",
         [REG_KERNEL] = "ptr_",
     };
     const char *sep = "";
@@ -124,7 +130,7 @@ void reg_print(struct buf *out, const struct reg *r, uint32_t current_frame)
         FIELD("id=%u", r->id);
     if (r->ref)
         FIELD("ref_obj_id=%u", r->ref);
-    if (r->map)
+    if (r->kind != REG_BTF && r->map)
         FIELD("map=%s,ks=%u,vs=%u", r->map->name, r->map->key_size, r->map->value_size);
     if (r->off)
         FIELD("off=%d", r->off);

@@ -27,9 +27,15 @@ enum reg_kind {
     REG_PACKET, /* size: bytes proved to be there from the base on, for this id */
     REG_PACKET_META,
     REG_PACKET_END,
-    REG_MEM,    /* size bytes that a helper or the host gave */
-    REG_FUNC,   /* a function of the program */
-    REG_KERNEL, /* a pointer into the kernel that is not modelled: it may be compared, and no more */
+    REG_MEM,         /* size bytes that a helper or the host gave */
+    REG_FUNC,        /* a function of the program */
+    REG_SOCK_COMMON, /* sockets as programs see them: in any state, full, TCP, XDP */
+    REG_SOCKET,
+    REG_TCP_SOCK,
+    REG_XDP_SOCK,
+    REG_FLOW_KEYS, /* a struct bpf_flow_keys */
+    REG_BTF,       /* a kernel object: type id `size` of `btf`; trust says how far it is to be believed */
+    REG_KERNEL,    /* a pointer into the kernel that is not modelled: it may be compared, and no more */
     REG_KIND_COUNT
 };
 
@@ -42,17 +48,31 @@ enum reg_flag {
     REG_BEYOND_END = 32, /* PACKET: was found to be past the end */
 };
 
+/* Of pointers to kernel objects: what Linux says by modifiers of the register's type. */
+enum reg_trust {
+    TRUST_TRUSTED = 1,   /* valid as long as the program has it */
+    TRUST_RCU = 2,       /* valid as long as the section protected by RCU lasts */
+    TRUST_UNTRUSTED = 4, /* may be anything: loads are probes, and that is all it is good for */
+    TRUST_USER = 8,      /* an address of user space */
+    TRUST_PERCPU = 16,   /* an offset into each CPU's own memory */
+    TRUST_ALLOC = 32,    /* the program allocated it; its type is one of the program's own */
+    TRUST_BORROWED = 64, /* a list or tree of the program owns it (Linux's NON_OWN_REF) */
+};
+
 struct reg {
     uint8_t kind;  /* enum reg_kind */
     uint8_t flags; /* enum reg_flag */
     uint8_t frame; /* STACK */
-    uint8_t pad;
+    uint8_t trust; /* enum reg_trust */
     int32_t off;
-    uint32_t id;               /* 0: none. Null checks, packet ranges and scalar links go by it */
-    uint32_t ref;              /* the reference that keeps it alive; 0: none */
-    uint32_t size;             /* MEM: bytes; PACKET: proved range; FUNC: index of the function */
-    uint32_t map_uid;          /* which lookup an inner map came from; 0 for maps named in the program */
-    const struct map_def *map; /* MAP, MAP_VALUE, MAP_KEY */
+    uint32_t id;      /* 0: none. Null checks, packet ranges and scalar links go by it */
+    uint32_t ref;     /* the reference that keeps it alive; 0: none */
+    uint32_t size;    /* MEM: bytes; PACKET: proved range; FUNC: index of the function; BTF: type id */
+    uint32_t map_uid; /* which lookup an inner map came from; 0 for maps named in the program */
+    union {
+        const struct map_def *map; /* MAP, MAP_VALUE, MAP_KEY */
+        const struct btf *btf;     /* BTF: whose type it is */
+    };
     struct scalar s;
 };
 
@@ -219,6 +239,11 @@ static inline struct reg reg_unknown(void)
 static inline bool reg_is_pointer(const struct reg *r)
 {
     return r->kind > REG_SCALAR;
+}
+
+static inline bool reg_is_socket(const struct reg *r)
+{
+    return r->kind >= REG_SOCK_COMMON && r->kind <= REG_XDP_SOCK;
 }
 
 static inline bool reg_is_const(const struct reg *r)

@@ -33,18 +33,28 @@ enum reason unsupported(struct verifier *v, const char *what)
     return refuse(v, REASON_unsupported, "%s", what);
 }
 
+/* Does Linux rewrite what is accessed through this kind of pointer? */
+static bool is_rewritten(unsigned kind)
+{
+    return kind == REG_CTX || (kind >= REG_SOCK_COMMON && kind <= REG_XDP_SOCK) || kind == REG_BTF;
+}
+
 /* One instruction may not reach different kinds of memory on different paths where Linux rewrites the access by kind.
+ * Kernel objects may differ in how far they are trusted, and from memory, where they are loaded: that becomes a probe.
  */
-static enum reason same_kind(struct verifier *v, const struct state *s, const struct reg *base)
+static enum reason same_kind(struct verifier *v, const struct state *s, const struct reg *base, bool write)
 {
     struct insn_info *info = &v->info[s->insn];
-    bool rewritten = base->kind == REG_CTX, was = info->ptr_kind == REG_CTX;
+    bool differs = info->ptr_kind && (base->kind != info->ptr_kind || base->trust != info->ptr_trust);
+    bool loads = !write && (base->kind == REG_BTF || base->kind == REG_MEM) &&
+                 (info->ptr_kind == REG_BTF || info->ptr_kind == REG_MEM);
 
-    if (info->ptr_kind && (uint8_t)base->kind != info->ptr_kind && (rewritten || was))
+    if (differs && !loads && (is_rewritten(base->kind) || is_rewritten(info->ptr_kind)))
         return refuse(v, REASON_pointer_kind_differs,
                       "this instruction accessed another kind of memory than a %s on another path",
                       reg_kind_name(base));
     info->ptr_kind = base->kind;
+    info->ptr_trust = base->trust;
     return REASON_ok;
 }
 
@@ -53,14 +63,17 @@ static void note_fact(struct verifier *v, const struct state *s, const struct re
     static const uint8_t kinds[REG_KIND_COUNT] = {
         [REG_CTX] = FACT_MEM_CTX,       [REG_STACK] = FACT_MEM_STACK,        [REG_MAP_VALUE] = FACT_MEM_MAP_VALUE,
         [REG_PACKET] = FACT_MEM_PACKET, [REG_PACKET_META] = FACT_MEM_PACKET, [REG_MAP_KEY] = FACT_MEM_OTHER,
-        [REG_MEM] = FACT_MEM_OTHER,
+        [REG_MEM] = FACT_MEM_OTHER,     [REG_FLOW_KEYS] = FACT_MEM_OTHER,    [REG_SOCK_COMMON] = FACT_MEM_KERNEL,
+        [REG_SOCKET] = FACT_MEM_KERNEL, [REG_TCP_SOCK] = FACT_MEM_KERNEL,    [REG_XDP_SOCK] = FACT_MEM_KERNEL,
+        [REG_BTF] = FACT_MEM_KERNEL,
     };
     struct insn_info *info = &v->info[s->insn];
-    uint8_t kind = kinds[base->kind];
+    uint8_t kind = base->trust & TRUST_UNTRUSTED ? FACT_MEM_KERNEL : kinds[base->kind];
+    bool probes = kind == FACT_MEM_KERNEL || (info->mem_seen && info->mem == FACT_MEM_KERNEL);
 
     if (info->mem_seen && (info->mem != kind || (kind == FACT_MEM_CTX && info->ctx_off != (uint16_t)off)))
         kind = FACT_MEM_ANY;
-    info->mem = kind;
+    info->mem = probes ? FACT_MEM_KERNEL : kind;
     info->mem_seen = true;
     if (base->kind == REG_CTX) {
         info->ctx_off = (uint16_t)off;
@@ -74,7 +87,7 @@ static enum reason judge_access(struct verifier *v, struct state *s, const struc
     enum reason reason = mem_check(v, s, base, a);
 
     if (!reason)
-        reason = same_kind(v, s, base);
+        reason = same_kind(v, s, base, a->write);
     if (reason)
         return reason;
     note_fact(v, s, base, a->off, a->size);

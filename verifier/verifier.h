@@ -41,6 +41,7 @@ struct insn_info {
     uint8_t mem;     /* enum fact_mem, as seen so far */
     bool mem_seen;
     uint8_t ptr_kind; /* enum reg_kind of the base, for kinds that may not mix */
+    uint8_t ptr_trust;
     uint16_t ctx_off;
     uint8_t move;        /* speculation.c: how it moves pointers, 0: not seen yet */
     uint32_t move_limit; /* and how far */
@@ -154,6 +155,13 @@ enum reason mem_check(struct verifier *v, const struct state *s, const struct re
 /* What a load of `size` bytes from checked memory yields. */
 struct reg mem_value(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a,
                      bool sign);
+
+/* sock.c: sockets and flow keys. */
+enum reason sock_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);
+enum reason flow_keys_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);
+struct reg sock_reg(struct verifier *v, enum reg_kind kind, bool maybe_null);
+/* An argument that is to be a socket, of a helper's row. */
+enum reason sock_argument(struct verifier *v, struct state *s, enum arg_kind kind, unsigned reg);
 
 /* stack.c: offsets are from r10 of the frame. */
 enum reason stack_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);

@@ -126,7 +126,13 @@ static bool check_one(struct call *c, unsigned i)
     }
     case ARG_SPIN_LOCK: return env_is_lock(c->env, value) || refuse(c, i, "a struct bpf_spin_lock in a map value");
     case ARG_FUNC: return is_function(c->env->code, value) || refuse(c, i, "a function of the program");
-    case ARG_SOCK: return sock_at(c->env, value) != NULL || refuse(c, i, "a socket");
+    case ARG_SOCKET_OR_NULL:
+        if (!value)
+            return true;
+        /* fall through */
+    case ARG_SOCK:
+    case ARG_SOCK_COMMON:
+    case ARG_SOCKET: return sock_at(c->env, value) != NULL || refuse(c, i, "a socket");
     case ARG_NONE:
     case ARG_ANYTHING:
     case ARG_SIZE:

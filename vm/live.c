@@ -51,6 +51,8 @@ static struct use use_of(const struct op *op, uint16_t at_exit)
     case ISA_EXIT: return (struct use){at_exit, 0, false, false};
     case OP_TRAP: return (struct use){0, 0, false, false};
     case OP_CONST_WIDE: return (struct use){0, bit(op->dst), false, true};
+#define OP_PROBE(row, type) case OP_PROBE_##row:
+#include "vm/ops.def"
     case OP_LDX_W_CTX: return (struct use){bit(op->src), bit(op->dst), false, true};
     case OP_CTX_DATA:
     case OP_CTX_DATA_END:

@@ -46,7 +46,8 @@ static int lower_map(struct code *code, struct op *op, const struct insn *insn)
 
 static int lower_helper(struct code *code, struct op *op, const struct insn *insn)
 {
-    const struct helper *helper = helper_set_find(code->prog->helpers, (uint32_t)insn->imm);
+    const struct helper *helper = helper_for(
+        code->prog->helpers, code->prog->type ? code->prog->type->id : PROG_TYPE_UNSPEC, (uint32_t)insn->imm);
     uint32_t i;
 
     if (!helper)
@@ -74,6 +75,33 @@ static uint32_t func_index(const struct prog *prog, uint32_t slot)
     return (uint32_t)(prog_func_at(prog, slot) - prog->funcs);
 }
 
+static bool is_load(unsigned op)
+{
+    return op >= ISA_LDX_W && op <= ISA_LDSX_B;
+}
+_Static_assert(OP_PROBE_LDSX_B - OP_PROBE_LDX_W == ISA_LDSX_B - ISA_LDX_W, "probes stand in the order of the loads");
+
+/* May a program that nothing was proved of come by pointers to kernel objects? Linux has its loads through them yield 0
+ * where they lead nowhere. */
+static bool may_probe(const struct prog *prog)
+{
+    if (prog->type && prog->type->traits & PROG_TYPED_ARGS)
+        return true;
+    for (uint32_t i = 0; i < prog->n_insns; i++) {
+        const struct insn *insn = &prog->insns[i];
+        const struct helper *h;
+
+        if (insn->poisoned || insn->wide_tail)
+            continue;
+        if (insn->op == ISA_LD_BTF_ID || insn->op == ISA_CALL_KFUNC)
+            return true;
+        h = insn->op == ISA_CALL_HELPER ? helper_set_find(prog->helpers, (uint32_t)insn->imm) : NULL;
+        if (h && h->ret == RET_BTF_ID)
+            return true;
+    }
+    return false;
+}
+
 /* A 4-byte load that may be one of a packet pointer field. With facts it is known which; without, it is found out at
  * run time, in programs whose context has such fields. */
 static void lower_load_w(struct code *code, struct op *op, const struct fact *fact)
@@ -97,7 +125,8 @@ static void lower_load_w(struct code *code, struct op *op, const struct fact *fa
         op->kind = OP_CTX_DATA_META;
 }
 
-static int lower_one(struct code *code, uint32_t slot, const struct fact *fact)
+/* probes: the slot loads through a pointer to a kernel object, or may do so. */
+static int lower_one(struct code *code, uint32_t slot, const struct fact *fact, bool probes)
 {
     const struct prog *prog = code->prog;
     const struct insn *insn = &prog->insns[slot];
@@ -115,6 +144,10 @@ static int lower_one(struct code *code, uint32_t slot, const struct fact *fact)
     }
     if (insn->wide_tail)
         return TRAP_OP(code, op, bad_jump, "second slot of ld_imm64");
+    if (probes && is_load(insn->op) && insn->src != 10) {
+        op->kind = (uint16_t)(OP_PROBE_LDX_W + insn->op - ISA_LDX_W);
+        return 0;
+    }
     switch (insn->op) {
     case ISA_LD_IMM64: op->kind = OP_CONST_WIDE; return 0;
     case ISA_LD_MAP_FD:
@@ -192,11 +225,12 @@ static const struct facts *usable(const struct code *code, const struct facts *f
     return facts && facts->n_insns >= code->prog->n_insns && code->opts.opts & CODE_OPT_FACTS ? facts : NULL;
 }
 
-static int lower_all(struct code *code, const struct facts *facts)
+static int lower_all(struct code *code, const struct facts *proved, const struct facts *facts)
 {
     const struct prog *prog = code->prog;
     struct arena *a = &code->arena;
     uint32_t calls = 0;
+    bool probes = !proved && may_probe(prog);
     int err = 0;
 
     for (uint32_t i = 0; i < prog->n_insns; i++)
@@ -212,7 +246,8 @@ static int lower_all(struct code *code, const struct facts *facts)
     find_depths(code, !facts || facts->reads_unwritten_stack);
     for (uint32_t i = 0; i < prog->n_insns && !err; i++) {
         code->slot[i] = i;
-        err = lower_one(code, i, facts ? &facts->insns[i] : NULL);
+        err = lower_one(code, i, facts ? &facts->insns[i] : NULL,
+                        probes || (proved && proved->insns[i].mem == FACT_MEM_KERNEL));
     }
     code->slot[prog->n_insns] = prog->n_insns - 1;
     if (!err)
@@ -244,7 +279,9 @@ int code_lower(struct prog *prog, const struct facts *facts, struct map *const *
     if (code->maps) {
         for (uint32_t i = 0; i < prog->n_maps; i++)
             code->maps[i] = maps[i] ? map_get(maps[i]) : NULL;
-        err = lower_all(code, facts = usable(code, facts));
+        const struct facts *proved = facts && facts->n_insns >= prog->n_insns ? facts : NULL;
+
+        err = lower_all(code, proved, facts = usable(code, facts));
     }
     if (!err) {
         code->engine = engine;

@@ -32,6 +32,19 @@ uint64_t run_load_ctx(struct skep_env *env, uint64_t addr)
     return value;
 }
 
+uint64_t run_probe_load(struct skep_env *env, uint64_t addr, uint64_t size)
+{
+    uint64_t value = 0;
+    const void *p;
+
+    if (env_ctx_packet(env, addr, (uint32_t)size, &value))
+        return value;
+    p = env_probe(env, addr, size, ENV_MEM_KERNEL);
+    if (p)
+        memcpy(&value, p, size);
+    return value;
+}
+
 void run_push_frame(struct skep_env *env, uint64_t func)
 {
     if (env_has_frame(env))

@@ -12,6 +12,10 @@ int64_t run_load_packet(struct skep_env *env, uint64_t off, uint64_t size);
 /** The 32 bits at addr, or the packet pointer that is read there when it is such a field of the context. */
 uint64_t run_load_ctx(struct skep_env *env, uint64_t addr);
 
+/** `size` bytes (1, 2, 4, 8) at an address that a pointer to a kernel object gave, zero-extended: memory that was
+ *  registered, a packet pointer field of the context, or 0 where there is nothing. */
+uint64_t run_probe_load(struct skep_env *env, uint64_t addr, uint64_t size);
+
 /** Room for the frame of a local call of a program that may go too deep. Counts it in env->frame, or notes the trap. */
 void run_push_frame(struct skep_env *env, uint64_t func);
 

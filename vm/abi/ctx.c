@@ -26,13 +26,15 @@ enum {
 #define NARROW_WORDS  1
 #define NARROW_HALVES 2
 #define NARROW_HEAD   1
+#define NARROW_PORT   1
 
-#define FROM_START_WHOLE  false
-#define FROM_START_PARTS  false
-#define FROM_START_WPARTS false
-#define FROM_START_WORDS  false
-#define FROM_START_HALVES false
-#define FROM_START_HEAD   true
+#define BEGINS_WHOLE(size)  size
+#define BEGINS_PARTS(size)  size
+#define BEGINS_WPARTS(size) size
+#define BEGINS_WORDS(size)  size
+#define BEGINS_HALVES(size) size
+#define BEGINS_HEAD(size)   1
+#define BEGINS_PORT(size)   2
 
 #define UNIT_WHOLE(size)  size
 #define UNIT_PARTS(size)  size
@@ -40,6 +42,7 @@ enum {
 #define UNIT_WORDS(size)  4
 #define UNIT_HALVES(size) size
 #define UNIT_HEAD(size)   size
+#define UNIT_PORT(size)   size
 
 #define FIELD_OF(called, at, bytes, what, parts, may)                                                                  \
     {.name = called,                                                                                                   \
@@ -48,7 +51,7 @@ enum {
      .kind = CTX_##what,                                                                                               \
      .access = ACCESS_##may,                                                                                           \
      .narrow = NARROW_##parts,                                                                                         \
-     .from_start = FROM_START_##parts,                                                                                 \
+     .begins = BEGINS_##parts(bytes),                                                                                  \
      .unit = UNIT_##parts(bytes)},
 
 #define LAYOUT(symbol, called, bytes, packets)                                                                         \
@@ -132,6 +135,6 @@ bool ctx_field_allows(const struct ctx_field *field, uint32_t off, uint32_t size
     if (size > field->size || off - field->off > field->size - size || off % size)
         return false;
     if (!(access & CTX_WRITE) && field->narrow)
-        return size >= field->narrow && (!field->from_start || off == field->off);
+        return size >= field->narrow && off - field->off < field->begins;
     return size % field->unit == 0 && (off - field->off) % field->unit == 0;
 }

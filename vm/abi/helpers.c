@@ -5,6 +5,7 @@
 #include "vm/abi/helpers.h"
 #include "vm/abi/helper_bodies.h"
 #include "vm/abi/map_types.h"
+#include "vm/abi/prog_types.h"
 #include <string.h>
 
 /* ON(type) rides above the effects of a row and is split off into its own field. */
@@ -19,6 +20,7 @@
 #define WRITES_MAP     EFFECT_WRITES_MAP
 #define VARIADIC       EFFECT_VARIADIC
 #define FILLS          EFFECT_FILLS
+#define CASTS          EFFECT_CASTS
 #define LOCKS          EFFECT_LOCKS
 #define UNLOCKS        EFFECT_UNLOCKS
 
@@ -57,6 +59,22 @@ enum {
     _Static_assert(POSITION_##name + 1 == id, "helpers.def: numbers rise by one, from 1");
 #include "vm/abi/helpers.def"
 
+#define HELPER(id, name, state, ret, args, effects) NUMBER_##name = id,
+enum {
+#include "vm/abi/helpers.def"
+    NUMBERS_END
+};
+
+static const struct variant {
+    uint32_t type;
+    struct helper helper;
+} variants[] = {
+#define HELPER(id, name, state, ret, args, effects)
+#define VARIANT(who, called, returns, args, does)                                                                      \
+    {PROG_TYPE_##who, {NUMBER_##called, #called, helper_##called, RET_##returns, args, (does)&0xffff, (does) >> 16}},
+#include "vm/abi/helpers.def"
+};
+
 const struct helper *helper_find(uint32_t id)
 {
     return id >= 1 && id <= N_HELPERS ? &table[id] : NULL;
@@ -68,6 +86,24 @@ const struct helper *helper_by_name(const char *name)
         if (!strcmp(table[id].name, name))
             return &table[id];
     return NULL;
+}
+
+bool helper_is_linux(const struct helper *helper)
+{
+    for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++)
+        if (helper == &variants[i].helper)
+            return true;
+    return helper == helper_find(helper->id);
+}
+
+const struct helper *helper_for(const struct helper_set *set, uint32_t prog_type, uint32_t id)
+{
+    const struct helper *found = helper_set_find(set, id);
+
+    for (size_t i = 0; found && i < sizeof(variants) / sizeof(variants[0]); i++)
+        if (variants[i].helper.id == id && variants[i].type == prog_type && found == helper_find(id))
+            return &variants[i].helper;
+    return found;
 }
 
 const struct helper *helper_set_find(const struct helper_set *set, uint32_t id)

@@ -35,7 +35,10 @@ enum arg_kind {
     ARG_FUNC,               /* a function of the program */
     ARG_STACK_OR_NULL,      /* stack memory or NULL */
     ARG_BTF_ID,             /* a kernel pointer (tasks and the like) */
-    ARG_SOCK,               /* a socket */
+    ARG_SOCK,               /* a socket, whether the program sees it as such or as a kernel object */
+    ARG_SOCK_COMMON,        /* a socket that the program sees as such */
+    ARG_SOCKET,             /* a full one */
+    ARG_SOCKET_OR_NULL,     /* the same, or NULL */
     ARG_CTX_OR_NULL,        /* the program's context, or NULL */
     ARG_IPV4_HDR,           /* 20 bytes, readable */
     ARG_IPV6_HDR,           /* 40 bytes, readable */
@@ -48,7 +51,9 @@ enum ret_kind {
     RET_MAP_VALUE_OR_NULL,   /* value_size of the map argument (for map-in-map: an inner map) */
     RET_RINGBUF_MEM_OR_NULL, /* a record, as long as the CONST_SIZE argument says */
     RET_BTF_ID,
-    RET_SOCK_OR_NULL,
+    RET_SOCKET_OR_NULL,
+    RET_SOCK_COMMON_OR_NULL,
+    RET_TCP_SOCK_OR_NULL,
     RET_LENGTH, /* INT: at most what the last size argument allows, or an error number */
     RET_CPU,    /* INT: the number of a CPU */
 };
@@ -66,6 +71,7 @@ enum helper_effect {
     EFFECT_UNLOCKS = 512,      /* gives it back */
     EFFECT_WRITES_MAP = 1024,  /* changes the elements of its map */
     EFFECT_VARIADIC = 2048,    /* reads all five arguments, whatever the row names */
+    EFFECT_CASTS = 8192,       /* the result is argument 1 seen as something else: it shares its reference */
     EFFECT_FILLS = 4096,       /* writes every byte of memory that it is given to write, whatever happens */
 };
 
@@ -93,5 +99,10 @@ struct helper_set {
 
 /** What a program calls by this number under this set (NULL: the table alone). @return NULL when there is none. */
 const struct helper *helper_set_find(const struct helper_set *set, uint32_t id);
+
+/** As helper_set_find(), for a program of this type: some types know a helper by other arguments. */
+const struct helper *helper_for(const struct helper_set *set, uint32_t prog_type, uint32_t id);
+/** Is it Linux's own, and not a host's? */
+bool helper_is_linux(const struct helper *helper);
 
 #endif

@@ -96,6 +96,7 @@ static const struct pair takes[] = {
 #define ALSO(type, helper)
 #define OPEN(type)
 #define READS(type, helper)
+#define FINDS(type, what)
 #include "vm/abi/map_helpers.def"
 };
 
@@ -104,6 +105,7 @@ static const struct pair also[] = {
 #define ALSO(type, helper) {MAP_TYPE_##type, HELPER_##helper},
 #define OPEN(type)
 #define READS(type, helper)
+#define FINDS(type, what)
 #include "vm/abi/map_helpers.def"
 };
 
@@ -112,6 +114,7 @@ static const struct pair reads[] = {
 #define ALSO(type, helper)
 #define OPEN(type)
 #define READS(type, helper) {MAP_TYPE_##type, HELPER_##helper},
+#define FINDS(type, what)
 #include "vm/abi/map_helpers.def"
 };
 
@@ -120,6 +123,7 @@ static const uint8_t open[] = {
 #define ALSO(type, helper)
 #define OPEN(type) MAP_TYPE_##type,
 #define READS(type, helper)
+#define FINDS(type, what)
 #include "vm/abi/map_helpers.def"
 };
 
@@ -196,6 +200,20 @@ bool policy_map_helper(uint32_t map_type, uint32_t helper)
 bool policy_map_reads_value(uint32_t map_type, uint32_t helper)
 {
     return holds(reads, COUNT(reads), map_type, helper);
+}
+
+enum map_finds policy_map_finds(uint32_t map_type)
+{
+    static const uint8_t finds[MAP_TYPE_COUNT] = {
+#define TAKES(type, helper)
+#define ALSO(type, helper)
+#define OPEN(type)
+#define READS(type, helper)
+#define FINDS(type, what) [MAP_TYPE_##type] = MAP_FINDS_##what,
+#include "vm/abi/map_helpers.def"
+    };
+
+    return map_type < MAP_TYPE_COUNT ? (enum map_finds)finds[map_type] : MAP_FINDS_VALUE;
 }
 
 bool policy_map_sleepable(uint32_t map_type)

@@ -21,6 +21,10 @@ bool policy_map_helper(uint32_t map_type, uint32_t helper);
 
 /** Does this helper read the value argument that it writes for maps of other types? */
 bool policy_map_reads_value(uint32_t map_type, uint32_t helper);
+enum map_finds { MAP_FINDS_VALUE, MAP_FINDS_SOCKET, MAP_FINDS_XDP_SOCKET };
+
+/** What a lookup yields for programs: the value's address, or the socket that stands there; full ones are acquired. */
+enum map_finds policy_map_finds(uint32_t map_type);
 
 /** May sleepable programs use maps of this type? */
 bool policy_map_sleepable(uint32_t map_type);

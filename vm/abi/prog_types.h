@@ -26,7 +26,11 @@ enum ctx_field_kind {
     CTX_PACKET,      /* the 64-bit start of the packet, though the field may have 32 bits (data) */
     CTX_PACKET_END,  /* data_end */
     CTX_PACKET_META, /* data_meta */
-    CTX_POINTER,     /* a 64-bit pointer that stands there (sk, flow_keys) */
+    /* A 64-bit pointer that stands there: */
+    CTX_SOCKET,              /* a full socket */
+    CTX_SOCKET_OR_NULL,      /* the same, if there is one */
+    CTX_SOCK_COMMON_OR_NULL, /* a socket in any state, if there is one */
+    CTX_FLOW_KEYS,           /* a struct bpf_flow_keys */
 };
 
 /* CAPABLE: only with CAP_BPF. */
@@ -35,11 +39,11 @@ enum { CTX_READ = 1, CTX_WRITE = 2, CTX_READ_CAPABLE = 4, CTX_WRITE_CAPABLE = 8 
 struct ctx_field {
     const char *name;
     uint16_t off, size;
-    uint8_t kind;    /* enum ctx_field_kind */
-    uint8_t access;  /* CTX_READ | CTX_WRITE | ..._CAPABLE; 0: named, but this program type may not touch it */
-    uint8_t narrow;  /* the smallest part that may be loaded; 0: only all of it */
-    bool from_start; /* parts begin at the field's first byte only */
-    uint8_t unit;    /* stores, and loads that are not narrow, have a multiple of so many bytes */
+    uint8_t kind;   /* enum ctx_field_kind */
+    uint8_t access; /* CTX_READ | CTX_WRITE | ..._CAPABLE; 0: named, but this program type may not touch it */
+    uint8_t narrow; /* the smallest part that may be loaded; 0: only all of it */
+    uint8_t begins; /* parts begin below this byte of it */
+    uint8_t unit;   /* stores, and loads that are not narrow, have a multiple of so many bytes */
 };
 
 /* How a layout gives packet pointers out: fields of 4 bytes cannot hold one and yield it when they are loaded, fields

@@ -270,6 +270,18 @@ static void load_ctx(struct builder *b, const struct op *op)
     build_call(b, IR_CALL, build_loc(op->dst), (uintptr_t)run_load_ctx, (uint32_t[]){IR_ENV, addr}, 2);
 }
 
+/* A load through a pointer that may lead nowhere. */
+static void probe(struct builder *b, const struct op *op, unsigned size, bool sign)
+{
+    uint32_t addr = ir_vreg(b->f), bytes = ir_vreg(b->f), dst = build_loc(op->dst);
+
+    build_imm(b, IR_ADD, 8, addr, build_loc(op->src), op->off);
+    build_const(b, bytes, size);
+    build_call(b, IR_CALL, dst, (uintptr_t)run_probe_load, (uint32_t[]){IR_ENV, addr, bytes}, 3);
+    if (sign)
+        extend(b, IR_SEXT, size, 8, dst, dst);
+}
+
 static void packet_meta(struct builder *b, uint32_t dst)
 {
     uint32_t meta = ir_vreg(b->f), data = ir_vreg(b->f);
@@ -351,6 +363,11 @@ static void one(struct builder *b, uint32_t i)
     case OP_CALL_BODY: build_helper(b, op); break;
     case OP_TAIL_CALL: build_tail(b, op); break;
     case OP_LDX_W_CTX: load_ctx(b, op); break;
+#define OP_PROBE(row, type)                                                                                            \
+    case OP_PROBE_##row:                                                                                               \
+        probe(b, op, sizeof(type), (type)-1 < 1);                                                                      \
+        break;
+#include "vm/ops.def"
     case OP_CTX_DATA: build_load(b, 8, build_loc(op->dst), IR_ENV, ENV_AT(packet.data)); break;
     case OP_CTX_DATA_END: build_load(b, 8, build_loc(op->dst), IR_ENV, ENV_AT(packet.data_end)); break;
     case OP_CTX_DATA_META: packet_meta(b, build_loc(op->dst)); break;
