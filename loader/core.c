@@ -3,42 +3,10 @@
  * kernel's are megabytes: a program without such relocations starts without them. What the target cannot satisfy
  * becomes poison with a warning, since code that is dead on this kernel is full of it.
  */
-#include "loader/btf_file.h"
 #include "loader/load.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* The target's types, and whether they are ours to free. */
-struct target {
-    const struct btf *btf;
-    struct btf *own;
-};
-
-static int find_target(const struct object *obj, const struct object_link_opts *opts, const struct log *log,
-                       struct target *t)
-{
-    struct log quiet = LOG_AT(log, log ? log->where : NULL);
-    int err;
-
-    if (opts->target) {
-        t->btf = opts->target;
-        return 0;
-    }
-    if (opts->btf_path) {
-        err = btf_load_file(opts->btf_path, NULL, log, &t->own);
-        t->btf = t->own;
-        return err;
-    }
-    quiet.fn = NULL;
-    if (!btf_load_kernel(&quiet, &t->own)) {
-        t->btf = t->own;
-        return 0;
-    }
-    log_info(log, "the running kernel's types are not readable; CO-RE relocations follow the object's own types");
-    t->btf = obj->btf;
-    return 0;
-}
 
 /* Does the relocation stand in a function that is to be loaded? A linker leaves records of weak functions that lost. */
 static const struct load_func *wanted(const struct object_elf *e, uint32_t sec, const struct core_relo *relo)
@@ -115,17 +83,21 @@ static int apply(struct object *obj, struct core_ctx *ctx, struct arena *tmp, ui
 int load_core(struct object *obj, struct arena *tmp, const struct object_link_opts *opts, const struct log *log)
 {
     struct object_elf *e = obj->elf;
-    struct target target = {0};
+    const struct btf *target;
     struct core_ctx *ctx = NULL;
     uint32_t shown = e->core_first;
     int err;
 
     if (!any_wanted(e))
         return 0;
-    err = find_target(obj, opts, log, &target);
+    err = load_kernel_types(obj, opts, log, &target);
     if (err)
         return err;
-    ctx = core_new(tmp, obj->btf, target.btf);
+    if (!target) {
+        log_info(log, "the running kernel's types are not readable; CO-RE relocations follow the object's own types");
+        target = obj->btf;
+    }
+    ctx = core_new(tmp, obj->btf, target);
     if (!ctx)
         err = log_fail(log, -ENOMEM, "no memory for CO-RE relocations");
     for (uint32_t s = 0; !err && s < e->ext->n_sections; s++) {
@@ -137,6 +109,5 @@ int load_core(struct object *obj, struct arena *tmp, const struct object_link_op
                 err = apply(obj, ctx, tmp, (uint32_t)(sec - e->elf.sections), &x->relos[i], &obj->relocs[shown], log);
     }
     core_free(ctx);
-    btf_free(target.own);
     return err;
 }

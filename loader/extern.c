@@ -4,6 +4,7 @@
  * kernel function). The table is sorted by ELF symbol, so that a relocation finds its extern by bisection.
  */
 #include "loader/load.h"
+#include "vm/abi/kfuncs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -320,6 +321,22 @@ int load_resolve_ksyms(struct object *obj, const struct object_link_opts *opts, 
     }
     free(wanted);
     return 0;
+}
+
+/* The address of a function is asked for to see whether it is there; nothing is ever found at it. */
+void load_resolve_kfuncs(struct object *obj, const struct btf *kernel)
+{
+    struct object_elf *e = obj->elf;
+
+    for (uint32_t i = 0; i < e->n_externs; i++) {
+        struct load_extern *x = &e->externs[i];
+
+        if (x->kind != EXTERN_KSYM_FUNC || (kernel && !btf_find(kernel, x->name, BTF_FUNC)))
+            continue;
+        x->kfunc = kfunc_find(x->name);
+        x->found = x->kfunc && x->kfunc->call.body;
+        x->addr = x->found ? (uintptr_t)x->kfunc : 0;
+    }
 }
 
 void load_show_externs(struct object *obj)

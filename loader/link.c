@@ -5,6 +5,7 @@
  * indices, externs addresses, and what cannot run gets its reason.
  */
 #include "loader/load.h"
+#include "vm/abi/kfuncs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -256,23 +257,27 @@ static int put_extern_address(struct linker *l, const struct load_func *f, const
                                    func ? "function" : "variable", x->name));
 }
 
-/* No kernel function has a body here. A weak one may well stand behind a test for it, so only strong ones are worth a
- * warning. */
+/* A weak function that is missing may well stand behind a test for it, so only strong ones are worth a warning. */
 static int put_extern_call(struct linker *l, const struct load_func *f, const struct load_reloc *r, uint32_t at)
 {
     const struct load_extern *x = &l->obj->elf->externs[r->index];
     struct skep_insn *insn = &l->insns[at];
+    bool here = x->kfunc && x->kfunc->call.body, said = l->extern_idx[r->index] >= 0;
 
-    if (l->extern_idx[r->index] < 0) {
+    if (!said) {
         l->extern_idx[r->index] = (int32_t)l->n_externs;
-        l->externs[l->n_externs++] = (struct prog_extern){.name = x->name, .btf_id = x->btf_id, .weak = x->weak};
-        log_say(l->log, x->weak ? SKEP_LOG_DEBUG : SKEP_LOG_WARN,
-                SLOT_FMT " ('%s'): kernel function '%s' is not available; reaching it traps", section_of(l, f), r->insn,
-                f->name, x->name);
+        l->externs[l->n_externs++] =
+            (struct prog_extern){.name = x->name, .btf_id = x->btf_id, .weak = x->weak, .kfunc = x->kfunc};
     }
     insn->src_reg = SRC_KFUNC;
     insn->off = 0;
     insn->imm = l->extern_idx[r->index];
+    if (here)
+        return 0;
+    if (!said)
+        log_say(l->log, x->weak ? SKEP_LOG_DEBUG : SKEP_LOG_WARN,
+                SLOT_FMT " ('%s'): kernel function '%s' is not available; reaching it traps", section_of(l, f), r->insn,
+                f->name, x->name);
     return add_poison(l, at, TRAP_kfunc_missing,
                       arena_printf(l->tmp, "kernel function '%s' is not available", x->name));
 }
@@ -489,13 +494,17 @@ static int make_prog(struct linker *l, struct object_prog *p, const struct prog_
             .btf = obj->btf,
             .btf_owner = e->btf ? load_btf_get(e->btf) : NULL,
             .put_btf = load_btf_put,
+            .kernel_btf = e->kernel ? e->kernel->btf : NULL,
+            .kernel_owner = e->kernel ? load_btf_get(e->kernel) : NULL,
             .helpers = l->opts->helpers,
         };
 
         snprintf(where, sizeof(where), "%s: section '%s', program '%s'", obj->path, p->section, p->name);
         err = prog_new(&spec, l->opts->lenient, &in, &p->prog);
-        if (err && e->btf)
+        if (err) {
             load_btf_put(e->btf);
+            load_btf_put(e->kernel);
+        }
     }
     arena_free(&scratch);
     return err;
@@ -553,6 +562,7 @@ static int link_all(struct linker *l)
 {
     struct object *obj = l->obj;
     struct object_elf *e = obj->elf;
+    const struct btf *kernel = NULL;
     int err = prepare(l);
 
     if (!err)
@@ -564,8 +574,12 @@ static int link_all(struct linker *l)
         err = copy_code(l);
     if (!err)
         err = load_core(obj, l->tmp, l->opts, l->log);
+    if (!err && load_wants_kernel_types(obj))
+        err = load_kernel_types(obj, l->opts, l->log, &kernel);
     if (!err)
         err = load_resolve_ksyms(obj, l->opts, l->log);
+    if (!err)
+        load_resolve_kfuncs(obj, kernel);
     if (!err)
         load_show_externs(obj);
     for (uint32_t i = 0; i < e->n_funcs && !err; i++)

@@ -24,10 +24,11 @@ enum {
     LOAD_MAX_EXTERN_DATA = 1 << 20,
 };
 
-/* Types with their bytes, shared by the object and its programs. */
+/* Types, with their bytes where they came with the object; shared by the object and its programs. */
 struct load_btf {
     uint32_t refs; /* atomic */
     struct btf *btf;
+    bool borrowed; /* the caller's, who keeps them as long as the programs */
     size_t size;
     _Alignas(8) unsigned char bytes[];
 };
@@ -89,11 +90,14 @@ struct load_extern {
     bool is_signed;
     uint32_t size, align, off; /* .kconfig: in the section's map */
     uint64_t addr;             /* kernel variables, once linked */
+    const struct kfunc *kfunc; /* KSYM_FUNC, once linked: what stands in the table and in the target; NULL: nothing */
 };
 
 struct object_elf {
     struct elf elf;
     struct load_btf *btf;
+    struct load_btf *kernel; /* the target's types, once something asked for them; NULL: not asked, or not there */
+    bool no_kernel;          /* asked for, and not there */
     const struct btf_ext *ext;
     uint32_t text;     /* section .text, 0: none */
     uint32_t maps_sec; /* section .maps, 0: none */
@@ -130,6 +134,13 @@ int load_externs(struct object *obj, const struct log *log);
 /** The extern of an ELF symbol; -1: none. */
 int32_t load_extern_of(const struct object_elf *e, uint32_t sym);
 /** Finds the addresses of kernel variables that used functions refer to. */
+/** The target's types, as object_link_opts says, read on first use. @return 0 and *out; *out NULL: there are none. */
+int load_kernel_types(struct object *obj, const struct object_link_opts *opts, const struct log *log,
+                      const struct btf **out);
+/** Do programs that are to be loaded need them for more than CO-RE? While linking. */
+bool load_wants_kernel_types(const struct object *obj);
+/** Which kernel functions the program calls is known here and in the target; link order is: types, these. */
+void load_resolve_kfuncs(struct object *obj, const struct btf *kernel);
 int load_resolve_ksyms(struct object *obj, const struct object_link_opts *opts, const struct log *log);
 
 /** Tells object->relocs what became of the externs. */

@@ -27,7 +27,8 @@ void load_btf_put(void *owner)
 
     if (!btf || __atomic_sub_fetch(&btf->refs, 1, __ATOMIC_ACQ_REL))
         return;
-    btf_free(btf->btf);
+    if (!btf->borrowed)
+        btf_free(btf->btf);
     free(btf);
 }
 
@@ -273,6 +274,8 @@ void object_free(struct object *obj)
             prog_put(obj->progs[i].prog);
     if (obj->elf)
         load_btf_put(obj->elf->btf);
+    if (obj->elf)
+        load_btf_put(obj->elf->kernel);
     arena = obj->arena;
     arena_free(&arena);
     free(obj);

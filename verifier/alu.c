@@ -88,6 +88,10 @@ static enum reason move_pointer(struct verifier *v, const struct reg *ptr, unsig
     int64_t off, val = (int64_t)by->t.value;
     enum reason reason = may_move(v, ptr, reg, by);
 
+    if (!reason && ptr->kind == REG_MEM && ptr->trust & TRUST_UNTRUSTED) {
+        *out = *ptr; /* loads are probes, wherever it leads */
+        return REASON_ok;
+    }
     if (!reason)
         reason = check_offset(v, ptr, by);
     if (reason)

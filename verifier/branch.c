@@ -302,7 +302,7 @@ static bool is_not_null(const struct reg *r)
     case REG_SOCKET:
     case REG_TCP_SOCK: return true;
     case REG_MEM: return !(r->trust & TRUST_UNTRUSTED);
-    case REG_BTF: return r->ref || r->trust == TRUST_TRUSTED || r->trust == TRUST_ALLOC;
+    case REG_BTF: return btf_ptr_trusted(r);
     default: return false;
     }
 }

@@ -283,6 +283,7 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
     case ARG_IPV4_HDR:
     case ARG_TCP_HDR: return memory(v, s, c, reg, 20, false, true, false);
     case ARG_IPV6_HDR: return memory(v, s, c, reg, 40, false, true, false);
+    case ARG_SHORT_PTR: return aligned(v, s, c, reg, 2);
     case ARG_INT_PTR: return aligned(v, s, c, reg, 4);
     case ARG_LONG_PTR: return aligned(v, s, c, reg, 8);
     case ARG_RINGBUF_MEM:
@@ -311,20 +312,9 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
     }
 }
 
-static bool is_gpl(const char *license)
-{
-    static const char *const ok[] = {"GPL",          "GPL v2",       "GPL and additional rights",
-                                     "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"};
-
-    for (unsigned i = 0; i < sizeof(ok) / sizeof(ok[0]); i++)
-        if (!strcmp(license, ok[i]))
-            return true;
-    return false;
-}
-
 static enum reason check_context(struct verifier *v, const struct state *s, const struct helper *h)
 {
-    if (h->effects & EFFECT_GPL && !is_gpl(v->prog->license))
+    if (h->effects & EFFECT_GPL && !is_gpl_compatible(v->prog->license))
         return refuse(v, REASON_helper_gpl, "bpf_%s is for GPL-compatible programs; the license is \"%s\"", h->name,
                       v->prog->license);
     if (h->effects & EFFECT_SLEEPS && !v->prog->sleepable)
@@ -333,6 +323,8 @@ static enum reason check_context(struct verifier *v, const struct state *s, cons
         return refuse(v, REASON_lock_held, "bpf_%s is called while a spin lock is held", h->name);
     if (h->id == TAIL_CALL && s->n_refs)
         return refuse(v, REASON_reference_leak, "a tail call while a reference is held");
+    if (h->id == TAIL_CALL || h->effects & EFFECT_SLEEPS)
+        return kfunc_sections_end(v, s, h->id == TAIL_CALL ? "a tail call" : "a helper that may sleep is called");
     return REASON_ok;
 }
 
@@ -370,6 +362,14 @@ bool call_forget_packet(struct verifier *v, struct state *s)
     const struct voided all = {.privileged = v->privileged};
 
     return state_change_regs(&v->pool, s, is_packet, invalidate, &all);
+}
+
+bool call_release(struct verifier *v, struct state *s, uint32_t ref)
+{
+    const struct voided dead = {.privileged = v->privileged, .ref = ref};
+
+    state_drop_ref(s, ref);
+    return state_change_regs(&v->pool, s, has_ref, invalidate, &dead);
 }
 
 static enum reason lock_step(struct verifier *v, struct state *s, const struct call_args *c, bool lock)
@@ -458,7 +458,6 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
         helper_for(v->prog->helpers, v->prog->type ? v->prog->type->id : PROG_TYPE_UNSPEC, (uint32_t)insn->imm);
     struct call_args c = {.helper = h};
     enum reason reason;
-    struct voided dead;
     struct frame *f;
     struct reg r0;
 
@@ -495,12 +494,8 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
         if (reason)
             return reason;
     }
-    dead = (struct voided){.privileged = v->privileged, .ref = c.ref};
-    if (h->effects & EFFECT_RELEASES) {
-        state_drop_ref(s, c.ref);
-        if (!state_change_regs(&v->pool, s, has_ref, invalidate, &dead))
-            return REASON_out_of_memory;
-    }
+    if (h->effects & EFFECT_RELEASES && !call_release(v, s, c.ref))
+        return REASON_out_of_memory;
     if (h->effects & EFFECT_CHANGES_PACKET && !call_forget_packet(v, s))
         return REASON_out_of_memory;
     if (h->effects & EFFECT_CALLS_BACK) {
@@ -618,6 +613,9 @@ enum reason exit_step(struct verifier *v, struct state *s, bool *done)
     if (s->n_refs)
         return refuse(v, REASON_reference_leak, "the program ends with %u reference%s held", s->n_refs,
                       s->n_refs > 1 ? "s" : "");
+    reason = kfunc_sections_end(v, s, "the program ends");
+    if (reason)
+        return reason;
     if (r0->kind == REG_NONE)
         return refuse(v, REASON_uninitialized_register, "r0 was not written on this path");
     if (reg_is_pointer(r0) && !v->privileged)

@@ -197,7 +197,7 @@ bool states_equal(struct verifier *v, const struct checkpoint *old, const struct
     m.fresh = UINT32_MAX;
     m.unknown = reg_unknown();
     if (o->n_frames != cur->n_frames || o->n_refs != cur->n_refs || !o->lock_id != !cur->lock_id ||
-        o->lock_map != cur->lock_map)
+        o->lock_map != cur->lock_map || o->rcu != cur->rcu || o->preempt_off != cur->preempt_off)
         return false;
     if (o->lock_id && !same_id(&m, o->lock_id, cur->lock_id))
         return false;

@@ -136,6 +136,10 @@ static enum reason check_mem(struct verifier *v, const struct state *s, const st
     (void)s;
     if (a->write && base->flags & REG_READ_ONLY)
         return refuse(v, REASON_read_only_memory, "this memory is read-only");
+    if (base->trust & TRUST_UNTRUSTED)
+        return a->helper
+                   ? refuse(v, REASON_untrusted_pointer, "r%u points into the kernel, and may lead nowhere", a->reg)
+                   : REASON_ok;
     return within(v, REASON_mem_out_of_bounds, base, a, base->size, "the memory");
 }
 
@@ -185,7 +189,7 @@ static enum reason check_ctx(struct verifier *v, const struct state *s, const st
         if (off % a->size)
             return refuse(v, REASON_ctx_access, "%u bytes at offset %lld of struct %s are not aligned", a->size,
                           (long long)off, layout->name);
-        return REASON_ok;
+        return v->prog->type->traits & PROG_TYPED_ARGS ? btf_ctx_check(v, (uint32_t)off, a->size) : REASON_ok;
     }
     field = ctx_field_at(layout, (uint32_t)off);
     if (!field || off + (int64_t)a->size > field->off + field->size)
@@ -243,6 +247,7 @@ static const check_fn checks[REG_KIND_COUNT] = {
     [REG_TCP_SOCK] = sock_check,
     [REG_XDP_SOCK] = sock_check,
     [REG_FLOW_KEYS] = flow_keys_check,
+    [REG_BTF] = btf_ptr_check,
     [REG_KERNEL] = check_kernel,
 };
 
@@ -287,12 +292,9 @@ static struct reg ctx_value(struct verifier *v, const struct reg *base, const st
     case CTX_FLOW_KEYS: out.kind = REG_FLOW_KEYS; return out;
     default: break;
     }
-    /* Arguments by BTF prototype: numbers and pointers are told apart by types that are not looked at yet. */
     if (v->prog->type->traits & PROG_TYPED_ARGS)
-        out.kind = REG_KERNEL;
-    else
-        out = reg_unknown();
-    return out;
+        return btf_ctx_value(v, (uint32_t)(base->off + a->off), a->size);
+    return reg_unknown();
 }
 
 struct reg mem_value(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a,
@@ -302,6 +304,10 @@ struct reg mem_value(struct verifier *v, const struct state *s, const struct reg
     uint64_t value;
 
     (void)s;
+    if (base->kind == REG_BTF)
+        out = btf_ptr_value(v, s, base, a);
+    if (out.kind != REG_SCALAR)
+        return out;
     if (base->kind == REG_CTX) {
         out = ctx_value(v, base, a);
         if (out.kind != REG_SCALAR)

@@ -7,6 +7,7 @@
 #include "vm/abi/map_types.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum reason policy_may_call(struct verifier *v, uint32_t id)
 {
@@ -66,6 +67,17 @@ enum reason policy_functions(struct verifier *v, uint32_t *bad)
     return REASON_ok;
 }
 
+bool is_gpl_compatible(const char *license)
+{
+    static const char *const ok[] = {"GPL",          "GPL v2",       "GPL and additional rights",
+                                     "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"};
+
+    for (unsigned i = 0; i < sizeof(ok) / sizeof(ok[0]); i++)
+        if (!strcmp(license, ok[i]))
+            return true;
+    return false;
+}
+
 bool policy_may_write_packet(const struct verifier *v)
 {
     return !v->prog->type || v->prog->type->traits & PROG_PKT_WRITE;
@@ -88,7 +100,8 @@ enum reason policy_return(struct verifier *v, struct state *s, const struct reg 
 
     if (!type)
         return REASON_ok;
-    range = prog_type_returns(type, v->prog->attach_type);
+    if (!btf_ctx_returns(v, &range))
+        range = prog_type_returns(type, v->prog->attach_type);
     if (range.min > range.max)
         return REASON_ok;
     if (r0->kind != REG_SCALAR)

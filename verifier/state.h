@@ -156,6 +156,8 @@ struct state {
     uint32_t n_refs;
     uint32_t lock_id; /* of the value whose spin lock is held; 0: none */
     const struct map_def *lock_map;
+    bool rcu;            /* inside bpf_rcu_read_lock() */
+    uint8_t preempt_off; /* how often bpf_preempt_disable() holds */
     uint32_t may_goto_depth;
     uint32_t callback_depth;   /* callbacks that were entered on this path */
     struct checkpoint *parent; /* the last saved state on this path */

@@ -300,6 +300,8 @@ static enum reason load_packet(struct verifier *v, struct state *s, const struct
         return refuse(v, REASON_lock_held, "packet loads end the program when they fail, with the lock held");
     if (s->n_refs)
         return refuse(v, REASON_reference_leak, "packet loads end the program when they fail, with a reference held");
+    if (s->rcu || s->preempt_off)
+        return kfunc_sections_end(v, s, "packet loads end the program when they fail,");
     if (indirect && state_reg(s, insn->src)->kind == REG_NONE)
         return refuse(v, REASON_uninitialized_register, "r%u was not written on this path", insn->src);
     f = state_frame_mut(&v->pool, s, s->n_frames - 1);
@@ -352,8 +354,7 @@ static enum reason execute(struct verifier *v, struct state *s, const struct ins
     case ISA_FORM_CALL:
         if (insn->op == ISA_CALL_LOCAL)
             return call_local(v, s, insn);
-        reason =
-            insn->op == ISA_CALL_HELPER ? call_helper(v, s, insn, other) : unsupported(v, "kernel functions (kfuncs)");
+        reason = insn->op == ISA_CALL_HELPER ? call_helper(v, s, insn, other) : kfunc_call(v, s, insn);
         if (!reason && insn->op == ISA_CALL_HELPER && insn->imm == TAIL_CALL)
             reason = tail_call_taken(v, s, other);
         break;

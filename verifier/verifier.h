@@ -9,7 +9,7 @@
 #include "verifier/state.h"
 #include "verifier/verify.h"
 
-enum { TAIL_CALL = 12 /* the helper that does not come back */ };
+enum { TAIL_CALL = 12 /* the helper that does not come back */, MAX_HOOK_ARGS = 12, MAX_HOOK_ERRNO = 4095 };
 
 /* Which registers and stack slots of each frame a later instruction needs exactly. */
 struct marks {
@@ -63,6 +63,10 @@ struct verifier {
     uint32_t n_loops, n_backedges;
     uint64_t marks_made; /* precision marks in saved states so far */
     uint32_t next_id;
+    struct {
+        const struct btf_type *proto; /* of what the program is attached to; NULL: it has no typed arguments */
+        bool skip;                    /* the first parameter is none of the program's */
+    } hook;
     uint32_t ctx_size;    /* bytes of the context that were touched */
     bool in_step;         /* the last record of the path's history is the instruction being executed */
     bool privileged;      /* may see pointers, read uninitialized stack, ... */
@@ -156,6 +160,32 @@ enum reason mem_check(struct verifier *v, const struct state *s, const struct re
 struct reg mem_value(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a,
                      bool sign);
 
+/* kfunc.c */
+enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *insn);
+/* Calls that may not come back, exits and sleeping helpers, inside a section that is protected by RCU or may not be
+ * preempted. */
+enum reason kfunc_sections_end(struct verifier *v, const struct state *s, const char *what);
+
+/* btf_ptr.c: pointers to kernel objects. */
+enum reason btf_ptr_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);
+struct reg btf_ptr_value(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);
+/* Valid for as long as the program has it? */
+bool btf_ptr_trusted(const struct reg *r);
+/* Is what r points to an object of this type of the kernel, or does it begin with one? `strict`: itself. */
+bool btf_ptr_is(struct verifier *v, const struct reg *r, const char *type, bool strict);
+/* A pointer to such an object, untrusted when the target has no such type. */
+struct reg btf_ptr_reg(struct verifier *v, const char *type, unsigned trust);
+/* The type of a struct or union of the target, 0: there is none. */
+uint32_t btf_kernel_type(const struct verifier *v, const char *name);
+bool in_rcu_section(const struct verifier *v, const struct state *s);
+
+/* btf_ctx.c: arguments by prototype. begin: before anything is explored. */
+enum reason btf_ctx_begin(struct verifier *v);
+enum reason btf_ctx_check(struct verifier *v, uint32_t off, uint32_t size);
+struct reg btf_ctx_value(struct verifier *v, uint32_t off, uint32_t size);
+/* What Linux lets programs of this very hook return; false: what their type may. */
+bool btf_ctx_returns(const struct verifier *v, struct prog_range *range);
+
 /* sock.c: sockets and flow keys. */
 enum reason sock_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);
 enum reason flow_keys_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);
@@ -206,8 +236,13 @@ bool policy_may_write_packet(const struct verifier *v);
 bool policy_helper_sees_packet(const struct verifier *v, const struct helper *h);
 enum reason policy_return(struct verifier *v, struct state *s, const struct reg *r0);
 
+/* policy.c */
+bool is_gpl_compatible(const char *license);
+
 /* call.c */
 enum reason call_helper(struct verifier *v, struct state *s, const struct insn *insn, struct state **other);
+/* Gives a reference back: whatever holds it is void afterwards. @return false: out of memory. */
+bool call_release(struct verifier *v, struct state *s, uint32_t ref);
 enum reason call_local(struct verifier *v, struct state *s, const struct insn *insn);
 enum reason exit_step(struct verifier *v, struct state *s, bool *done);
 /* The instruction just done may also end a local function, with such an r0: tail calls that succeed, packet loads that

@@ -138,6 +138,10 @@ static enum reason run(struct verifier *v, uint32_t *insn)
     if (!global_init(v))
         return REASON_out_of_memory;
     reason = cfg_check(v, insn);
+    if (!reason) {
+        *insn = 0;
+        reason = btf_ctx_begin(v);
+    }
     if (reason)
         return reason;
     if (!liveness_compute(v) || !scc_compute(v) || !loop_init(v) || !uses_init(v) || !first_state(v))

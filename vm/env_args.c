@@ -118,6 +118,7 @@ static bool check_one(struct call *c, unsigned i)
     case ARG_IPV4_HDR:
     case ARG_TCP_HDR: return check_mem(c, i, 20, ENV_READ);
     case ARG_IPV6_HDR: return check_mem(c, i, 40, ENV_READ);
+    case ARG_SHORT_PTR: return check_mem(c, i, 2, ENV_WRITE);
     case ARG_INT_PTR: return check_mem(c, i, 4, ENV_WRITE);
     case ARG_LONG_PTR: return check_mem(c, i, 8, ENV_WRITE);
     case ARG_RINGBUF_MEM: {

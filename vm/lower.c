@@ -4,6 +4,7 @@
  * resolved becomes OP_TRAP with its reason, never a failure: it may lie where no run comes.
  */
 #include "vm/lower.h"
+#include "vm/abi/kfuncs.h"
 #include "vm/abi/prog_types.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -44,16 +45,14 @@ static int lower_map(struct code *code, struct op *op, const struct insn *insn)
     return 0;
 }
 
-static int lower_helper(struct code *code, struct op *op, const struct insn *insn)
+static int lower_call(struct code *code, struct op *op, const struct helper *helper)
 {
-    const struct helper *helper = helper_for(
-        code->prog->helpers, code->prog->type ? code->prog->type->id : PROG_TYPE_UNSPEC, (uint32_t)insn->imm);
     uint32_t i;
 
-    if (!helper)
-        return TRAP_OP(code, op, helper_missing, "there is no helper %u", (uint32_t)insn->imm);
     if (helper->effects & EFFECT_ENGINE && helper->id == HELPER_TAIL_CALL) {
         op->kind = OP_TAIL_CALL;
+    } else if (!helper->body && helper->id >= KFUNC_FIRST_ID) {
+        return TRAP_OP(code, op, kfunc_missing, "kernel function bpf_%s is not available here", helper->name);
     } else if (!helper->body) {
         return TRAP_OP(code, op, helper_missing, "helper bpf_%s is not available here", helper->name);
     } else {
@@ -68,6 +67,16 @@ static int lower_helper(struct code *code, struct op *op, const struct insn *ins
         code->helpers[code->n_helpers++] = helper;
     op->aux = (uint16_t)i;
     return 0;
+}
+
+static int lower_helper(struct code *code, struct op *op, const struct insn *insn)
+{
+    const struct helper *helper = helper_for(
+        code->prog->helpers, code->prog->type ? code->prog->type->id : PROG_TYPE_UNSPEC, (uint32_t)insn->imm);
+
+    if (!helper)
+        return TRAP_OP(code, op, helper_missing, "there is no helper %u", (uint32_t)insn->imm);
+    return lower_call(code, op, helper);
 }
 
 static uint32_t func_index(const struct prog *prog, uint32_t slot)
@@ -161,6 +170,8 @@ static int lower_one(struct code *code, uint32_t slot, const struct fact *fact, 
     case ISA_CALL_HELPER: return lower_helper(code, op, insn);
     case ISA_CALL_LOCAL: op->imm = func_index(prog, insn->target); return 0;
     case ISA_CALL_KFUNC:
+        if ((uint64_t)insn->imm < prog->n_externs && prog->externs[insn->imm].kfunc)
+            return lower_call(code, op, &prog->externs[insn->imm].kfunc->call);
         if ((uint64_t)insn->imm < prog->n_externs)
             return TRAP_OP(code, op, kfunc_missing, "kernel function '%s' is not available here",
                            prog->externs[insn->imm].name);
@@ -234,7 +245,7 @@ static int lower_all(struct code *code, const struct facts *proved, const struct
     int err = 0;
 
     for (uint32_t i = 0; i < prog->n_insns; i++)
-        calls += prog->insns[i].op == ISA_CALL_HELPER;
+        calls += prog->insns[i].op == ISA_CALL_HELPER || prog->insns[i].op == ISA_CALL_KFUNC;
     code->n_ops = prog->n_insns + 1;
     code->n_funcs = prog->n_funcs;
     code->ops = ARENA_ARRAY(a, struct op, code->n_ops);

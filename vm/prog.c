@@ -442,6 +442,7 @@ static int fill(struct maker *m)
     prog->sleepable = spec->sleepable;
     prog->helpers = spec->helpers;
     prog->btf = spec->btf;
+    prog->kernel_btf = spec->kernel_btf;
     prog->n_insns = spec->n_insns;
     prog->insns = ARENA_ARRAY(&prog->arena, struct insn, spec->n_insns);
     if (!prog->insns)
@@ -477,6 +478,7 @@ int prog_new(const struct prog_spec *spec, bool lenient, const struct log *log, 
         return err;
     }
     m.prog->btf_owner = spec->btf_owner;
+    m.prog->kernel_owner = spec->kernel_owner;
     m.prog->put_btf = spec->put_btf;
     *out = m.prog;
     return 0;
@@ -494,6 +496,8 @@ void prog_put(struct prog *prog)
         return;
     if (prog->put_btf)
         prog->put_btf(prog->btf_owner);
+    if (prog->put_btf)
+        prog->put_btf(prog->kernel_owner);
     arena_free(&prog->arena);
     free(prog);
 }

@@ -56,10 +56,13 @@ struct prog_poison {
     uint32_t helper;     /* helper_missing: its number; 0: not told */
 };
 
+struct kfunc;
+
 struct prog_extern {
     const char *name; /* of the kernel function */
     uint32_t btf_id;  /* in the object's BTF */
     bool weak;
+    const struct kfunc *kfunc; /* NULL: none that is known, or the target has none */
 };
 
 struct prog {
@@ -87,6 +90,8 @@ struct prog {
     const struct btf *btf; /* the object's types, borrowed with a reference; NULL: none */
     void *btf_owner;       /* opaque holder of btf */
     void (*put_btf)(void *owner);
+    const struct btf *kernel_btf;     /* the target's types, where the program needs them and they are there; as btf */
+    void *kernel_owner;               /* its holder, given to put_btf */
     const struct helper_set *helpers; /* borrowed; NULL: the table alone. Must outlive the program */
 };
 
@@ -114,6 +119,8 @@ struct prog_spec {
     const struct btf *btf;
     void *btf_owner;
     void (*put_btf)(void *owner);
+    const struct btf *kernel_btf;
+    void *kernel_owner;
     const struct helper_set *helpers;
 };
 

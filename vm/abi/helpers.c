@@ -88,6 +88,15 @@ const struct helper *helper_by_name(const char *name)
     return NULL;
 }
 
+bool helper_names_kernel_object(const struct helper *helper)
+{
+    bool names = helper->ret == RET_BTF_ID;
+
+    for (unsigned i = 0; i < 5; i++)
+        names |= helper->arg[i] == ARG_BTF_ID;
+    return names;
+}
+
 bool helper_is_linux(const struct helper *helper)
 {
     for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++)

@@ -28,6 +28,7 @@ enum arg_kind {
     ARG_CONST_SIZE_OR_ZERO, /* a size that must be a constant: bounds what the helper returns */
     ARG_CONST_STR,          /* a NUL-terminated string in read-only memory */
     ARG_STR,                /* the same, any memory (host helpers) */
+    ARG_SHORT_PTR,          /* 2 bytes, writable */
     ARG_INT_PTR,            /* 4 bytes, writable */
     ARG_LONG_PTR,           /* 8 bytes, writable */
     ARG_RINGBUF_MEM,        /* a record from ringbuf_reserve */
@@ -102,6 +103,8 @@ const struct helper *helper_set_find(const struct helper_set *set, uint32_t id);
 
 /** As helper_set_find(), for a program of this type: some types know a helper by other arguments. */
 const struct helper *helper_for(const struct helper_set *set, uint32_t prog_type, uint32_t id);
+/** Does it take or give pointers to kernel objects by their types? */
+bool helper_names_kernel_object(const struct helper *helper);
 /** Is it Linux's own, and not a host's? */
 bool helper_is_linux(const struct helper *helper);
 

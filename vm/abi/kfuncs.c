@@ -1,0 +1,153 @@
+/*
+ * The table of kernel functions. What a row says of arguments and result is put together twice, by prefix: K_ as the
+ * verifier sees it, H_ as a helper's.
+ */
+#include "vm/abi/kfuncs.h"
+#include "vm/abi/kfunc_bodies.h"
+#include "vm/abi/prog_types.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* Who may call: Linux registers functions by these sets. */
+#define T(type) ((uint64_t)1 << PROG_TYPE_##type)
+#define ALL     UINT64_MAX
+#define TRACERS (T(TRACING) | T(TRACEPOINT) | T(PERF_EVENT) | T(LSM))
+#define CGROUPS                                                                                                        \
+    (T(CGROUP_SKB) | T(CGROUP_SOCK) | T(CGROUP_DEVICE) | T(CGROUP_SOCK_ADDR) | T(CGROUP_SOCKOPT) | T(CGROUP_SYSCTL) |  \
+     T(SOCK_OPS))
+#define GENERIC          (TRACERS | T(SCHED_CLS) | T(XDP) | T(STRUCT_OPS) | T(SYSCALL) | CGROUPS)
+#define MASKS            (TRACERS | T(STRUCT_OPS) | T(SYSCALL))
+#define XDP              T(XDP)
+#define SCHED_CLS        T(SCHED_CLS)
+#define CGROUP_SOCK_ADDR CGROUPS
+
+#define ACQUIRE       KFUNC_ACQUIRE
+#define RELEASE       KFUNC_RELEASE
+#define RET_NULL      KFUNC_RET_NULL
+#define TRUSTED       KFUNC_TRUSTED
+#define RCU           KFUNC_RCU
+#define SLEEPS        KFUNC_SLEEPS
+#define DESTRUCTIVE   KFUNC_DESTRUCTIVE
+#define SPECIAL(what) (KFUNC_##what << 16)
+
+#define BODY(name)    kfunc_##name
+#define MISSING(name) NULL
+
+#define K_NONE                                                                                                         \
+    {                                                                                                                  \
+        KARG_NONE, 0, NULL                                                                                             \
+    }
+#define K_NUM                                                                                                          \
+    {                                                                                                                  \
+        KARG_NUM, 0, NULL                                                                                              \
+    }
+#define K_CONST                                                                                                        \
+    {                                                                                                                  \
+        KARG_CONST, 0, NULL                                                                                            \
+    }
+#define K_PTR(type)                                                                                                    \
+    {                                                                                                                  \
+        KARG_PTR, 0, #type                                                                                             \
+    }
+#define K_PTR_OR_NULL(type)                                                                                            \
+    {                                                                                                                  \
+        KARG_PTR_OR_NULL, 0, #type                                                                                     \
+    }
+#define K_MEM                                                                                                          \
+    {                                                                                                                  \
+        KARG_MEM, 0, NULL                                                                                              \
+    }
+#define K_MEM_OR_NULL                                                                                                  \
+    {                                                                                                                  \
+        KARG_MEM_OR_NULL, 0, NULL                                                                                      \
+    }
+#define K_MEM_OUT(bytes)                                                                                               \
+    {                                                                                                                  \
+        KARG_MEM_OUT, bytes, NULL                                                                                      \
+    }
+#define K_SIZE                                                                                                         \
+    {                                                                                                                  \
+        KARG_SIZE, 0, NULL                                                                                             \
+    }
+#define K_CTX                                                                                                          \
+    {                                                                                                                  \
+        KARG_CTX, 0, NULL                                                                                              \
+    }
+#define K_ANY                                                                                                          \
+    {                                                                                                                  \
+        KARG_ANY, 0, NULL                                                                                              \
+    }
+#define K_LOCAL                                                                                                        \
+    {                                                                                                                  \
+        KARG_LOCAL, 0, NULL                                                                                            \
+    }
+#define K_UNUSED                                                                                                       \
+    {                                                                                                                  \
+        KARG_UNUSED, 0, NULL                                                                                           \
+    }
+
+#define H_NONE              ARG_NONE
+#define H_NUM               ARG_ANYTHING
+#define H_CONST             ARG_ANYTHING
+#define H_PTR(type)         ARG_BTF_ID
+#define H_PTR_OR_NULL(type) ARG_BTF_ID
+#define H_MEM               ARG_MEM
+#define H_MEM_OR_NULL       ARG_MEM_OR_NULL
+#define H_MEM_OUT(bytes)    ARG_OUT_##bytes
+#define H_SIZE              ARG_SIZE_OR_ZERO
+#define H_CTX               ARG_CTX
+#define H_ANY               ARG_ANYTHING
+#define H_LOCAL             ARG_BTF_ID
+#define H_UNUSED            ARG_ANYTHING
+#define ARG_OUT_2           ARG_SHORT_PTR
+#define ARG_OUT_4           ARG_INT_PTR
+#define ARG_OUT_8           ARG_LONG_PTR
+
+/* clang-format off */
+#define FIVE(m, ...)                m(__VA_ARGS__, NONE, NONE, NONE, NONE, NONE)
+#define K_ARGS(...)                 FIVE(K_FIVE, __VA_ARGS__)
+#define K_FIVE(a, b, c, d, e, ...)  {K_##a, K_##b, K_##c, K_##d, K_##e}
+#define H_ARGS(...)                 FIVE(H_FIVE, __VA_ARGS__)
+#define H_FIVE(a, b, c, d, e, ...)  {H_##a, H_##b, H_##c, H_##d, H_##e}
+
+#define R_VOID       .ret = KRET_VOID
+#define R_INT        .ret = KRET_INT
+#define R_PTR(type)  .ret = KRET_PTR, .ret_type = #type
+#define R_LOCAL      .ret = KRET_LOCAL
+#define HR_VOID      RET_VOID
+#define HR_INT       RET_INT
+#define HR_PTR(type) RET_BTF_ID
+#define HR_LOCAL     RET_BTF_ID
+/* clang-format on */
+
+enum {
+#define KFUNC(name, state, returns, takes, does, who) ROW_##name,
+#include "vm/abi/kfuncs.def"
+    ROWS
+};
+
+/* Helpers are named without their prefix. */
+static const struct kfunc table[ROWS] = {
+#define KFUNC(called, state, returns, takes, does, who)                                                                \
+    [ROW_##called] = {.name = #called,                                                                                 \
+                      .call = {.id = KFUNC_FIRST_ID + ROW_##called,                                                    \
+                               .name = &#called[4],                                                                    \
+                               .body = state(called),                                                                  \
+                               .ret = HR_##returns,                                                                    \
+                               .arg = H_##takes},                                                                      \
+                      .arg = K_##takes,                                                                                \
+                      R_##returns,                                                                                     \
+                      .special = (does) >> 16,                                                                         \
+                      .flags = (does)&0xffff,                                                                          \
+                      .users = who},
+#include "vm/abi/kfuncs.def"
+};
+
+const struct kfunc *kfunc_find(const char *name)
+{
+    for (uint32_t i = 0; i < ROWS; i++)
+        if (!strcmp(table[i].name, name))
+            return &table[i];
+    return NULL;
+}

@@ -1,0 +1,71 @@
+/*
+ * Kernel functions, from kfuncs.def. `call` is how engines, checked execution and mocks see one: as a helper, whose
+ * number is above all of Linux's; the rest is what the verifier asks for.
+ */
+#ifndef VM_ABI_KFUNCS_H
+#define VM_ABI_KFUNCS_H
+
+#include "vm/abi/helpers.h"
+
+enum { KFUNC_FIRST_ID = 1 << 20 }; /* of kfunc->call.id */
+
+enum kfunc_arg_kind {
+    KARG_NONE,
+    KARG_NUM,
+    KARG_CONST,
+    KARG_PTR,         /* a kernel struct, of the type that is named */
+    KARG_PTR_OR_NULL, /* the same, or NULL */
+    KARG_MEM,         /* readable; the next argument is its size */
+    KARG_MEM_OR_NULL,
+    KARG_MEM_OUT, /* writable, so many bytes as `size` says */
+    KARG_SIZE,
+    KARG_CTX,
+    KARG_ANY,    /* a pointer of any kind */
+    KARG_LOCAL,  /* what the program allocated */
+    KARG_UNUSED, /* Linux's verifier fills it in */
+};
+
+enum kfunc_ret_kind { KRET_VOID, KRET_INT, KRET_PTR, KRET_LOCAL };
+
+enum kfunc_flag {
+    KFUNC_ACQUIRE = 1,
+    KFUNC_RELEASE = 2,
+    KFUNC_RET_NULL = 4,
+    KFUNC_TRUSTED = 8, /* takes pointers that are trusted */
+    KFUNC_RCU = 16,    /* or protected by RCU */
+    KFUNC_SLEEPS = 32,
+    KFUNC_DESTRUCTIVE = 64,
+};
+
+/* What the verifier does besides. */
+enum kfunc_special {
+    KFUNC_PLAIN,
+    KFUNC_RCU_LOCK,
+    KFUNC_RCU_UNLOCK,
+    KFUNC_PREEMPT_OFF,
+    KFUNC_PREEMPT_ON,
+    KFUNC_CAST_KERN_CTX,
+    KFUNC_RDONLY_CAST,
+};
+
+struct kfunc_arg {
+    uint8_t kind; /* enum kfunc_arg_kind */
+    uint8_t size; /* MEM_OUT */
+    const char *type;
+};
+
+struct kfunc {
+    const char *name;
+    struct helper call; /* body NULL: missing */
+    struct kfunc_arg arg[5];
+    uint8_t ret; /* enum kfunc_ret_kind */
+    const char *ret_type;
+    uint8_t special; /* enum kfunc_special */
+    uint16_t flags;  /* enum kfunc_flag */
+    uint64_t users;  /* a bit a program type */
+};
+
+/** @return NULL: no such function is known. */
+const struct kfunc *kfunc_find(const char *name);
+
+#endif
