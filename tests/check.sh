@@ -60,7 +60,7 @@ done
 [ -x "$B/bpftest" ] && suite isa/random "$B/bpftest" --random 5000 --garbage 5000
 [ -x "$B/bpftest" ] && suite isa/random/quick "$B/bpftest" --quick --seed 10000000 --random 100000
 [ -x "$B/bpftest" ] && suite isa/random/kernel "$B/bpftest" --kernel --random 500
-for s in runner loader cli api run jit live examples; do
+for s in runner loader kobj cli api run jit live examples; do
     [ -x tests/$s/run.sh ] && B=$B suite "$s" tests/$s/run.sh
 done
 suite nolibbpf env B="$B" tests/nolibbpf.sh

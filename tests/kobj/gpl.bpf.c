@@ -1,0 +1,11 @@
+/* Kernel objects are for programs whose license is compatible with the GPL. */
+#include "kobj.h"
+
+char LICENSE[] SEC("license") = "Proprietary";
+
+SEC("fentry/tcp_connect")
+int BPF_PROG(helper_gpl__object, struct sock *sk)
+{
+    out = sk->__sk_common.skc_family;
+    return 0;
+}

@@ -1,0 +1,100 @@
+/* Arguments by the prototype of the hook. A program's name says the verdict: ok_..., or the reason before "__". */
+#include "kobj.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(ok_tracepoint, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+    out = prev->pid + next->tgid + preempt;
+    return 0;
+}
+
+SEC("fentry/tcp_connect")
+int BPF_PROG(ok_function, struct sock *sk)
+{
+    out = sk->__sk_common.skc_family;
+    return 0;
+}
+
+SEC("fexit/vfs_read")
+int BPF_PROG(ok_returned, struct file *file, char *buf, unsigned long n, long long *pos, long ret)
+{
+    out = ret + (long)file->f_inode->i_ino;
+    return 0;
+}
+
+SEC("lsm/file_open")
+int BPF_PROG(ok_lsm, struct file *file, int ret)
+{
+    if (ret)
+        return ret;
+    out = (long)file->f_inode->i_ino;
+    return 0;
+}
+
+SEC("lsm/file_open")
+int BPF_PROG(return_value__lsm, struct file *file)
+{
+    return 1;
+}
+
+SEC("fmod_ret/bpf_modify_return_test")
+int BPF_PROG(ok_replaced, int a, int *b, int ret)
+{
+    return a + ret;
+}
+
+SEC("iter/task")
+int ok_iterator(struct bpf_iter__task *ctx)
+{
+    struct task_struct *task = ctx->task;
+
+    if (task)
+        out += task->pid;
+    out += (long)ctx->meta->session_id;
+    return 0;
+}
+
+SEC("iter/task")
+int null_check_missing__iterator(struct bpf_iter__task *ctx)
+{
+    out += ctx->task->pid;
+    return 0;
+}
+
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(ok_tested, struct sk_buff *skb, void *at, int reason, struct sock *rx)
+{
+    if (rx)
+        out = rx->__sk_common.skc_family;
+    return 0;
+}
+
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(null_check_missing__argument, struct sk_buff *skb, void *at, int reason, struct sock *rx)
+{
+    out = rx->__sk_common.skc_family;
+    return 0;
+}
+
+SEC("fentry/tcp_connect")
+int ctx_access__no_such_argument(__u64 *ctx)
+{
+    out = (long)ctx[1];
+    return 0;
+}
+
+SEC("fentry/vfs_read")
+int ctx_access__result_before_it_is_there(__u64 *ctx)
+{
+    out = (long)ctx[4];
+    return 0;
+}
+
+SEC("fentry/tcp_connect")
+int ctx_access__part_of_a_pointer(__u32 *ctx)
+{
+    out = ctx[0];
+    return 0;
+}

@@ -1,0 +1,47 @@
+#!/bin/bash
+# Programs on kernel objects are judged against this kernel's types; a program's name says the verdict. Ends with
+# `N passed, N failed, N skipped`.
+cd "$(dirname "$0")/../.." || exit 2
+B=${B:-build}
+passed=0 failed=0 skipped=0
+cc=
+for c in clang-19 clang clang-14; do
+    command -v "$c" >/dev/null && cc=$c && break
+done
+
+judge() { # object
+    local name verdict reason line
+    while read -r line; do
+        if [[ $line =~ ^[^:]+:\ ([a-z_0-9]+):\ (accept|reject|unsupported), ]]; then
+            name=${BASH_REMATCH[1]} verdict=${BASH_REMATCH[2]}
+            case $name in
+            ok_*) [ "$verdict" = accept ] && passed=$((passed + 1)) && name= ;;
+            esac
+        elif [ -n "$name" ] && [[ $line =~ :\ ([a-z_]+):\  ]]; then
+            reason=${BASH_REMATCH[1]}
+            if [[ $name == ${reason}__* ]]; then passed=$((passed + 1)); else failed=$((failed + 1)) && echo "failed: $1: $name: $verdict: $line"; fi
+            name=
+        fi
+    done < <("$B/skep" verify "$2" 2>&1)
+}
+
+if [ -z "$cc" ] || [ ! -r /sys/kernel/btf/vmlinux ]; then
+    echo "skipped: no clang, or this kernel tells no types (/sys/kernel/btf/vmlinux)"
+    echo "0 passed, 0 failed, 1 skipped"
+    exit 0
+fi
+mkdir -p "$B/kobj"
+for src in tests/kobj/*.bpf.c; do
+    o=$B/kobj/$(basename "$src" .c).o
+    if ! "$cc" -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -I"/usr/include/$(uname -m)-linux-gnu" -c "$src" -o "$o" 2>"$o.err"; then
+        failed=$((failed + 1)) && echo "failed: $src does not compile" && head -5 "$o.err"
+        continue
+    fi
+    before=$((passed + failed))
+    judge "$src" "$o"
+    if [ $((passed + failed - before)) != "$(grep -cE '^SEC\("(tp_btf|fentry|fexit|fmod_ret|lsm|iter|raw_tp|kprobe|tc)' "$src")" ]; then
+        failed=$((failed + 1)) && echo "failed: $src: not every program was judged"
+    fi
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
