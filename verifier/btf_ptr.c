@@ -232,6 +232,29 @@ bool btf_ptr_is(struct verifier *v, const struct reg *r, const char *type, bool 
     }
 }
 
+enum reason btf_ptr_argument(struct verifier *v, const struct helper *h, unsigned reg, const struct reg *r)
+{
+    const char *type = helper_kernel_type(h, reg);
+
+    if (!type || !btf_kernel_type(v, type))
+        return unsupported(v, "kernel objects without the target's types");
+    if (reg_is_pointer(r) && r->flags & REG_MAYBE_NULL)
+        return refuse(v, REASON_null_check_missing, "argument %u (r%u) is a %s where a pointer to struct %s is needed",
+                      reg, reg, reg_kind_name(r), type);
+    if (r->kind != REG_BTF)
+        return refuse(v, REASON_helper_argument, "argument %u (r%u) is a %s where a pointer to struct %s is needed",
+                      reg, reg, reg_kind_name(r), type);
+    if (r->trust && r->trust != TRUST_TRUSTED && r->trust != TRUST_RCU)
+        return refuse(v, REASON_untrusted_pointer, "argument %u (r%u) of bpf_%s is a pointer that is not to be trusted",
+                      reg, reg, h->name);
+    if (!scalar_is_const(&r->s) || r->s.t.value || r->off < 0)
+        return refuse(v, REASON_pointer_arithmetic, "argument %u (r%u) is moved by what is not constant", reg, reg);
+    if (!btf_ptr_is(v, r, type, false))
+        return refuse(v, REASON_helper_argument, "argument %u (r%u) points to a struct %s where a struct %s is needed",
+                      reg, reg, btf_name(r->btf, r->size), type);
+    return REASON_ok;
+}
+
 enum reason btf_ptr_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a)
 {
     struct walk w = {.btf = base->btf, .type = base->size, .off = base->off + a->off, .size = a->size};

@@ -303,8 +303,9 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
             return want(v, reg, r, "a function of the program");
         c->func = r->size;
         return REASON_ok;
-    case ARG_BTF_ID: return unsupported(v, "kernel pointers (BTF types)");
+    case ARG_BTF_ID: return btf_ptr_argument(v, c->helper, reg, r);
     case ARG_SOCK:
+    case ARG_SOCK_OR_NULL:
     case ARG_SOCK_COMMON:
     case ARG_SOCKET:
     case ARG_SOCKET_OR_NULL: return sock_argument(v, s, kind, reg);
@@ -439,7 +440,10 @@ static struct reg result(struct verifier *v, const struct call_args *c, struct s
     case RET_SOCKET_OR_NULL: return referenced(v, c, s, sock_reg(v, REG_SOCKET, true));
     case RET_SOCK_COMMON_OR_NULL: return referenced(v, c, s, sock_reg(v, REG_SOCK_COMMON, true));
     case RET_TCP_SOCK_OR_NULL: return referenced(v, c, s, sock_reg(v, REG_TCP_SOCK, true));
-    case RET_BTF_ID: return (struct reg){.kind = REG_KERNEL, .s = scalar_const(0)};
+    case RET_BTF_ID:
+        if (!helper_kernel_type(c->helper, 0) || !btf_kernel_type(v, helper_kernel_type(c->helper, 0)))
+            return (struct reg){.kind = REG_KERNEL, .s = scalar_const(0)};
+        return btf_ptr_reg(v, helper_kernel_type(c->helper, 0), TRUST_TRUSTED);
     case RET_LENGTH:
         out.s = scalar_signed(-MAX_ERRNO, (int64_t)c->max_size);
         out.s.w.smin = -MAX_ERRNO;

@@ -58,30 +58,40 @@ struct reg sock_reg(struct verifier *v, enum reg_kind kind, bool maybe_null)
                         .s = scalar_const(0)};
 }
 
-static bool fits(enum arg_kind kind, const struct reg *r)
+static bool may_be_null(enum arg_kind kind)
+{
+    return kind == ARG_SOCKET_OR_NULL || kind == ARG_SOCK_OR_NULL;
+}
+
+/* A kernel object that begins with what all sockets have in common is one as well, to helpers that look at no more. */
+static bool is_socket_object(struct verifier *v, enum arg_kind kind, const struct reg *r)
+{
+    return (kind == ARG_SOCK || kind == ARG_SOCK_OR_NULL) && r->kind == REG_BTF &&
+           (!r->trust || r->trust == TRUST_TRUSTED) && r->off >= 0 && btf_ptr_is(v, r, "sock_common", false);
+}
+
+static bool fits(struct verifier *v, enum arg_kind kind, const struct reg *r)
 {
     switch (kind) {
     case ARG_SOCKET:
     case ARG_SOCKET_OR_NULL: return r->kind == REG_SOCKET;
-    case ARG_SOCK_COMMON: return reg_is_socket(r);
-    default: return reg_is_socket(r);
+    default: return reg_is_socket(r) || is_socket_object(v, kind, r);
     }
 }
 
 enum reason sock_argument(struct verifier *v, struct state *s, enum arg_kind kind, unsigned reg)
 {
     const struct reg *r = state_reg(s, reg);
-    bool or_null = kind == ARG_SOCKET_OR_NULL;
 
-    if (or_null && reg_is_const(r) && !r->s.t.value)
+    if (may_be_null(kind) && reg_is_const(r) && !r->s.t.value)
         return precision_mark_reg(v, s, reg);
-    if (r->flags & REG_MAYBE_NULL && !or_null && reg_is_pointer(r))
+    if (r->flags & REG_MAYBE_NULL && reg_is_pointer(r) && !may_be_null(kind))
         return refuse(v, REASON_null_check_missing, "argument %u (r%u) is a %s where a socket is needed", reg, reg,
                       reg_kind_name(r));
-    if (!fits(kind, r))
+    if (!fits(v, kind, r))
         return refuse(v, REASON_helper_argument, "argument %u (r%u) is a %s where a %s is needed", reg, reg,
-                      reg_kind_name(r), kind == ARG_SOCKET || or_null ? "full socket" : "socket");
-    if (r->off || !scalar_is_const(&r->s) || r->s.t.value)
+                      reg_kind_name(r), kind == ARG_SOCKET || kind == ARG_SOCKET_OR_NULL ? "full socket" : "socket");
+    if ((r->off && r->kind != REG_BTF) || !scalar_is_const(&r->s) || r->s.t.value)
         return refuse(v, REASON_helper_argument, "argument %u (r%u) is a socket pointer that was moved", reg, reg);
     return REASON_ok;
 }

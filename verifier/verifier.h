@@ -173,6 +173,8 @@ struct reg btf_ptr_value(struct verifier *v, const struct state *s, const struct
 bool btf_ptr_trusted(const struct reg *r);
 /* Is what r points to an object of this type of the kernel, or does it begin with one? `strict`: itself. */
 bool btf_ptr_is(struct verifier *v, const struct reg *r, const char *type, bool strict);
+/* An argument of a helper that is to be the kernel object that its row names. */
+enum reason btf_ptr_argument(struct verifier *v, const struct helper *h, unsigned reg, const struct reg *r);
 /* A pointer to such an object, untrusted when the target has no such type. */
 struct reg btf_ptr_reg(struct verifier *v, const char *type, unsigned trust);
 /* The type of a struct or union of the target, 0: there is none. */

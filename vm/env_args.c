@@ -128,6 +128,7 @@ static bool check_one(struct call *c, unsigned i)
     case ARG_SPIN_LOCK: return env_is_lock(c->env, value) || refuse(c, i, "a struct bpf_spin_lock in a map value");
     case ARG_FUNC: return is_function(c->env->code, value) || refuse(c, i, "a function of the program");
     case ARG_SOCKET_OR_NULL:
+    case ARG_SOCK_OR_NULL:
         if (!value)
             return true;
         /* fall through */

@@ -88,6 +88,23 @@ const struct helper *helper_by_name(const char *name)
     return NULL;
 }
 
+const char *helper_kernel_type(const struct helper *helper, unsigned arg)
+{
+    static const struct {
+        uint32_t id;
+        unsigned arg;
+        const char *type;
+    } types[] = {
+#define KERNEL_TYPE(helper, arg, type) {NUMBER_##helper, arg, #type},
+#include "vm/abi/helper_types.def"
+    };
+
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (types[i].id == helper->id && types[i].arg == arg)
+            return types[i].type;
+    return NULL;
+}
+
 bool helper_names_kernel_object(const struct helper *helper)
 {
     bool names = helper->ret == RET_BTF_ID;

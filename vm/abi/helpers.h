@@ -37,6 +37,7 @@ enum arg_kind {
     ARG_STACK_OR_NULL,      /* stack memory or NULL */
     ARG_BTF_ID,             /* a kernel pointer (tasks and the like) */
     ARG_SOCK,               /* a socket, whether the program sees it as such or as a kernel object */
+    ARG_SOCK_OR_NULL,       /* the same, or NULL */
     ARG_SOCK_COMMON,        /* a socket that the program sees as such */
     ARG_SOCKET,             /* a full one */
     ARG_SOCKET_OR_NULL,     /* the same, or NULL */
@@ -103,6 +104,9 @@ const struct helper *helper_set_find(const struct helper_set *set, uint32_t id);
 
 /** As helper_set_find(), for a program of this type: some types know a helper by other arguments. */
 const struct helper *helper_for(const struct helper_set *set, uint32_t prog_type, uint32_t id);
+/** The kernel struct that argument `arg` (from 1; 0: the result) points to, where its kind is BTF_ID; NULL: none is
+ * named. */
+const char *helper_kernel_type(const struct helper *helper, unsigned arg);
 /** Does it take or give pointers to kernel objects by their types? */
 bool helper_names_kernel_object(const struct helper *helper);
 /** Is it Linux's own, and not a host's? */
