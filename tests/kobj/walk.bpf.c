@@ -7,7 +7,11 @@ struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 1);
     __type(key, int);
-    __type(value, struct { char comm[16]; long n; });
+    __type(
+        value, struct {
+            char comm[16];
+            long n;
+        });
 } seen SEC(".maps");
 
 SEC("tp_btf/sched_switch")
@@ -22,7 +26,10 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(ok_array, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
     int key = 0;
-    typeof(*(struct { char comm[16]; long n; } *)0) *v = bpf_map_lookup_elem(&seen, &key);
+    typeof(*(struct {
+        char comm[16];
+        long n;
+    } *)0) *v = bpf_map_lookup_elem(&seen, &key);
 
     if (v)
         v->comm[0] = prev->comm[3];
