@@ -38,6 +38,12 @@ static void separate(struct json_writer *w)
     newline(w);
 }
 
+void json_raw(struct json_writer *w, const char *text, size_t n)
+{
+    separate(w);
+    buf_add(w->out, text, n);
+}
+
 static void begin(struct json_writer *w, char bracket)
 {
     assert(w->depth < MAX_DEPTH - 1);

@@ -31,7 +31,8 @@ void json_i64(struct json_writer *w, int64_t v);
 void json_double(struct json_writer *w, double v);
 void json_bool(struct json_writer *w, bool v);
 void json_null(struct json_writer *w);
-void json_hex(struct json_writer *w, uint64_t v); /* "0x1f" */
+void json_hex(struct json_writer *w, uint64_t v);                 /* "0x1f" */
+void json_raw(struct json_writer *w, const char *text, size_t n); /* one value that was written elsewhere */
 /* json_name() and a value in one. */
 void json_str_at(struct json_writer *w, const char *name, const char *s);
 void json_u64_at(struct json_writer *w, const char *name, uint64_t v);

@@ -19,6 +19,7 @@ static int show(struct run *r, int err, const struct skep_run_opts *opts)
     }
     if (err && err != -ENOSPC)
         return c->failed ? STATUS_REFUSED : cli_fail(c, STATUS_REFUSED, "cannot be run: %s", strerror(-err));
+    effects_show(r);
     if (!c->json) {
         printf("0x%" PRIx64 "\n", opts->r0);
         return STATUS_OK;
@@ -88,6 +89,7 @@ int raw_run(struct cli *c, const struct run_opts *o)
     buf_free(&bytes);
     buf_free(&mem);
     buf_free(&r.trace);
+    buf_free(&r.effects);
     skep_vm__free(vm);
     return status;
 }

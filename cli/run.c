@@ -53,12 +53,20 @@ int run_once(struct run *r, struct skep_run_opts *opts, uint64_t time)
     struct skep_world world = r->o->world;
     world.print = on_print;
     world.print_ctx = r;
+    if (!r->o->pcap_in && !r->o->ctx_size) { /* of many inputs the verdicts are counted */
+        world.effect = effects_add;
+        world.effect_ctx = r;
+    }
+    world.sysctl_name = r->sysctl_name;
+    world.sysctl_value = r->sysctl_value;
     world.time = time != UINT64_MAX ? time : r->runs ? r->time : world.time;
     world.seed += r->runs * 0x9e3779b97f4a7c15; /* runs of one command differ from one another */
     r->runs++;
     opts->world = &world;
     opts->stop = run_stop_flag();
     opts->max_insns = r->o->max_insns;
+    if (r->link)
+        opts->flags |= SKEP_RUN_LINK;
     if (r->o->has_cpu) {
         opts->flags |= SKEP_RUN_CPU;
         opts->cpu = (uint32_t)r->o->cpu;
@@ -133,6 +141,8 @@ static int show_outputs(struct run *r, const struct skep_run_opts *o, bool has_d
         status = give_out(r, r->o->data_out, "data_out", "data_size_out", o->data_out, o->data_size_out);
     if (!status && has_ctx)
         status = give_out(r, r->o->ctx_out, "ctx_out", "ctx_size_out", o->ctx_out, o->ctx_size_out);
+    if (!status && has_ctx && r->c->json)
+        ctx_show(r, o->ctx_out, o->ctx_size_out);
     return status;
 }
 
@@ -168,7 +178,7 @@ static int make_ctx(struct run *r, uint32_t data_size)
 {
     enum { XDP_MD = 24, XDP_DATA_END = 4, XDP_INGRESS = 12, SKB_INGRESS = 36, SKB_IFINDEX = 40, SKB_LEN = 44 };
     uint32_t type = skep_program__type(r->prog);
-    if (!r->o->ifindex || r->o->ctx_in)
+    if (!r->o->ifindex || r->o->ctx_in || r->o->ctx)
         return 0;
     buf_clear(&r->ctx_in);
     if (type == SKEP_PROG_TYPE_XDP) {
@@ -222,6 +232,7 @@ static int run_data(struct run *r, const struct buf *data, void *data_out, void 
     if (r->c->json)
         json_array_end(&r->c->w);
     show_trace(r);
+    effects_show(r);
     if (err == -EFAULT) {
         trap_show(r, &trap, NULL);
         return STATUS_REFUSED;
@@ -238,7 +249,7 @@ static int run_single(struct run *r)
     void *data_out = NULL, *ctx_out = NULL;
     int status = r->o->data_in ? file_read(r->c, r->o->data_in, CLI_MAX_DATA, &data) : 0;
     bool wants_data = r->o->data_out || (r->c->json && data.len),
-         wants_ctx = r->o->ctx_out || (r->c->json && r->o->ctx_in);
+         wants_ctx = r->o->ctx_out || (r->c->json && (r->o->ctx_in || r->o->ctx));
     if (!status && wants_data)
         data_out = malloc(data.len + CLI_OUT_ROOM);
     if (!status && wants_ctx)
@@ -293,6 +304,8 @@ static int prepare(struct run *r)
         return status;
     for (uint32_t i = 0; i < r->o->n_maps && !status; i++)
         status = maps_fill(c, r->obj, r->o->maps[i]);
+    if (!status && r->o->ctx)
+        status = ctx_read(r);
     if (!status && r->o->ctx_in)
         status = file_read(c, r->o->ctx_in, CLI_MAX_DATA, &r->ctx_in);
     if (!status && !(r->events = events_open(r)))
@@ -345,6 +358,8 @@ static int open_and_run(struct cli *c, const struct run_opts *o)
     skep_object__close(r.obj);
     buf_free(&kconfig);
     buf_free(&r.ctx_in);
+    buf_free(&r.effects);
+    arena_free(&r.arena);
     buf_free(&r.trace);
     return status;
 }
@@ -356,7 +371,7 @@ static int run_run(struct cli *c, int argc, char **argv)
     if (!status)
         status = world_open(c, &o);
     if (!status)
-        status = o.raw ? raw_run(c, &o) : open_and_run(c, &o);
+        status = o.cbpf ? cbpf_run(c, &o) : o.raw ? raw_run(c, &o) : open_and_run(c, &o);
     run_opts_free(&o);
     return status;
 }
@@ -372,6 +387,7 @@ const struct command cmd_run = {
         "\n"
         "  data_in FILE, data_out FILE   the packet, and what became of it\n"
         "  ctx_in FILE, ctx_out FILE     the context: struct xdp_md, struct __sk_buff, pt_regs, a raw record ...\n"
+        "  --ctx TEXT|FILE               the context as JSON by its fields' names: '{\"user_ip4\": \"10.0.0.1\"}'\n"
         "  ctx_size N                    ctx_in holds many contexts of N bytes: run once for each\n"
         "  pcap_in FILE, pcap_out FILE   run over each packet of a capture; write the ones that passed\n"
         "  repeat N                      run N times, report the average\n"
@@ -411,6 +427,9 @@ const struct command cmd_run = {
         "                                simplify, rotate, address, wide, memory, select, divide, unroll, alloc, layout,\n"
         "                                all\n"
         "\n"
+        "  --cbpf FILE                   classic BPF: the text of `tcpdump -ddd`, over data_in or pcap_in, packets with\n"
+        "                                their link-level header. --seccomp: a filter of system calls, over the 64 bytes\n"
+        "                                of struct seccomp_data\n"
         "  --raw FILE [--mem FILE]       8-byte instructions; r1 = copy of the memory, r2 = its length; prints r0.\n"
         "                                Checked, unless --verify or --engine jit asks for the verifier\n",
 };

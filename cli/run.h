@@ -14,7 +14,8 @@ struct run_opts {
     const char *object, *prog, *type;
     const char *data_in, *data_out, *ctx_in, *ctx_out, *pcap_in, *pcap_out, *mem, *btf, *pin_dir, *kconfig, *maps_from,
         *maps_to, *world_file, *task;
-    bool raw, kernel, verify_raw, dump_maps, time_pcap, has_cpu, has_max;
+    const char *ctx; /* --ctx: JSON by names */
+    bool raw, cbpf, seccomp, kernel, verify_raw, dump_maps, time_pcap, has_cpu, has_max;
     uint64_t repeat, cpus, cpu, max_insns, ifindex, packets, ctx_size;
     struct skep_world world;
     struct skep_exec_opts exec;
@@ -36,7 +37,13 @@ struct run {
     struct buf trace; /* JSON: lines, each with its NUL */
     struct events *events;
     struct buf ctx_in;
+    struct arena arena;                     /* what --ctx says */
+    const char *sysctl_name, *sysctl_value; /* in it; NULL: not said */
+    struct buf effects;                     /* JSON: the array of what was sent */
+    struct json_writer effects_w;
+    uint64_t n_effects;
     uint64_t time; /* of a fixed clock, which goes on from run to run */
+    bool link;     /* packets are seen from their link-level header on */
     uint64_t runs; /* so far: seeds differ from one to the next */
 };
 
@@ -106,6 +113,21 @@ void trap_show(struct run *r, const struct skep_trap *trap, const char *where);
 /* ---- Raw programs ---- */
 
 int raw_run(struct cli *c, const struct run_opts *o);
+
+/* ---- Contexts by names ---- */
+
+/** Makes ctx_in of what --ctx says. @return 0 or a status, said. */
+int ctx_read(struct run *r);
+/** JSON: "ctx", the fields of a context that came out. */
+void ctx_show(struct run *r, const void *ctx, uint32_t size);
+/** Hears what a run sends (skep_world.effect). */
+void effects_add(void *run, const struct skep_effect *effect);
+/** JSON: "sent". */
+void effects_show(struct run *r);
+
+/* ---- Classic BPF ---- */
+
+int cbpf_run(struct cli *c, const struct run_opts *o);
 
 /* ---- Worlds ---- */
 

@@ -157,17 +157,21 @@ static bool is_rest(struct parse *p)
         return o->has_cpu = true;
     return number_option(p, "--cpus", 4096, &o->cpus) || list_option(p, "--set", o->sets, &o->n_sets) ||
            list_option(p, "--map", o->maps, &o->n_maps) || list_option(p, "--event", o->events, &o->n_events) ||
-           text_option(p, "--btf", &o->btf) || text_option(p, "--pin-dir", &o->pin_dir) ||
-           text_option(p, "--maps-from", &o->maps_from) || text_option(p, "--maps-to", &o->maps_to) ||
-           text_option(p, "--kconfig", &o->kconfig) || text_option(p, "--world", &o->world_file) ||
-           text_option(p, "--task", &o->task) || text_option(p, "--mem", &o->mem) ||
-           number_option(p, "--packets", UINT64_MAX, &o->packets);
+           text_option(p, "--btf", &o->btf) || text_option(p, "--ctx", &o->ctx) ||
+           text_option(p, "--pin-dir", &o->pin_dir) || text_option(p, "--maps-from", &o->maps_from) ||
+           text_option(p, "--maps-to", &o->maps_to) || text_option(p, "--kconfig", &o->kconfig) ||
+           text_option(p, "--world", &o->world_file) || text_option(p, "--task", &o->task) ||
+           text_option(p, "--mem", &o->mem) || number_option(p, "--packets", UINT64_MAX, &o->packets);
 }
 
 /* "--raw FILE" names the file, "run FILE --raw" does too. */
 static bool is_raw(struct parse *p)
 {
-    return args_switch(&p->a, "--raw") && (p->o->raw = true);
+    if (args_switch(&p->a, "--raw"))
+        return p->o->raw = true;
+    if (args_switch(&p->a, "--cbpf"))
+        return p->o->cbpf = true;
+    return args_switch(&p->a, "--seccomp") && (p->o->seccomp = true);
 }
 
 static int take_name(struct parse *p)
@@ -188,7 +192,16 @@ static int take_name(struct parse *p)
 static int check_opts(struct cli *c, struct run_opts *o)
 {
     if (!o->object)
-        return cli_usage(c, &cmd_run, "%s is missing", o->raw ? "a file of instructions" : "an object");
+        return cli_usage(c, &cmd_run, "%s is missing", o->raw || o->cbpf ? "a file of instructions" : "an object");
+    if (o->ctx && (o->ctx_in || o->raw || o->cbpf))
+        return cli_usage(c, &cmd_run, "--ctx goes with a program of an object, and without ctx_in");
+    if (o->seccomp && !o->cbpf)
+        return cli_usage(c, &cmd_run, "--seccomp goes with --cbpf");
+    if (o->cbpf && (o->raw || o->kernel || o->type || o->ctx_in || o->n_sets || o->n_maps || o->pin_dir ||
+                    o->maps_from || o->maps_to || o->dump_maps))
+        return cli_usage(c, &cmd_run, "filters have no type, maps, variables or contexts, and run here alone");
+    if (o->seccomp && (o->pcap_in || o->data_out))
+        return cli_usage(c, &cmd_run, "seccomp filters look at no packets");
     if (o->cpu >= o->cpus && !o->kernel)
         return cli_usage(c, &cmd_run, "--cpu %llu needs --cpus %llu or more", (unsigned long long)o->cpu,
                          (unsigned long long)o->cpu + 1);

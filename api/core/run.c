@@ -13,7 +13,7 @@
 
 _Static_assert((int)SKEP_READ == (int)ENV_READ && (int)SKEP_WRITE == (int)ENV_WRITE, "access bits differ");
 
-enum { RUN_FLAGS = SKEP_RUN_CPU | SKEP_RUN_NOWAIT | SKEP_RUN_IN_PLACE };
+enum { RUN_FLAGS = SKEP_RUN_CPU | SKEP_RUN_NOWAIT | SKEP_RUN_IN_PLACE | SKEP_RUN_LINK };
 
 static uint64_t now_ns(void)
 {
@@ -34,6 +34,8 @@ static int enter_file(struct skep_env *env, const struct skep_world *world, cons
     if (world->task && !(task = world_task_by_pid(file, world->task)))
         return log_fail(&vm->log, -EINVAL, "task %u: the run's world has no task with this pid", world->task);
     world_enter(env, file, task);
+    if (!sock_set_world(env, file ? file->socks : NULL, file ? file->n_socks : 0))
+        return log_fail(&vm->log, -ENOMEM, "no memory for the world's sockets");
     if (!world->fix_task)
         world_take_task(env);
     if (world->cgroup_id)
@@ -100,7 +102,8 @@ static struct ctx_io io_of(const struct skep_run_opts *o)
                            .data_out = o->data_out,
                            .data_size_out = o->data_size_out,
                            .ctx_out = o->ctx_out,
-                           .ctx_size_out = o->ctx_size_out};
+                           .ctx_size_out = o->ctx_size_out,
+                           .link = o->flags & SKEP_RUN_LINK};
 }
 
 /* ---- The report of a trap ---- */
@@ -172,7 +175,7 @@ static int run_in_ctx(struct skep_env *env, const struct skep_program *prog, str
     const struct prog_type *type = code->prog->type;
     struct ctx_io io = io_of(o);
     bool in_place = o->flags & SKEP_RUN_IN_PLACE;
-    if (in_place && type)
+    if ((in_place && type) || (io.link && (!type || type->id != PROG_TYPE_SOCKET_FILTER)))
         return -EINVAL;
     if (in_place)
         ctx_borrow(env, (void *)o->data_in, o->data_size_in);

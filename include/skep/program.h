@@ -114,6 +114,25 @@ SKEP_API struct skep_program *skep_prog_load(struct skep_vm *vm, uint32_t type, 
                                              const struct skep_insn *insns, size_t insn_cnt,
                                              const struct skep_prog_load_opts *opts);
 
+/** An instruction of classic BPF, as in struct sock_filter. */
+struct skep_cbpf_insn {
+    uint16_t code;
+    uint8_t jt, jf;
+    uint32_t k;
+};
+
+/**
+ * Loads a filter of classic BPF, translated as Linux translates them: a packet filter becomes a program of type
+ * socket_filter (run it with SKEP_RUN_LINK for packets with their link-level header), a seccomp filter one of type RAW,
+ * whose data_in is a struct seccomp_data of 64 bytes.
+ *
+ * @param name  for messages; NULL: "filter".
+ * @return as skep_prog_load().
+ */
+SKEP_API struct skep_program *skep_prog_load_cbpf(struct skep_vm *vm, const char *name, bool seccomp,
+                                                  const struct skep_cbpf_insn *insns, size_t insn_cnt,
+                                                  const struct skep_exec_opts *exec);
+
 /** Gives up a program of skep_prog_load(); nobody may be running it. NULL is fine. For a program of an object it does
  *  nothing. */
 SKEP_API void skep_program__free(struct skep_program *prog);
@@ -176,8 +195,10 @@ struct skep_trap {
 };
 
 enum {
-    SKEP_RUN_CPU = 1,      /* run on virtual CPU opts->cpu (waits until it is free); else on any free one */
-    SKEP_RUN_NOWAIT = 2,   /* -EBUSY instead of waiting for a CPU */
+    SKEP_RUN_CPU = 1,    /* run on virtual CPU opts->cpu (waits until it is free); else on any free one */
+    SKEP_RUN_NOWAIT = 2, /* -EBUSY instead of waiting for a CPU */
+    SKEP_RUN_LINK = 8, /* socket_filter: the packet begins with its link-level header, as on a packet socket, and may be
+                        * any bytes */
     SKEP_RUN_IN_PLACE = 4, /* raw programs: r1 is data_in itself, which must be writable, not a copy */
 };
 

@@ -24,6 +24,8 @@ struct ctx_io {
     uint32_t data_size_out; /* in: room; out: full length */
     void *ctx_out;
     uint32_t ctx_size_out;
+    bool link; /* socket_filter: the packet is seen from its link-level header on, as by packet sockets, and may be any
+                * bytes */
     int32_t result; /* out, of ctx_close(): what the hook's caller gets (hook_result) */
 };
 

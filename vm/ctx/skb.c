@@ -170,7 +170,7 @@ static int open_skb(struct skep_env *env, const struct prog_type *type, const st
     struct skb_view *view;
     int err;
 
-    if (size < PACKET_ETH_HLEN)
+    if (size < PACKET_ETH_HLEN && !io->link)
         return log_fail(log, -EINVAL, "packet of %u bytes: an Ethernet header of 14 is needed", size);
     if (size - linear > PACKET_MAX_FRAGS * PACKET_PAGE)
         return log_fail(log, -EINVAL, "packet of %u bytes: at most %u fit in a page and %u fragments", size,
@@ -183,18 +183,20 @@ static int open_skb(struct skep_env *env, const struct prog_type *type, const st
     memcpy(p->data, io->data_in, size);
     p->paged = size - linear;
     p->mac = p->data;
-    p->net = p->data + PACKET_ETH_HLEN;
+    p->net = p->data + (size < PACKET_ETH_HLEN ? size : PACKET_ETH_HLEN);
     p->read_only = !may_write(type);
 
     memset(&env->ctx_store->skb, 0, sizeof(env->ctx_store->skb));
     env->skb = &env->ctx_store->skb;
-    env->skb->is_l2 = begins_at_mac(type);
+    env->skb->is_l2 = begins_at_mac(type) || io->link;
     env->ctx_layout = type->ctx;
     view = skb_view(env);
-    view->protocol = skb_eth_protocol(p->mac, linear);
-    view->pkt_type = pkt_type(p->mac);
+    if (size >= PACKET_ETH_HLEN) {
+        view->protocol = skb_eth_protocol(p->mac, linear);
+        view->pkt_type = pkt_type(p->mac);
+    }
     view->ifindex = LOOPBACK;
-    err = read_addresses(env, log);
+    err = io->link ? 0 : read_addresses(env, log);
     if (!err && !make_sock(env))
         err = log_fail(log, -ENOMEM, "no memory for a socket");
     if (err)

@@ -1,45 +1,8 @@
 /*
- * Helpers that ask for what a run's world does not have: routes, call stacks. They answer as Linux does where
+ * Helpers that ask for what a run's world does not have: call stacks. They answer as Linux does where
  * there are none, after the same checks of their arguments, so that a program takes its path for that case.
  */
 #include "vm/helpers/packet_skb.h"
-
-/* No route leads anywhere: the packet is not to be forwarded. */
-HELPER_BODY(fib_lookup)
-{
-    enum { PARAMS = 64, FLAGS = 0x3f, FAMILY_INET = 2, FAMILY_INET6 = 10, NOT_FORWARDED = 4 };
-    const unsigned char *params = helper_ptr(a2);
-
-    if (!env->skb && !helper_is_xdp(env))
-        return helper_refuse(env, "this helper needs the context of a program on packets");
-    if ((uint32_t)a3 < PARAMS || (uint32_t)a4 & ~(uint32_t)FLAGS)
-        return helper_error(-EINVAL);
-    if (params[0] != FAMILY_INET && params[0] != FAMILY_INET6)
-        return helper_error(-EAFNOSUPPORT);
-    return NOT_FORWARDED;
-}
-
-/* Every interface is Ethernet with the usual MTU. */
-HELPER_BODY(check_mtu)
-{
-    enum { MTU = 1500, SEGMENTS = 1, TOO_LONG = 1, SUCCESS = 0 };
-    uint32_t given, mtu = MTU;
-    int64_t len;
-    uint64_t ret;
-
-    if (!env->skb && !helper_is_xdp(env))
-        return helper_refuse(env, "this helper needs the context of a program on packets");
-    memcpy(&given, helper_ptr(a3), sizeof(given));
-    if (a5 & ~(uint64_t)(env->skb ? SEGMENTS : 0) || (a5 & SEGMENTS && ((int32_t)a4 || given))) {
-        mtu = 0;
-        ret = helper_error(-EINVAL);
-    } else {
-        len = (given ? (int64_t)given + PACKET_ETH_HLEN : packet_len(env)) + (int32_t)a4;
-        ret = len <= MTU + PACKET_ETH_HLEN || (env->skb && skb_view(env)->gso_size) ? SUCCESS : TOO_LONG;
-    }
-    memcpy(helper_ptr(a3), &mtu, sizeof(mtu));
-    return ret;
-}
 
 /* There is no call stack to walk. */
 static uint64_t no_stack(uint64_t buf, uint64_t size, uint64_t flags)

@@ -105,6 +105,7 @@ void world_enter(struct skep_env *env, const struct world *world, const struct w
     env->world = world;
     env->world_mems = world ? world->mems : NULL;
     env->n_world_mems = world ? world->n_mems : 0;
+    env->net = world && world->has_net ? &world->net : NULL;
     env->current = task ? task : world ? world->current : NULL;
     env->task.addr = env->current ? env->current->addr : 0;
 }

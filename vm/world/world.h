@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "vm/btf/btf.h"
 #include "vm/env.h"
+#include "vm/net.h"
 
 /* A cgroup of version 2. */
 struct world_cgroup {
@@ -42,6 +43,10 @@ struct world {
     struct world_task *tasks;
     uint32_t n_tasks;
     const struct world_task *current; /* NULL: the file has no tasks */
+    struct net net;
+    bool has_net;             /* the file has one of its sections */
+    const struct sock *socks; /* every run has copies of its own */
+    uint32_t n_socks;
     struct world_cgroup *cgroups;
     uint32_t n_cgroups;
 };

@@ -1,0 +1,56 @@
+/*
+ * The network of a run's world: interfaces, routes, neighbours. It never changes once it was made; addresses are in
+ * network order, IPv4's in the first word.
+ */
+#ifndef VM_NET_H
+#define VM_NET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { NET_INET = 2, NET_INET6 = 10, NET_NAME = 16, NET_TABLE_MAIN = 254 };
+
+struct net_iface {
+    uint32_t ifindex, mtu;
+    char name[NET_NAME];
+    unsigned char mac[6];
+    bool no_forwarding; /* packets that come in by it are not forwarded */
+    bool down;
+};
+
+/* Linux's RTN_*, as far as lookups tell them apart. */
+enum net_route_type { NET_UNICAST, NET_LOCAL, NET_BLACKHOLE, NET_UNREACHABLE, NET_PROHIBIT };
+
+struct net_route {
+    uint32_t family, prefix_len;
+    uint32_t to[4];
+    uint32_t via_family; /* 0: the destination is on the link */
+    uint32_t via[4];
+    uint32_t src[4]; /* preferred source; 0: the interface's first address of the family */
+    bool has_src;
+    uint32_t ifindex, metric, table, mtu; /* mtu 0: the interface's */
+    uint8_t type;                         /* enum net_route_type */
+};
+
+struct net_neigh {
+    uint32_t family, ifindex;
+    uint32_t addr[4];
+    unsigned char mac[6];
+    bool invalid; /* incomplete or failed */
+};
+
+struct net {
+    const struct net_iface *ifaces;
+    const struct net_route *routes;
+    const struct net_neigh *neighs;
+    uint32_t n_ifaces, n_routes, n_neighs;
+};
+
+const struct net_iface *net_iface(const struct net *net, uint32_t ifindex);
+/** The best route: the longest prefix of the table, then the smallest metric. oif 0: any interface. NULL: none. */
+const struct net_route *net_route(const struct net *net, uint32_t family, const uint32_t addr[4], uint32_t table,
+                                  uint32_t oif);
+/** Who has this address on the link. NULL: nobody that is known. */
+const struct net_neigh *net_neigh(const struct net *net, uint32_t family, const uint32_t addr[4], uint32_t ifindex);
+
+#endif
