@@ -138,7 +138,7 @@ struct skep_env {
     /* The world. */
     struct sock *socks; /* the run's own copies (vm/sock.h) */
     uint32_t n_socks, cap_socks;
-    const struct net *net;        /* interfaces, routes, neighbours (vm/net.h), borrowed; NULL: none */
+    const struct net *net;                  /* interfaces, routes, neighbours (vm/net.h), borrowed; NULL: none */
     const char *sysctl_name, *sysctl_value; /* borrowed; NULL: none */
     struct env_clock clock;
     struct fast_clock host_clock; /* what env_ktime() reads when the clock is not fixed */

@@ -6,18 +6,8 @@
 
 struct sock *sock_map_at(struct skep_env *env, struct map *map, const void *key)
 {
-    const void *value = map->ops->lookup ? map->ops->lookup(map, key, env->cpu) : NULL;
-    uint64_t cookie = 0;
-    uint32_t narrow;
+    uint64_t cookie = map_socket_at(map, key);
 
-    if (!value)
-        return NULL;
-    if (map->def.value_size == sizeof(narrow)) {
-        memcpy(&narrow, value, sizeof(narrow));
-        cookie = narrow;
-    } else if (map->def.value_size >= sizeof(cookie)) {
-        memcpy(&cookie, value, sizeof(cookie));
-    }
     return cookie ? sock_by_cookie(env, cookie) : NULL;
 }
 
@@ -27,9 +17,9 @@ int sock_map_put(struct skep_env *env, struct map *map, const void *key, struct 
     uint32_t narrow = (uint32_t)cookie;
     bool is_narrow = map->def.value_size == sizeof(narrow);
 
-    if (!map->ops->update || (!is_narrow && map->def.value_size != sizeof(cookie)))
+    if (!map->ops->host_update || (!is_narrow && map->def.value_size != sizeof(cookie)))
         return -EOPNOTSUPP;
     if (is_narrow && narrow != cookie)
         return -ENOSPC;
-    return map->ops->update(map, key, is_narrow ? (void *)&narrow : (void *)&cookie, flags, env->cpu);
+    return map->ops->host_update(map, key, is_narrow ? (void *)&narrow : (void *)&cookie, flags);
 }

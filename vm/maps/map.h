@@ -189,6 +189,8 @@ map_lookup_fn map_fast_lookup(const struct map *map);
 
 /** The thing at this index of a PROG_ARRAY, to be used under the run's epoch; NULL: none. Inline speed matters. */
 void *map_prog_array_at(struct map *map, uint32_t index);
+/** The number of the socket that stands in a map of sockets, 0 for none. */
+uint64_t map_socket_at(struct map *map, const void *key);
 /** The number of the cgroup in a CGROUP_ARRAY's slot, 0 for none. index is below max_entries. */
 uint32_t map_cgroup_at(const struct map *map, uint32_t index);
 

@@ -433,3 +433,21 @@ const struct map_ops map_sockhash_ops = {
     .host_update = sock_hash_update,
     .find_region = map_no_region,
 };
+
+uint64_t map_socket_at(struct map *map, const void *key)
+{
+    const unsigned char *value = NULL;
+    uint64_t number = 0;
+
+    switch (map->def.type) {
+    case MAP_TYPE_SOCKMAP:
+    case MAP_TYPE_REUSEPORT_SOCKARRAY: value = lookup(map, key, 0); break;
+    case MAP_TYPE_SOCKHASH: value = htab_lookup(map, key, 0); break;
+    default: return 0;
+    }
+    if (value && map->def.type == MAP_TYPE_SOCKHASH && map->def.value_size == 4)
+        return *(const uint32_t *)value;
+    if (value)
+        memcpy(&number, value, sizeof(number));
+    return number;
+}
