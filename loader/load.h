@@ -23,6 +23,7 @@ enum {
     LOAD_MAX_MAP_REFS = 1 << 20,
     LOAD_MAX_EXTERN_DATA = 1 << 20,
 };
+enum { LOAD_NO_VALUES = UINT32_MAX /* a map whose definition has no initialisers */ };
 
 /* Types, with their bytes where they came with the object; shared by the object and its programs. */
 struct load_btf {
@@ -100,7 +101,7 @@ struct object_elf {
     bool no_kernel;          /* asked for, and not there */
     const struct btf_ext *ext;
     uint32_t text;     /* section .text, 0: none */
-    uint32_t maps_sec; /* section .maps, 0: none */
+    uint32_t maps_sec; /* section .maps, or maps; 0: none */
     struct load_func *funcs;
     uint32_t n_funcs;
     struct load_code *code; /* by ELF section */
@@ -111,7 +112,7 @@ struct object_elf {
     int32_t kconfig_map; /* -1: none */
     uint32_t *maps_off;  /* of maps in .maps: offset of its variable, by map; n_btf_maps of them */
     uint32_t *maps_size;
-    uint32_t *values_off; /* of its `values` member, bytes; UINT32_MAX: none */
+    uint32_t *values_off; /* of its `values` member, bytes; LOAD_NO_VALUES: none */
     uint32_t n_btf_maps;
     int32_t *data_map;     /* by ELF section: the map of a data section, -1: none */
     struct load_var *vars; /* by section and name */
@@ -157,6 +158,10 @@ int load_check_kconfig(const struct object *obj, const struct log *log);
 /* maps.c: .maps, and the initialisers of its maps. */
 int load_maps(struct object *obj, const struct log *log);
 int load_map_inits(struct object *obj, const struct log *log);
+/* maps_legacy.c: section `maps`, 0: there is none; how many maps it defines. */
+uint32_t load_legacy_section(const struct object_elf *e);
+uint32_t load_legacy_count(const struct object_elf *e);
+int load_legacy_maps(struct object *obj, const struct log *log);
 /** The map of .maps whose variable holds this offset; -1: none. */
 int32_t load_map_at(const struct object_elf *e, uint64_t off);
 

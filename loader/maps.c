@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum { PIN_NONE, PIN_BY_NAME };
-enum { PAGE = 4096, BTF_VAR_GLOBAL = 1, NO_VALUES = UINT32_MAX };
+enum { PAGE = 4096, BTF_VAR_GLOBAL = 1 };
 
 /* What is being read, for messages. */
 struct reader {
@@ -204,7 +204,7 @@ static int read_def(struct reader *r, const struct btf_type *t, struct map_def *
     size_t n = strlen(r->name);
 
     *def = (struct map_def){.spin_lock_off = -1};
-    *values_off = NO_VALUES;
+    *values_off = LOAD_NO_VALUES;
     memcpy(def->name, r->name, n < sizeof(def->name) ? n : sizeof(def->name) - 1);
     for (unsigned i = 0; i < btf_vlen(t); i++) {
         int err = read_field(r, t, i, def, values_off);
@@ -268,10 +268,6 @@ static int find_sections(struct object *obj, const struct log *log)
     for (uint32_t i = 1; i < e->elf.n_sections; i++) {
         const struct elf_section *s = &e->elf.sections[i];
 
-        if (!strcmp(s->name, "maps") && s->type == SHT_PROGBITS)
-            return log_fail(log, -ENOTSUP,
-                            "section 'maps': legacy map definitions are not supported, as in libbpf 1.0 and later; "
-                            "define the maps through BTF in SEC(\".maps\")");
         if (strcmp(s->name, ".maps") || s->type != SHT_PROGBITS)
             continue;
         if (e->maps_sec)
@@ -288,6 +284,10 @@ int load_maps(struct object *obj, const struct log *log)
     uint32_t id, n;
     int err = find_sections(obj, log);
 
+    if (!err && load_legacy_section(e) && e->maps_sec)
+        err = log_fail(log, -ENOTSUP, "sections 'maps' and '.maps': definitions of both kinds in one object");
+    else if (!err && load_legacy_section(e))
+        return load_legacy_maps(obj, log);
     if (err || !e->maps_sec || !e->elf.sections[e->maps_sec].size)
         return err;
     if (!obj->btf)
@@ -363,7 +363,7 @@ static int read_init(struct object *obj, const struct elf_reloc *reloc, struct o
         return log_fail(log, -EINVAL, "section '.maps': a relocation at %llu is in no map",
                         (unsigned long long)reloc->off);
     in = reloc->off - e->maps_off[i];
-    if (e->values_off[i] == NO_VALUES || in < e->values_off[i] || (in - e->values_off[i]) % 8 ||
+    if (e->values_off[i] == LOAD_NO_VALUES || in < e->values_off[i] || (in - e->values_off[i]) % 8 ||
         e->maps_size[i] - in < 8)
         return log_fail(log, -EINVAL, "map '%s': a relocation at byte %llu of its definition is no entry of 'values'",
                         obj->maps[i].def.name, (unsigned long long)in);

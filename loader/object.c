@@ -129,7 +129,7 @@ static int make_tables(struct object *obj, const struct log *log)
     struct object_elf *e = obj->elf;
     uint32_t n = e->elf.n_sections, id = obj->btf ? btf_find(obj->btf, ".maps", BTF_DATASEC) : 0;
 
-    e->max_maps = n + 1 + (id ? btf_vlen(btf_type_at(obj->btf, id)) : 0);
+    e->max_maps = n + 1 + load_legacy_count(e) + (id ? btf_vlen(btf_type_at(obj->btf, id)) : 0);
     if (e->max_maps > LOAD_MAX_MAPS)
         e->max_maps = LOAD_MAX_MAPS;
     obj->maps = ARENA_ARRAY(&obj->arena, struct object_map, e->max_maps);

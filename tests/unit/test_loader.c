@@ -303,7 +303,7 @@ static void wrong_relocations_are_refused(void **state)
     BREAK("extern 'var'", (f.sym[S_VAR].st_shndx = 0, f.sym[S_VAR].st_info = ELF64_ST_INFO(STB_GLOBAL, STT_NOTYPE)));
 }
 
-static void legacy_maps_are_refused(void **state)
+static void legacy_maps_that_are_none_are_refused(void **state)
 {
     struct file f = good();
 
@@ -422,7 +422,7 @@ int main(void)
         cmocka_unit_test(wrong_sections_are_refused),
         cmocka_unit_test(wrong_symbols_are_refused),
         cmocka_unit_test(wrong_relocations_are_refused),
-        cmocka_unit_test(legacy_maps_are_refused),
+        cmocka_unit_test(legacy_maps_that_are_none_are_refused),
         cmocka_unit_test(wrong_code_is_refused),
         cmocka_unit_test(a_function_that_calls_itself_is_linked_once),
         cmocka_unit_test(section_symbols_take_the_addend),

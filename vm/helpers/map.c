@@ -4,14 +4,30 @@
  */
 #include "base/buf.h"
 #include "vm/helpers/helper.h"
+#include "vm/helpers/sock_map.h"
 
 static const char no_operation[] = "this map type does not take this helper";
 
 HELPER_BODY(map_lookup_elem)
 {
     struct map *map = helper_map(a1);
+    void *value = map->lookup(map, helper_ptr(a2), env->cpu);
 
-    return (uint64_t)(uintptr_t)map->lookup(map, helper_ptr(a2), env->cpu);
+    if (!value && map->ops->sockets)
+        return sock_map_hold(env, map, helper_ptr(a2));
+    return (uint64_t)(uintptr_t)value;
+}
+
+/* What a program puts into a map of sockets is a socket. */
+static uint64_t put_socket(struct skep_env *env, struct map *map, const void *key, uint64_t addr, uint64_t flags)
+{
+    struct sock *sk = sock_at(env, addr);
+
+    if (!sk)
+        return helper_refuse(env, "the value must be a socket");
+    if (!sock_is_full(sk) || (sk->view.state != SOCK_ESTABLISHED && sk->view.state != SOCK_LISTEN))
+        return helper_error(-EOPNOTSUPP);
+    return helper_error(sock_map_put(env, map, key, sk, flags));
 }
 
 HELPER_BODY(map_update_elem)
@@ -20,6 +36,8 @@ HELPER_BODY(map_update_elem)
 
     if (!map->ops->update)
         return helper_refuse(env, no_operation);
+    if (map->ops->sockets)
+        return put_socket(env, map, helper_ptr(a2), a3, a4);
     /* The update would wait for the value's lock, which may be the one that this run holds. */
     if (a4 & MAP_LOCK && env->spin_lock)
         return env_trap(env, TRAP_deadlock, 0, 0, "BPF_F_LOCK while it holds a lock");

@@ -5,6 +5,7 @@
 #include "vm/sock.h"
 #include "vm/ctx/hook.h"
 #include "vm/helpers/packet_skb.h"
+#include "vm/helpers/sock_map.h"
 
 static void give_back(struct skep_env *env, struct env_ref *ref)
 {
@@ -21,6 +22,11 @@ static uint64_t hold(struct skep_env *env, struct sock *sk)
         return 0;
     sk->held++;
     return (uintptr_t)&sk->view;
+}
+
+uint64_t sock_map_hold(struct skep_env *env, struct map *map, const void *key)
+{
+    return hold(env, sock_map_at(env, map, key));
 }
 
 /* struct bpf_sock_tuple by its length; ports follow both addresses. */

@@ -10,6 +10,8 @@
 
 /** The socket that stands there; NULL: none, or one that this run's world does not have. */
 struct sock *sock_map_at(struct skep_env *env, struct map *map, const void *key);
+/** The socket that stands there, held for the program; 0: none. */
+uint64_t sock_map_hold(struct skep_env *env, struct map *map, const void *key);
 /** Puts one there. @return 0 or the error of a map's update. */
 int sock_map_put(struct skep_env *env, struct map *map, const void *key, struct sock *sk, uint64_t flags);
 

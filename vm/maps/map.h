@@ -99,6 +99,7 @@ struct map_ops {
     bool batch_deletes, batch_takes; /* which batches besides reading and writing there are */
     enum map_target target;          /* where bpf_redirect_map() sends packets through it */
     uint32_t redirect_flags;         /* that it takes then, besides an action */
+    bool sockets;                    /* values are cookies of sockets; programs see the sockets */
     /* For maps of things: thing NULL deletes. */
     int (*set_thing)(struct map *map, const void *key, void *thing, uint64_t flags);
     void (*clear_things)(struct map *map);

@@ -5,7 +5,7 @@
  * of these are descriptors. What Linux says of a value that it can judge by itself is said here too; whether there is
  * such an interface or socket is for the world to say.
  *
- * Programs find no sockets in maps by looking up.
+ * Programs do not see the numbers of sockets: their lookups give nothing here, and helpers make sockets of them.
  *
  * An array's element is one word for its value and one that says whether it is there; the value is written first.
  */
@@ -215,6 +215,18 @@ static int socket_update(struct map *map, const void *key, const void *value, ui
     return 0;
 }
 
+static int put_socket(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu)
+{
+    (void)cpu;
+    return socket_update(map, key, value, flags);
+}
+
+static map_lookup_fn nothing(const struct map *map)
+{
+    (void)map;
+    return map_no_lookup;
+}
+
 static int device_remove(struct map *map, const void *key)
 {
     if (index_of(key) >= map->def.max_entries)
@@ -333,12 +345,14 @@ const struct map_ops map_reuseport_ops = {
     .check = check,
     .create = create,
     .destroy = destroy,
-    .lookup = map_no_lookup,
-    .update = no_update,
+    .lookup = lookup,
+    .fast_lookup = nothing,
+    .update = put_socket,
     .remove = reuseport_remove,
     .next_key = next_key,
     .host_lookup = socket_lookup,
     .host_update = socket_update,
+    .sockets = true,
     .find_region = map_no_region,
 };
 
@@ -346,12 +360,14 @@ const struct map_ops map_sockmap_ops = {
     .check = check,
     .create = create,
     .destroy = destroy,
-    .lookup = map_no_lookup,
-    .update = no_update,
+    .lookup = lookup,
+    .fast_lookup = nothing,
+    .update = put_socket,
     .remove = sockmap_remove,
     .next_key = next_key,
     .host_lookup = socket_lookup,
     .host_update = socket_update,
+    .sockets = true,
     .find_region = map_no_region,
 };
 
@@ -392,6 +408,17 @@ static int sock_hash_update(struct map *map, const void *key, const void *value,
     return flags > MAP_EXIST ? -EINVAL : map_hash_ops.update(map, key, value, flags, 0);
 }
 
+static int put_hashed_socket(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu)
+{
+    (void)cpu;
+    return sock_hash_update(map, key, value, flags);
+}
+
+static void *htab_lookup_any(struct map *map, const void *key, uint32_t cpu)
+{
+    return htab_hash_lookup(map)(map, key, cpu);
+}
+
 static int sock_hash_lookup(struct map *map, const void *key, void *value, uint64_t flags)
 {
     return map->def.value_size == 8 ? htab_host_lookup(map, key, value, flags) : -ENOSPC;
@@ -425,12 +452,14 @@ const struct map_ops map_sockhash_ops = {
     .check = hash_check,
     .create = hash_create,
     .destroy = htab_destroy,
-    .lookup = map_no_lookup,
-    .update = no_update,
+    .lookup = htab_lookup_any,
+    .fast_lookup = nothing,
+    .update = put_hashed_socket,
     .remove = htab_remove,
     .next_key = htab_next_key,
     .host_lookup = sock_hash_lookup,
     .host_update = sock_hash_update,
+    .sockets = true,
     .find_region = map_no_region,
 };
 
