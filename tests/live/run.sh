@@ -88,6 +88,8 @@ says "differences in JSON" 1 '"what":"map table, key 3","field":".luck"
 "varies":\["get_prandom_u32"\]' "$SKEP" -j diff diff.bpf.o random_map
 says "all programs" 1 '4 of 6 programs differ' "$SKEP" diff diff.bpf.o
 says "the same seed, the same inputs" 0 'ran 20' "$SKEP" diff diff.bpf.o same --random 20 --seed 7
+says "a struct_ops and its methods" 0 'skep_cc +\.struct_ops\.link +struct tcp_congestion_ops: .*cong_avoid = on_ack' "$SKEP" show congestion_link.bpf.o
+says "and in JSON" 0 '"struct_ops":\[\{"name":"skep_cc","section":"\.struct_ops","type":"struct tcp_congestion_ops".*\{"member":"init","offset":[0-9]+,"program":"on_init"\}' "$SKEP" -j show congestion.bpf.o
 says "no object" 2 'an object is missing' "$SKEP" diff
 
 # ---- State that travels ----

@@ -446,8 +446,11 @@ static void verifying(void **state)
 {
     SKEP_OPTS(skep_exec_opts, exec, .privilege = SKEP_UNPRIVILEGED);
     struct skep_object *o = open_at(both_path, state);
-    int err = skep_object__load_opts(o, &exec);
     bool there = skep_object__backend(o) == SKEP_BACKEND_KERNEL;
+    /* Only Linux gives programs and maps to a device. */
+    assert_int_equal(skep_program__set_ifindex(skep_object__next_program(o, NULL), 0), there ? 0 : -EOPNOTSUPP);
+    assert_int_equal(skep_map__set_ifindex(map_of(o, "lens"), 0), there ? 0 : -EOPNOTSUPP);
+    int err = skep_object__load_opts(o, &exec);
     assert_int_equal(err, there ? -EOPNOTSUPP : -EACCES);
     assert_true(!there || strstr(messages, "rights of this process"));
     skep_object__close(o);
