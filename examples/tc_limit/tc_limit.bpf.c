@@ -10,9 +10,9 @@
 #include <linux/ip.h>
 #include <linux/pkt_cls.h>
 
-#define SECOND 1000000000ull
+#define SECOND 1000000ull /* microseconds */
 
-const volatile __u64 rate = 125000; /* bytes a second */
+const volatile __u64 rate = 125000; /* bytes a second, below 5 GB */
 const volatile __u64 burst = 10000; /* bytes */
 
 struct source {
@@ -39,11 +39,10 @@ static __always_inline int take(struct bucket *b, __u64 now, __u32 len)
     int verdict = TC_ACT_OK;
 
     bpf_spin_lock(&b->lock);
-    __u64 since = now > b->filled ? now - b->filled : 0;
-    if (since > SECOND)
-        b->bytes = burst;
-    else
-        b->bytes += since * rate / SECOND;
+    __u64 since = now > b->filled ? (now - b->filled) / 1000 : 0;
+    if (since > 3600 * SECOND) /* the product below fits into 64 bits */
+        since = 3600 * SECOND;
+    b->bytes += since * rate / SECOND;
     if (b->bytes > burst)
         b->bytes = burst;
     b->filled = now;

@@ -51,6 +51,13 @@ settle() { # a program that goes to the background says when it is attached
     done
 }
 
+hears() { # and who listens has a packet socket open
+    for _ in $(seq 400); do
+        [ "$(wc -l </proc/net/packet)" -gt 1 ] && return
+        sleep 0.05
+    done
+}
+
 command= prompt=
 : >"$work/want"
 : >"$work/page"
@@ -65,6 +72,7 @@ finish_command() {
             [[ $command != *'skep attach'* ]] || rm -f ./*.log
             eval "$command"
             [[ $command != *'skep attach'* ]] || settle
+            [[ $command != *'traffic listen'* ]] || hears
             : >"$work/have"
         else
             eval "$command" >"$work/out" 2>&1
