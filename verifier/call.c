@@ -5,6 +5,7 @@
 #include "verifier/verifier.h"
 #include "vm/abi/map_types.h"
 #include "vm/abi/policy.h"
+#include "vm/helpers/dynptr.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +23,10 @@ struct call_args {
     uint32_t const_key; /* map key when it is constant */
     bool has_const_key;
     unsigned lock_reg;
-    uint32_t func;    /* that is to be called */
+    uint32_t func;     /* that is to be called */
+    struct reg dynptr; /* an argument */
+    struct reg made;   /* where a dynptr is to be made; kind REG_NONE: nowhere */
+    unsigned made_type;
     bool size_varies; /* of the memory that is being looked at */
     /* Memory that the helper writes, to be marked once all is judged. */
     struct {
@@ -294,6 +298,16 @@ static enum reason argument(struct verifier *v, struct state *s, struct call_arg
                           reg);
         return REASON_ok;
     case ARG_SPIN_LOCK: return spin_lock(v, s, c, reg);
+    case ARG_DYNPTR: return dynptr_check(v, s, reg, DYNPTR_NONE, &c->dynptr);
+    case ARG_DYNPTR_RECORD:
+        reason = dynptr_check(v, s, reg, DYNPTR_RINGBUF, &c->dynptr);
+        c->ref = c->dynptr.ref;
+        return reason;
+    case ARG_DYNPTR_NEW:
+    case ARG_DYNPTR_NEW_RECORD:
+        c->made = *r;
+        c->made_type = kind == ARG_DYNPTR_NEW ? DYNPTR_LOCAL : DYNPTR_RINGBUF;
+        return dynptr_check_new(v, s, reg);
     case ARG_STACK_OR_NULL:
         if (r->kind == REG_STACK)
             stack_escapes_whole(v, s, r);
@@ -370,7 +384,7 @@ bool call_release(struct verifier *v, struct state *s, uint32_t ref)
     const struct voided dead = {.privileged = v->privileged, .ref = ref};
 
     state_drop_ref(s, ref);
-    return state_change_regs(&v->pool, s, has_ref, invalidate, &dead);
+    return state_change_regs(&v->pool, s, has_ref, invalidate, &dead) && dynptr_release(v, s, ref);
 }
 
 static enum reason lock_step(struct verifier *v, struct state *s, const struct call_args *c, bool lock)
@@ -444,6 +458,13 @@ static struct reg result(struct verifier *v, const struct call_args *c, struct s
         if (!helper_kernel_type(c->helper, 0) || !btf_kernel_type(v, helper_kernel_type(c->helper, 0)))
             return (struct reg){.kind = REG_KERNEL, .s = scalar_const(0)};
         return btf_ptr_reg(v, helper_kernel_type(c->helper, 0), TRUST_TRUSTED);
+    case RET_DYNPTR_MEM_OR_NULL:
+        out =
+            (struct reg){.kind = REG_MEM, .flags = REG_MAYBE_NULL, .size = (uint32_t)c->mem_size, .s = scalar_const(0)};
+        out.id = ++v->next_id;
+        out.ref = c->dynptr.ref;
+        out.map_uid = c->dynptr.id;
+        return out;
     case RET_LENGTH:
         out.s = scalar_signed(-MAX_ERRNO, (int64_t)c->max_size);
         out.s.w.smin = -MAX_ERRNO;
@@ -486,6 +507,8 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
                         h->name, c.map->name);
     if (!reason && h->effects & EFFECT_RELEASES && (!c.ref || !state_has_ref(s, c.ref)))
         reason = refuse(v, REASON_reference_released, "argument 1 (r1) holds no reference");
+    if (!reason && h->effects & EFFECT_VALUE_MEM && state_reg(s, 1)->kind != REG_MAP_VALUE)
+        reason = want(v, 1, state_reg(s, 1), "a map's value");
     if (!reason && (h->effects & EFFECT_ACQUIRES || finds_socket(&c)) && s->n_refs == MAX_REFS)
         reason = unsupported(v, "more than 16 references at a time");
     if (reason)
@@ -493,6 +516,8 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
     for (unsigned i = 0; i < c.n_out; i++)
         if (c.out[i].base.kind == REG_STACK && !stack_write_unknown(v, s, &c.out[i].base, &c.out[i].a))
             return REASON_out_of_memory;
+    if (c.made.kind != REG_NONE && !dynptr_make(v, s, &c.made, c.made_type))
+        return REASON_out_of_memory;
     if (h->effects & (EFFECT_LOCKS | EFFECT_UNLOCKS)) {
         reason = lock_step(v, s, &c, h->effects & EFFECT_LOCKS);
         if (reason)

@@ -368,6 +368,10 @@ static bool same_refs(const struct skep_env *env, const struct state *s)
                 maybe |= slot_is_spill(frame_slot(s->frames[f], k)) &&
                          frame_slot(s->frames[f], k)->reg.ref == s->refs[i] &&
                          frame_slot(s->frames[f], k)->reg.flags & REG_MAYBE_NULL;
+        for (uint32_t f = 0; f < s->n_frames; f++) /* a dynptr that could not be made points to nothing */
+            for (unsigned k = 0; k < s->frames[f]->n_slots; k++)
+                maybe |=
+                    slot_is_dynptr(frame_slot(s->frames[f], k)) && frame_slot(s->frames[f], k)->reg.ref == s->refs[i];
         open += maybe;
     }
     return env->n_refs <= s->n_refs && env->n_refs + open >= s->n_refs;

@@ -20,6 +20,8 @@ static bool is_fixed(const struct reg *base)
 /* The frame of an access, for writing to the slots that [lo, end) touches. */
 static struct frame *frame_for(struct verifier *v, struct state *s, const struct reg *base, int64_t lo, int64_t end)
 {
+    if (!dynptr_overwrite(v, s, base->frame, lo, end))
+        return NULL;
     return state_slots_mut(&v->pool, s, base->frame, (uint32_t)(-end / SLOT), (uint32_t)(-lo + SLOT - 1) / SLOT);
 }
 
@@ -71,6 +73,8 @@ static enum reason check_read(struct verifier *v, const struct state *s, const s
 
         if (t == SLOT_INVALID)
             v->reads_unwritten_stack = true;
+        if (t == SLOT_DYNPTR)
+            return refuse(v, REASON_dynptr, "r10%+lld is part of a dynptr", (long long)off);
         if (t == SLOT_SPILL && slot_holds_pointer(slot_at(f, off))) {
             if (!a->helper && lo == hi) /* somewhere among other bytes it is a number */
                 return refuse(v, REASON_stack_pointer_corrupted,
@@ -119,7 +123,10 @@ enum reason stack_check(struct verifier *v, const struct state *s, const struct 
         if (!v->privileged && !a->helper && a->size != SLOT && slot_holds_pointer(slot_at(f, lo)))
             return refuse(v, REASON_stack_pointer_corrupted,
                           "attempt to overwrite part of the pointer spilled at r10%+lld", (long long)lo);
-        return REASON_ok;
+        for (int64_t off = lo; a->helper && v->has_dynptrs && off < hi + (int64_t)a->size; off++)
+            if (type_at(f, off) == SLOT_DYNPTR)
+                return refuse(v, REASON_dynptr, "r10%+lld is part of a dynptr", (long long)off);
+        return dynptr_may_overwrite(v, f, lo, hi + (int64_t)a->size);
     }
     uses_read(v, base->frame, lo, hi + (int64_t)a->size);
     return check_read(v, s, f, lo, hi, a);

@@ -35,6 +35,7 @@ enum reg_kind {
     REG_XDP_SOCK,
     REG_FLOW_KEYS, /* a struct bpf_flow_keys */
     REG_BTF,       /* a kernel object: type id `size` of `btf`; trust says how far it is to be believed */
+    REG_DYNPTR,    /* in stack slots alone: half of a dynptr */
     REG_KERNEL,    /* a pointer into the kernel that is not modelled: it may be compared, and no more */
     REG_KIND_COUNT
 };
@@ -46,6 +47,7 @@ enum reg_flag {
     REG_LINK_OFF = 8,    /* scalar: off is the difference to the others of its id */
     REG_AT_END = 16,     /* PACKET: was found to be at or past the end */
     REG_BEYOND_END = 32, /* PACKET: was found to be past the end */
+    REG_FIRST = 64,      /* DYNPTR: the half at the lower address */
 };
 
 /* Of pointers to kernel objects: what Linux says by modifiers of the register's type. */
@@ -68,7 +70,8 @@ struct reg {
     uint32_t id;      /* 0: none. Null checks, packet ranges and scalar links go by it */
     uint32_t ref;     /* the reference that keeps it alive; 0: none */
     uint32_t size;    /* MEM: bytes; PACKET: proved range; FUNC: index of the function; BTF: type id */
-    uint32_t map_uid; /* which lookup an inner map came from; 0 for maps named in the program */
+    uint32_t map_uid; /* which lookup an inner map came from; 0 for maps named in the program. MEM: which dynptr it is a
+                         slice of */
     union {
         const struct map_def *map; /* MAP, MAP_VALUE, MAP_KEY */
         const struct btf *btf;     /* BTF: whose type it is */
@@ -77,7 +80,7 @@ struct reg {
 };
 
 /* What a stack byte holds. */
-enum slot_type { SLOT_INVALID, SLOT_SPILL, SLOT_MISC, SLOT_ZERO };
+enum slot_type { SLOT_INVALID, SLOT_SPILL, SLOT_MISC, SLOT_ZERO, SLOT_DYNPTR };
 
 /* Eight bytes of stack. Bytes of type SPILL hold the low bytes of reg: always the upper end of the array's indices,
  * since type[i] is byte i and a spill of n bytes covers bytes 0 to n - 1. */
@@ -257,6 +260,11 @@ static inline bool reg_is_const(const struct reg *r)
 static inline bool slot_is_spill(const struct slot *slot)
 {
     return slot->type[0] == SLOT_SPILL;
+}
+
+static inline bool slot_is_dynptr(const struct slot *slot)
+{
+    return slot->type[0] == SLOT_DYNPTR;
 }
 
 /** Bytes of the register that the slot holds, 0 for no spill. */

@@ -74,6 +74,7 @@ struct verifier {
     bool *func_tail_calls;
     uint64_t *func_escaped;   /* facts.escaped */
     uint16_t *func_effects;   /* enum helper_effect, of each function and all that it may call */
+    bool has_dynptrs;         /* some state has one */
     bool *called, *func_done; /* global functions: by what was explored; and verified */
     struct global_proto *protos;
     bool reads_unwritten_stack; /* the fact of this name */
@@ -254,6 +255,17 @@ enum reason leave_early(struct verifier *v, const struct state *s, const struct 
 
 /** Pointers into the packet are void from now on. @return false: out of memory. */
 bool call_forget_packet(struct verifier *v, struct state *s);
+
+/* dynptr.c: `type` is an enum dynptr_type, DYNPTR_NONE: any. Offsets are from r10 of the frame. */
+enum reason dynptr_may_overwrite(struct verifier *v, const struct frame *f, int64_t lo, int64_t end);
+bool dynptr_overwrite(struct verifier *v, struct state *s, unsigned frame, int64_t lo, int64_t end);
+/** Is there room for a dynptr where the register points? dynptr_make() follows. */
+enum reason dynptr_check_new(struct verifier *v, const struct state *s, unsigned reg);
+bool dynptr_make(struct verifier *v, struct state *s, const struct reg *where, unsigned type);
+/** Is there one? *out: its record. */
+enum reason dynptr_check(struct verifier *v, const struct state *s, unsigned reg, unsigned type, struct reg *out);
+/** The dynptrs that hold this reference are gone. */
+bool dynptr_release(struct verifier *v, struct state *s, uint32_t ref);
 
 /* global.c */
 /** What functions do, before exploration. @return false: out of memory. */

@@ -6,6 +6,7 @@
 #include "vm/abi/map_types.h"
 #include "vm/abi/policy.h"
 #include "vm/env.h"
+#include "vm/helpers/dynptr.h"
 #include <string.h>
 
 struct call {
@@ -126,6 +127,10 @@ static bool check_one(struct call *c, unsigned i)
         return (ref && ref->size) || refuse(c, i, "a record that was reserved and not yet submitted or discarded");
     }
     case ARG_SPIN_LOCK: return env_is_lock(c->env, value) || refuse(c, i, "a struct bpf_spin_lock in a map value");
+    case ARG_DYNPTR:
+    case ARG_DYNPTR_RECORD: return dynptr_is_sound(c->env, value) || refuse(c, i, "a dynptr on the stack");
+    case ARG_DYNPTR_NEW:
+    case ARG_DYNPTR_NEW_RECORD: return check_mem(c, i, DYNPTR_BYTES, ENV_WRITE);
     case ARG_FUNC: return is_function(c->env->code, value) || refuse(c, i, "a function of the program");
     case ARG_SOCKET_OR_NULL:
     case ARG_SOCK_OR_NULL:

@@ -21,6 +21,7 @@
 #define VARIADIC       EFFECT_VARIADIC
 #define FILLS          EFFECT_FILLS
 #define CASTS          EFFECT_CASTS
+#define VALUE_MEM      EFFECT_VALUE_MEM
 #define LOCKS          EFFECT_LOCKS
 #define UNLOCKS        EFFECT_UNLOCKS
 

@@ -45,6 +45,10 @@ enum arg_kind {
     ARG_IPV4_HDR,           /* 20 bytes, readable */
     ARG_IPV6_HDR,           /* 40 bytes, readable */
     ARG_TCP_HDR,            /* 20 bytes, readable */
+    ARG_DYNPTR,             /* a dynptr on the stack */
+    ARG_DYNPTR_RECORD,      /* one of a ring buffer's record, which is released */
+    ARG_DYNPTR_NEW,         /* room for one, of memory */
+    ARG_DYNPTR_NEW_RECORD,  /* room for one, of a ring buffer's record */
 };
 
 enum ret_kind {
@@ -52,6 +56,7 @@ enum ret_kind {
     RET_VOID,
     RET_MAP_VALUE_OR_NULL,   /* value_size of the map argument (for map-in-map: an inner map) */
     RET_RINGBUF_MEM_OR_NULL, /* a record, as long as the CONST_SIZE argument says */
+    RET_DYNPTR_MEM_OR_NULL,  /* part of a dynptr's memory, as long as the CONST_SIZE argument says */
     RET_BTF_ID,
     RET_SOCKET_OR_NULL,
     RET_SOCK_COMMON_OR_NULL,
@@ -74,6 +79,7 @@ enum helper_effect {
     EFFECT_WRITES_MAP = 1024,  /* changes the elements of its map */
     EFFECT_VARIADIC = 2048,    /* reads all five arguments, whatever the row names */
     EFFECT_CASTS = 8192,       /* the result is argument 1 seen as something else: it shares its reference */
+    EFFECT_VALUE_MEM = 16384,  /* argument 1 is memory of a map's value */
     EFFECT_FILLS = 4096,       /* writes every byte of memory that it is given to write, whatever happens */
 };
 
