@@ -102,7 +102,7 @@ int ok_from_pid(struct __sk_buff *skb)
 }
 
 SEC("tp_btf/sched_switch")
-int BPF_PROG(helper_argument__another_type, bool preempt, struct task_struct *prev)
+int BPF_PROG(untrusted_pointer__a_member, bool preempt, struct task_struct *prev)
 {
     bpf_task_release((void *)prev->mm);
     return 0;
@@ -112,6 +112,16 @@ SEC("kprobe/do_nanosleep")
 int helper_not_allowed__kprobe(void *ctx)
 {
     struct task_struct *t = bpf_task_from_pid(1);
+
+    if (t)
+        bpf_task_release(t);
+    return 0;
+}
+
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(helper_argument__another_type, struct sk_buff *skb)
+{
+    struct task_struct *t = bpf_task_acquire((void *)skb);
 
     if (t)
         bpf_task_release(t);

@@ -1,9 +1,11 @@
 /* The few kernel types that the programs here name, by the fields that they read: CO-RE finds their places. */
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
 #include <linux/bpf.h>
 #include <linux/types.h>
 #include <stdbool.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include <bpf/bpf_tracing.h>
 
 #define KERNEL __attribute__((preserve_access_index))
 
