@@ -43,5 +43,19 @@ for src in tests/kobj/*.bpf.c; do
         failed=$((failed + 1)) && echo "failed: $src: not every program was judged"
     fi
 done
+# The same in a run: what the world has of a task, and 0 where a chain leads nowhere.
+cat >"$B/kobj/world.json" <<'END'
+{"kernel": {"prev": {"type": "task_struct", "@": "0xffff888200000000", "pid": 42, "comm": "x1", "real_parent": {"pid": 7}}}}
+END
+for how in "--engine interp" "--engine jit" "--engine interp --no-opt all" --checked; do
+    # shellcheck disable=SC2086
+    got=$("$B/skep" run "$B/kobj/walk.bpf.o" ok_read ctx_in hex:0000000000000000000000008288ffff0000000000000000 \
+        --world "$B/kobj/world.json" $how 2>&1)
+    case $got in
+    *"Return value: 490742,"*) passed=$((passed + 1)) ;;
+    *"no machine code"*) skipped=$((skipped + 1)) ;;
+    *) failed=$((failed + 1)) && echo "failed: run $how: $got" ;;
+    esac
+done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

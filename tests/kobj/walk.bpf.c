@@ -101,3 +101,10 @@ int ok_number(struct bpf_raw_tracepoint_args *ctx)
     out = (long)ctx->args[1];
     return 0;
 }
+
+/* What a run reads there: the world's task, its parent, and nothing where there is nothing. */
+SEC("tp_btf/sched_switch")
+int BPF_PROG(ok_read, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+    return prev->pid + prev->real_parent->pid * 100 + prev->comm[1] * 10000 + next->mm->exe_file->f_inode->i_ino;
+}
