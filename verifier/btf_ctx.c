@@ -35,10 +35,37 @@ static const char *prefix_of(const struct prog *prog)
 
 /* Functions whose return value programs may replace: those made for errors to be injected, which system calls are, and
  * security hooks. Others are known to the running kernel alone. */
+static bool may_sleep_in(const char *name)
+{
+    return !strncmp(name, "__x64_sys_", 10) || !strncmp(name, "__arm64_sys_", 12) ||
+           !strncmp(name, "bpf_modify_return_test", 22) || !strcmp(name, "bpf_fentry_test1");
+}
+
 static bool may_replace_return(const char *name)
 {
-    return !strncmp(name, "security_", 9) || !strncmp(name, "__x64_sys_", 10) || !strncmp(name, "__arm64_sys_", 12) ||
-           !strncmp(name, "bpf_modify_return_test", 22) || !strcmp(name, "bpf_fentry_test1");
+    return !strncmp(name, "security_", 9) || may_sleep_in(name);
+}
+
+/* What tracing would call in turn, and for programs that run afterwards, what never comes back. */
+static bool is_denied(const struct prog *prog)
+{
+    static const char *const denied[] = {"migrate_disable",   "migrate_enable",    "rcu_read_unlock_strict",
+                                         "preempt_count_add", "preempt_count_sub", "__rcu_read_lock",
+                                         "__rcu_read_unlock"};
+    static const char *const never_return[] = {
+        "__ia32_sys_exit", "__ia32_sys_exit_group",     "__x64_sys_exit", "__x64_sys_exit_group", "do_exit",
+        "do_group_exit",   "kthread_complete_and_exit", "kthread_exit",   "make_task_dead"};
+    bool after = prog->attach_type == ATTACH_TRACE_FEXIT || prog->attach_type == ATTACH_MODIFY_RETURN;
+
+    if (prog->type->id != PROG_TYPE_TRACING || prog->attach_type == ATTACH_TRACE_RAW_TP)
+        return false;
+    for (unsigned i = 0; i < sizeof(denied) / sizeof(denied[0]); i++)
+        if (!strcmp(denied[i], prog->attach_target))
+            return true;
+    for (unsigned i = 0; after && i < sizeof(never_return) / sizeof(never_return[0]); i++)
+        if (!strcmp(never_return[i], prog->attach_target))
+            return true;
+    return false;
 }
 
 static enum reason find_proto(struct verifier *v)
@@ -62,7 +89,7 @@ static enum reason find_proto(struct verifier *v)
     if (prog->attach_type == ATTACH_MODIFY_RETURN && !may_replace_return(prog->attach_target))
         return unsupported(v, "whether this function's return value may be replaced");
     if (prog->sleepable && prog->type->id == PROG_TYPE_TRACING && prog->attach_type != ATTACH_TRACE_ITER &&
-        !may_replace_return(prog->attach_target))
+        !may_sleep_in(prog->attach_target))
         return unsupported(v, "whether programs may sleep in this function");
     snprintf(name, sizeof(name), "%s%s", prefix, prog->attach_target);
     id = btf_find(btf, name, tracepoint ? BTF_TYPEDEF : BTF_FUNC);
@@ -112,6 +139,10 @@ enum reason btf_ctx_begin(struct verifier *v)
     if (prog->type->id == PROG_TYPE_LSM && !is_gpl_compatible(prog->license))
         return refuse(v, REASON_helper_gpl, "LSM programs have a GPL-compatible license");
     reason = find_proto(v);
+    if (!reason && is_denied(prog))
+        reason = refuse(v, REASON_hook, "programs may not be attached to '%s'", prog->attach_target);
+    if (!reason && prog->type->id == PROG_TYPE_LSM && hook_lsm(prog->attach_target) & HOOK_LSM_DISABLED)
+        reason = refuse(v, REASON_hook, "the hook '%s' is not for programs", prog->attach_target);
     if (!reason)
         reason = check_proto(v);
     if (!reason && prog->type->id == PROG_TYPE_LSM && prog->sleepable &&

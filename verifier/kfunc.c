@@ -41,6 +41,9 @@ static enum reason may_call(struct verifier *v, const struct state *s, const str
                       k->name);
     if (!v->privileged)
         return refuse(v, REASON_helper_not_allowed, "unprivileged programs may not call %s", k->name);
+    if (!is_gpl_compatible(v->prog->license))
+        return refuse(v, REASON_helper_gpl, "kernel functions are for GPL-compatible programs; the license is \"%s\"",
+                      v->prog->license);
     if (k->flags & KFUNC_SLEEPS && !v->prog->sleepable)
         return refuse(v, REASON_helper_not_allowed, "%s may sleep and this program may not", k->name);
     if (k->flags & KFUNC_SLEEPS && (s->rcu || s->preempt_off))

@@ -18,7 +18,7 @@ enum hook_iter_arg { HOOK_ITER_NONE, HOOK_ITER_OBJECT, HOOK_ITER_PLAIN, HOOK_ITE
 /** Of an iterator. NONE: as its type says. */
 enum hook_iter_arg hook_iter_arg(const char *name, unsigned arg);
 
-enum hook_lsm { HOOK_LSM_SLEEPS = 1, HOOK_LSM_UNTRUSTED = 2, HOOK_LSM_BOOL = 4 };
+enum hook_lsm { HOOK_LSM_SLEEPS = 1, HOOK_LSM_UNTRUSTED = 2, HOOK_LSM_BOOL = 4, HOOK_LSM_DISABLED = 8 };
 
 /** Of an LSM hook: a set of enum hook_lsm. */
 unsigned hook_lsm(const char *name);
