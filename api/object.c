@@ -332,6 +332,14 @@ static int start(struct skep_object *o, const struct log *log)
     return err ? err : init_slots(o, true, log);
 }
 
+/* A world's symbols stand in for the running kernel's, of which there may be none to see. */
+static uint64_t world_ksym(void *ctx, const char *name, bool *found)
+{
+    uint64_t addr = 0;
+    *found = world_symbol(ctx, name, &addr);
+    return addr;
+}
+
 static int load_here(struct skep_object *o, const struct log *log)
 {
     for (uint32_t i = 0; i < o->obj->n_maps; i++)
@@ -340,6 +348,10 @@ static int load_here(struct skep_object *o, const struct log *log)
     if (err)
         return err;
     struct object_link_opts link = {.btf_path = o->btf_path, .helpers = &o->vm->helpers, .lenient = o->exec.lenient};
+    if (o->vm->world && o->vm->world->n_symbols) {
+        link.ksym = world_ksym;
+        link.ksym_ctx = o->vm->world;
+    }
     err = object_link(o->obj, &link, log);
     if (err)
         return err;

@@ -81,6 +81,14 @@ bool skep_world__has_task(const struct skep_world_file *file, uint32_t pid)
     return world_task_by_pid((const struct world *)file, pid);
 }
 
+uint32_t skep_world__context_cnt(const struct skep_world_file *file, const char *section)
+{
+    uint32_t n = 0;
+    while (world_context((const struct world *)file, section, n))
+        n++;
+    return n;
+}
+
 int64_t skep_world__find_task(const struct skep_world_file *file, const char *name)
 {
     const struct world_task *t = world_task_named((const struct world *)file, name);

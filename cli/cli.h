@@ -40,7 +40,8 @@ struct command {
     const char *help; /* what follows the usage line */
 };
 
-extern const struct command cmd_show, cmd_dump, cmd_run, cmd_verify, cmd_asm, cmd_disasm, cmd_diff, cmd_attach;
+extern const struct command cmd_show, cmd_dump, cmd_run, cmd_verify, cmd_asm, cmd_disasm, cmd_diff, cmd_attach,
+    cmd_world;
 
 /** Says why it failed. @return status */
 int cli_fail(struct cli *c, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -10,8 +10,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static const struct command *const commands[] = {&cmd_run, &cmd_verify, &cmd_show, &cmd_dump,
-                                                 &cmd_asm, &cmd_disasm, &cmd_diff, &cmd_attach};
+static const struct command *const commands[] = {&cmd_run,    &cmd_verify, &cmd_show,   &cmd_dump, &cmd_asm,
+                                                 &cmd_disasm, &cmd_diff,   &cmd_attach, &cmd_world};
 enum { COMMANDS = sizeof(commands) / sizeof(*commands) };
 
 static const char intro[] = "usage: skep [-j|-p] [-d] COMMAND ...\n"

@@ -88,6 +88,7 @@ int raw_run(struct cli *c, const struct run_opts *o)
         status = load_and_run(&r, vm, &bytes, &mem);
     buf_free(&bytes);
     buf_free(&mem);
+    buf_free(&r.calls);
     buf_free(&r.trace);
     buf_free(&r.effects);
     skep_vm__free(vm);

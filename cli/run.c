@@ -67,6 +67,10 @@ int run_once(struct run *r, struct skep_run_opts *opts, uint64_t time)
     opts->max_insns = r->o->max_insns;
     if (r->link)
         opts->flags |= SKEP_RUN_LINK;
+    if (r->o->calls) {
+        opts->on_call = calls_on;
+        opts->call_ctx = r;
+    }
     if (r->o->has_cpu) {
         opts->flags |= SKEP_RUN_CPU;
         opts->cpu = (uint32_t)r->o->cpu;
@@ -134,6 +138,26 @@ static int give_out(struct run *r, const char *file, const char *name, const cha
     return file && !(c->json && to_stdout(file)) ? file_write(c, file, data, size) : 0;
 }
 
+/* What an iterator wrote is text. */
+static int show_text(struct run *r, const struct skep_run_opts *o)
+{
+    uint32_t len = o->data_size_out;
+    if (r->o->data_out)
+        return file_write(r->c, r->o->data_out, o->data_out, len);
+    if (r->c->json) {
+        json_name(&r->c->w, "text");
+        json_string_n(&r->c->w, o->data_out, len);
+    } else {
+        fwrite(o->data_out, 1, len, stdout);
+    }
+    return 0;
+}
+
+static bool iterates(const struct run *r)
+{
+    return !strncmp(skep_program__section_name(r->prog), "iter", 4) && !r->o->ctx_in && !r->o->kernel;
+}
+
 static int show_outputs(struct run *r, const struct skep_run_opts *o, bool has_data, bool has_ctx)
 {
     int status = 0;
@@ -149,6 +173,7 @@ static int show_outputs(struct run *r, const struct skep_run_opts *o, bool has_d
 static void show_trace(struct run *r)
 {
     struct cli *c = r->c;
+    calls_show(r);
     if (!c->json || !r->trace.len)
         return;
     json_name(&c->w, "trace");
@@ -219,7 +244,9 @@ static int run_data(struct run *r, const struct buf *data, void *data_out, void 
     struct skep_trap trap = {.sz = sizeof(trap)};
     SKEP_OPTS(skep_run_opts, opts, .data_in = data->data, .data_size_in = (uint32_t)data->len, .data_out = data_out,
               .ctx_out = ctx_out, .trap = &trap, .repeat = (int)r->o->repeat);
-    opts.data_size_out = data_out ? (uint32_t)data->len + CLI_OUT_ROOM : 0;
+    opts.data_size_out = data_out ? (uint32_t)data->len + (iterates(r) ? CLI_MAX_TEXT : CLI_OUT_ROOM) : 0;
+    if (r->o->iter_map && !(opts.iter_map = skep_object__find_map_by_name(r->obj, r->o->iter_map)))
+        return cli_usage(r->c, &cmd_run, "--iter-map: there is no map '%s'", r->o->iter_map);
     int status = run_context(r, &opts);
     opts.ctx_size_out = ctx_out ? opts.ctx_size_in + CLI_OUT_ROOM : 0;
     if (status)
@@ -239,8 +266,10 @@ static int run_data(struct run *r, const struct buf *data, void *data_out, void 
     }
     if (err)
         return refused(r, err);
+    if (iterates(r) && (status = show_text(r, &opts)))
+        return status;
     show_result(r, &opts);
-    return show_outputs(r, &opts, data_out, ctx_out);
+    return show_outputs(r, &opts, data_out && !iterates(r), ctx_out);
 }
 
 static int run_single(struct run *r)
@@ -248,10 +277,10 @@ static int run_single(struct run *r)
     struct buf data = {0};
     void *data_out = NULL, *ctx_out = NULL;
     int status = r->o->data_in ? file_read(r->c, r->o->data_in, CLI_MAX_DATA, &data) : 0;
-    bool wants_data = r->o->data_out || (r->c->json && data.len),
+    bool wants_data = r->o->data_out || (r->c->json && data.len) || iterates(r),
          wants_ctx = r->o->ctx_out || (r->c->json && (r->o->ctx_in || r->o->ctx));
     if (!status && wants_data)
-        data_out = malloc(data.len + CLI_OUT_ROOM);
+        data_out = malloc(data.len + (iterates(r) ? CLI_MAX_TEXT : CLI_OUT_ROOM));
     if (!status && wants_ctx)
         ctx_out = malloc(r->ctx_in.len + CLI_OUT_ROOM);
     if (!status && ((wants_data && !data_out) || (wants_ctx && !ctx_out)))
@@ -313,6 +342,15 @@ static int prepare(struct run *r)
     return status;
 }
 
+/* An iterator goes over those of its world by itself. */
+static uint32_t world_contexts(const struct run *r)
+{
+    const char *section = skep_program__section_name(r->prog);
+    return r->o->vm.world && !r->o->ctx_in && strncmp(section, "iter", 4)
+               ? skep_world__context_cnt(r->o->vm.world, section)
+               : 0;
+}
+
 static int run_object(struct run *r)
 {
     struct cli *c = r->c;
@@ -326,8 +364,12 @@ static int run_object(struct run *r)
         json_str_at(&c->w, "engine", skep_program__engine(r->prog));
     }
     catch_interrupt();
-    bool walk = r->o->pcap_in || r->o->ctx_size;
-    status = r->o->pcap_in ? pcap_run(r) : r->o->ctx_size ? records_run(r) : run_single(r);
+    uint32_t contexts = world_contexts(r);
+    bool walk = r->o->pcap_in || r->o->ctx_size || contexts > 1;
+    status = r->o->pcap_in    ? pcap_run(r)
+             : contexts > 1   ? contexts_run(r, contexts)
+             : r->o->ctx_size ? records_run(r)
+                              : run_single(r);
     if (walk)
         show_trace(r);
     if (r->o->dump_maps && status != STATUS_USAGE)
@@ -360,6 +402,7 @@ static int open_and_run(struct cli *c, const struct run_opts *o)
     buf_free(&r.ctx_in);
     buf_free(&r.effects);
     arena_free(&r.arena);
+    buf_free(&r.calls);
     buf_free(&r.trace);
     return status;
 }
@@ -407,6 +450,8 @@ const struct command cmd_run = {
         "  --seed N                      random numbers that repeat\n"
         "  --pid, --tgid, --uid, --gid N, --comm TEXT    the task\n"
         "  --world FILE, --task NAME     tasks, structures, memory from JSON (docs/world.md); the current task\n"
+        "  --iter-map MAP                whose elements an iterator goes over\n"
+        "  --calls                       tell of each call of a helper, with its arguments\n"
         "  --ifindex N                   the interface that packets came in by\n"
         "  --cgroup N                    the task's cgroup, as CGROUP_ARRAY maps hold it\n"
         "  --cookie N, --func-ip N       what bpf_get_attach_cookie() and bpf_get_func_ip() say\n"

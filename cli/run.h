@@ -13,9 +13,9 @@
 struct run_opts {
     const char *object, *prog, *type;
     const char *data_in, *data_out, *ctx_in, *ctx_out, *pcap_in, *pcap_out, *mem, *btf, *pin_dir, *kconfig, *maps_from,
-        *maps_to, *world_file, *task;
+        *maps_to, *world_file, *task, *iter_map;
     const char *ctx; /* --ctx: JSON by names */
-    bool raw, cbpf, seccomp, kernel, verify_raw, dump_maps, time_pcap, has_cpu, has_max;
+    bool raw, cbpf, seccomp, kernel, calls, verify_raw, dump_maps, time_pcap, has_cpu, has_max;
     uint64_t repeat, cpus, cpu, max_insns, ifindex, packets, ctx_size;
     struct skep_world world;
     struct skep_exec_opts exec;
@@ -34,6 +34,7 @@ struct run {
     const struct run_opts *o;
     struct skep_object *obj; /* NULL: a raw program */
     struct skep_program *prog;
+    struct buf calls; /* JSON: those of --calls, with commas */
     struct buf trace; /* JSON: lines, each with its NUL */
     struct events *events;
     struct buf ctx_in;
@@ -47,7 +48,7 @@ struct run {
     uint64_t runs; /* so far: seeds differ from one to the next */
 };
 
-enum { CLI_MAX_DATA = 64 << 20, CLI_OUT_ROOM = 256 << 10 };
+enum { CLI_MAX_DATA = 64 << 20, CLI_OUT_ROOM = 256 << 10, CLI_MAX_TEXT = 17 << 20 /* of an iterator */ };
 
 /** Runs once (opts.repeat times), with the world that the options ask for; then shows the events that came.
  *  @param time  of the clock, ns; UINT64_MAX: as the options say.
@@ -69,6 +70,9 @@ int pcap_run(struct run *r);
 
 /** Runs the program over the contexts of o->ctx_in, o->ctx_size bytes each. @return the status, said. */
 int records_run(struct run *r);
+
+/** Runs the program over the n contexts that its world has for it. @return the status, said. */
+int contexts_run(struct run *r, uint32_t n);
 
 /* ---- Maps ---- */
 
@@ -128,6 +132,12 @@ void effects_show(struct run *r);
 /* ---- Classic BPF ---- */
 
 int cbpf_run(struct cli *c, const struct run_opts *o);
+/* ---- Calls ---- */
+
+/** As skep_run_opts.on_call: tells of a call. */
+void calls_on(void *run, const struct skep_call *call);
+/** In JSON: what was kept of them, as a member of the open object. */
+void calls_show(struct run *r);
 
 /* ---- Worlds ---- */
 

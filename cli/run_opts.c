@@ -151,6 +151,8 @@ static bool is_rest(struct parse *p)
     struct run_opts *o = p->o;
     if (args_switch(&p->a, "--dump-maps"))
         return o->dump_maps = true;
+    if (args_switch(&p->a, "--calls"))
+        return o->calls = o->vm.mockable = true;
     if (args_switch(&p->a, "--kernel"))
         return o->kernel = true;
     if (number_option(p, "--cpu", 4095, &o->cpu))
@@ -161,7 +163,8 @@ static bool is_rest(struct parse *p)
            text_option(p, "--pin-dir", &o->pin_dir) || text_option(p, "--maps-from", &o->maps_from) ||
            text_option(p, "--maps-to", &o->maps_to) || text_option(p, "--kconfig", &o->kconfig) ||
            text_option(p, "--world", &o->world_file) || text_option(p, "--task", &o->task) ||
-           text_option(p, "--mem", &o->mem) || number_option(p, "--packets", UINT64_MAX, &o->packets);
+           text_option(p, "--iter-map", &o->iter_map) || text_option(p, "--mem", &o->mem) ||
+           number_option(p, "--packets", UINT64_MAX, &o->packets);
 }
 
 /* "--raw FILE" names the file, "run FILE --raw" does too. */
@@ -209,6 +212,8 @@ static int check_opts(struct cli *c, struct run_opts *o)
         return cli_usage(c, &cmd_run, "--mem goes with --raw; programs of an object take data_in");
     if (o->world_file && o->kernel)
         return cli_usage(c, &cmd_run, "--world is for runs in userspace; Linux has its own");
+    if (o->calls && o->kernel)
+        return cli_usage(c, &cmd_run, "--calls is for runs in userspace; Linux tells of no calls");
     if (o->task && !o->world_file)
         return cli_usage(c, &cmd_run, "--task chooses among the tasks of --world FILE");
     if (o->raw && o->kernel)

@@ -41,6 +41,7 @@ suite() { # name command...
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
 
+suite helpers/docs bash -c 'tools/helpers_md.sh | diff - docs/helpers.md && echo "1 passed, 0 failed, 0 skipped"'
 suite layers bash -c 'tools/layers.sh && echo "1 passed, 0 failed, 0 skipped"'
 for t in "$B"/unit/*; do
     case $t in *.d) continue ;; esac
@@ -60,7 +61,7 @@ done
 [ -x "$B/bpftest" ] && suite isa/random "$B/bpftest" --random 5000 --garbage 5000
 [ -x "$B/bpftest" ] && suite isa/random/quick "$B/bpftest" --quick --seed 10000000 --random 100000
 [ -x "$B/bpftest" ] && suite isa/random/kernel "$B/bpftest" --kernel --random 500
-for s in runner loader kobj cli api run jit live examples; do
+for s in runner loader kobj cli api run jit live examples world; do
     [ -x tests/$s/run.sh ] && B=$B suite "$s" tests/$s/run.sh
 done
 suite nolibbpf env B="$B" tests/nolibbpf.sh

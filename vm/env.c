@@ -5,6 +5,7 @@
  */
 #include "vm/env.h"
 #include "vm/ctx/ctx.h"
+#include "vm/mock.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -56,6 +57,7 @@ void env_free(struct skep_env *env)
         return;
     ctx_drop(env);
     sock_drop(env);
+    mock_drop(env);
     buf_free(&env->scratch);
     free(env);
 }

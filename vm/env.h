@@ -149,9 +149,11 @@ struct skep_env {
     struct env_output out;
     uint64_t attach_cookie, func_ip;
     uint64_t cgroup_id, netns_cookie, socket_cookie;
-    int32_t retval;     /* what bpf_get_retval and bpf_set_retval speak of */
-    void *user;         /* the host's, for its own helpers */
-    struct buf scratch; /* for formatting */
+    int32_t retval;           /* what bpf_get_retval and bpf_set_retval speak of */
+    struct mock_state *mocks; /* what calls that go through vm/mock.h find; NULL: nothing */
+    void *user;               /* the host's, for its own helpers */
+    struct buf scratch;       /* for formatting */
+    struct buf *seq;          /* what bpf_seq_printf() writes to; NULL: the program is no iterator */
 
     /* Sees each instruction of traced code before it is done; NULL: nobody. regs: r0..r10. It may end the run with
      * env_trap(). */

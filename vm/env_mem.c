@@ -272,12 +272,20 @@ static bool find(struct skep_env *env, uint64_t addr, struct env_mem *m)
            find_world(env, addr, m);
 }
 
+/* Programs whose arguments have types follow pointers to the kernel's structures themselves. */
+static bool has_typed_args(const struct skep_env *env)
+{
+    return env->code && env->code->prog->type && env->code->prog->type->traits & PROG_TYPED_ARGS;
+}
+
 static bool allowed(const struct skep_env *env, const struct env_mem *m, uint64_t addr, uint64_t size, unsigned access)
 {
     if (!fits(m, addr, size) || (m->access & access) != access)
         return false;
     if (m->kind == ENV_MEM_CTX)
         return size <= UINT32_MAX && ctx_part_ok(env, addr, size, access);
+    if (m->kind == ENV_MEM_KERNEL && access == ENV_READ && has_typed_args(env))
+        return true;
     if (m->kind == ENV_MEM_KERNEL || m->kind == ENV_MEM_USER)
         return m->access & ENV_DIRECT;
     return true;

@@ -70,7 +70,7 @@ int code_inline(struct code *code)
         if (op->kind != OP_CALL_BODY)
             continue;
         helper = code->helpers[op->aux];
-        if (helper != helper_find(helper->id))
+        if (helper != helper_find(helper->id) || op->imm != (uintptr_t)helper->body)
             continue;
         if (helper->id == HELPER_CPU)
             *op = (struct op){.kind = OP_CPU};

@@ -6,6 +6,7 @@
 #include "vm/lower.h"
 #include "vm/abi/kfuncs.h"
 #include "vm/abi/prog_types.h"
+#include "vm/mock.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,19 +46,22 @@ static int lower_map(struct code *code, struct op *op, const struct insn *insn)
     return 0;
 }
 
+/* A call of what the row says, or of what goes through mocks in its place. */
 static int lower_call(struct code *code, struct op *op, const struct helper *helper)
 {
+    struct mock_set *mocks = code->prog->helpers ? code->prog->helpers->mocks : NULL;
+    skep_helper_fn body = mock_wrap(mocks, helper);
     uint32_t i;
 
     if (helper->effects & EFFECT_ENGINE && helper->id == HELPER_TAIL_CALL) {
         op->kind = OP_TAIL_CALL;
-    } else if (!helper->body && helper->id >= KFUNC_FIRST_ID) {
+    } else if (!body && helper->id >= KFUNC_FIRST_ID) {
         return TRAP_OP(code, op, kfunc_missing, "kernel function bpf_%s is not available here", helper->name);
-    } else if (!helper->body) {
+    } else if (!body) {
         return TRAP_OP(code, op, helper_missing, "helper bpf_%s is not available here", helper->name);
     } else {
         op->kind = OP_CALL_BODY;
-        op->imm = (uintptr_t)helper->body;
+        op->imm = (uintptr_t)body;
     }
     for (i = 0; i < code->n_helpers && code->helpers[i] != helper; i++)
         ;
@@ -79,6 +83,23 @@ static int lower_helper(struct code *code, struct op *op, const struct insn *ins
     return lower_call(code, op, helper);
 }
 
+/* A kernel function: a row of the table, or what a mock stands for. */
+static int lower_kfunc(struct code *code, struct op *op, const struct insn *insn)
+{
+    bool named = (uint64_t)insn->imm < code->prog->n_externs;
+    const char *name = named ? code->prog->externs[insn->imm].name : NULL;
+    struct mock_set *mocks = code->prog->helpers ? code->prog->helpers->mocks : NULL;
+    const struct helper *helper;
+
+    if (!named)
+        return TRAP_OP(code, op, kfunc_missing, "kernel function (BTF id %d) is not available here", (int)insn->imm);
+    if (code->prog->externs[insn->imm].kfunc)
+        return lower_call(code, op, &code->prog->externs[insn->imm].kfunc->call);
+    helper = mock_kfunc(mocks, name);
+    if (!helper)
+        return TRAP_OP(code, op, kfunc_missing, "kernel function '%s' is not available here", name);
+    return lower_call(code, op, helper);
+}
 static uint32_t func_index(const struct prog *prog, uint32_t slot)
 {
     return (uint32_t)(prog_func_at(prog, slot) - prog->funcs);
@@ -169,13 +190,7 @@ static int lower_one(struct code *code, uint32_t slot, const struct fact *fact, 
         return TRAP_OP(code, op, kfunc_missing, "kernel variable (BTF id %d) has no address here", (int)insn->imm);
     case ISA_CALL_HELPER: return lower_helper(code, op, insn);
     case ISA_CALL_LOCAL: op->imm = func_index(prog, insn->target); return 0;
-    case ISA_CALL_KFUNC:
-        if ((uint64_t)insn->imm < prog->n_externs && prog->externs[insn->imm].kfunc)
-            return lower_call(code, op, &prog->externs[insn->imm].kfunc->call);
-        if ((uint64_t)insn->imm < prog->n_externs)
-            return TRAP_OP(code, op, kfunc_missing, "kernel function '%s' is not available here",
-                           prog->externs[insn->imm].name);
-        return TRAP_OP(code, op, kfunc_missing, "kernel function (BTF id %d) is not available here", (int)insn->imm);
+    case ISA_CALL_KFUNC: return lower_kfunc(code, op, insn);
     case ISA_ADDR_SPACE_CAST:
         return TRAP_OP(code, op, address_space, "cast to address space %d", (int)(insn->imm >> 16));
     case ISA_LDX_W: lower_load_w(code, op, fact); return 0;

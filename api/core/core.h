@@ -12,6 +12,7 @@
 #include "vm/code.h"
 #include "vm/env.h"
 #include "vm/maps/map.h"
+#include "vm/mock.h"
 #include "vm/prog.h"
 #include "vm/world/world.h"
 #include <pthread.h>
@@ -35,6 +36,7 @@ struct skep_vm {
     struct helper_set helpers; /* the host's; names and rows live in `arena` */
     struct arena arena;
     struct log log;
+    bool mockable;       /* every helper's calls go through mocks */
     struct world *world; /* what runs find, a reference; NULL: none */
     atomic_uint ids;     /* the last number that a map or a program got */
     /* Runs that wait for a CPU: they count themselves, look once more, and sleep. */
@@ -191,6 +193,11 @@ void judgement_free(struct judgement *j);
 
 /** The vm's place for machine code, a reference of the vm's. @return 0; why there is none, with words in *why. */
 int vm_jit(struct skep_vm *vm, struct jit **out, const char **why);
+
+/** Runs an iterator over what its target names. out: the text that it wrote, the caller's to free, also on failure.
+ *  @return 0; what env_run() returns; -EINVAL: there is nothing that it could go over, said. */
+int run_iterator(struct skep_env *env, const struct code *code, struct skep_run_opts *o, struct buf *out,
+                 const struct log *log);
 
 /** Makes code for a program: exec's choices become code_opts. exec may be NULL. */
 int program_lower(struct skep_vm *vm, struct prog *prog, struct map *const *maps, const struct skep_exec_opts *exec,

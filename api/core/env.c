@@ -34,6 +34,11 @@ int skep_env__map_update(struct skep_env *env, uint64_t addr, const void *key, c
     return map->ops->update ? map->ops->update(map, key, value, flags, env->cpu) : -EOPNOTSUPP;
 }
 
+uint64_t skep_env__call_helper(struct skep_env *env, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    return mock_call_body(env, a1, a2, a3, a4, a5);
+}
+
 uint64_t skep_env__trap(struct skep_env *env, const char *fmt, ...)
 {
     char text[sizeof(env->trap.text)];

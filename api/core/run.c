@@ -4,6 +4,7 @@
  */
 #include "api/core/core.h"
 #include "verifier/contains.h"
+#include "vm/abi/prog_types.h"
 #include "vm/ctx/ctx.h"
 #include "vm/epoch.h"
 #include <errno.h>
@@ -137,6 +138,39 @@ static void report(const struct skep_env *env, struct skep_trap *user)
     opts_write(user, &t, sizeof(t));
 }
 
+/* ---- Mocks, and who looks on ---- */
+
+static void tell_call(void *ctx, struct skep_env *env, const struct mock_call *call)
+{
+    const struct skep_run_opts *o = ctx;
+    struct skep_call told = {.sz = sizeof(told), .name = call->helper->name, .ret = call->ret, .mocked = call->mocked};
+    (void)env;
+    for (unsigned i = 0; i < 5; i++) {
+        if (call->helper->arg[i] != ARG_NONE || call->helper->effects & EFFECT_VARIADIC)
+            told.arg_cnt = i + 1;
+        told.args[i] = call->args[i];
+        told.mem_size[i] = mock_arg_mem(call, i);
+        told.mem[i] = told.mem_size[i] ? (const void *)(uintptr_t)call->args[i] : NULL;
+        if (call->helper->arg[i] == ARG_MAP && !told.map)
+            told.map = ((const struct map *)(uintptr_t)call->args[i])->def.name;
+    }
+    o->on_call(o->call_ctx, &told);
+}
+
+/* hosts: room for o->mock_cnt of them. */
+static int begin_mocks(struct skep_env *env, const struct skep_vm *vm, struct skep_run_opts *o, struct mock_host *hosts)
+{
+    if (o->mock_cnt && !vm->mockable)
+        return log_fail(&vm->log, -EINVAL, "mocks are for vms that are mockable (skep_vm_opts.mockable)");
+    for (uint32_t i = 0; i < o->mock_cnt; i++) {
+        const char *name = o->mocks[i].name;
+        if (!name || !o->mocks[i].fn)
+            return log_fail(&vm->log, -EINVAL, "mock %u has no %s", i, name ? "function" : "name");
+        hosts[i] = (struct mock_host){.name = strncmp(name, "bpf_", 4) ? name : name + 4, .fn = o->mocks[i].fn};
+    }
+    return mock_begin(env, hosts, o->mock_cnt, o->on_call ? tell_call : NULL, o);
+}
+
 /* ---- Running ---- */
 
 static int run(struct skep_env *env, const struct code *code, const struct explored *explored, struct skep_run_opts *o)
@@ -169,6 +203,47 @@ static int run(struct skep_env *env, const struct code *code, const struct explo
     return err;
 }
 
+static int iterate(struct skep_env *env, const struct code *code, struct skep_run_opts *o, struct buf *text,
+                   const struct log *log)
+{
+    uint64_t start = now_ns(), each;
+    int err = run_iterator(env, code, o, text, log);
+    each = now_ns() - start;
+    o->duration = each > UINT32_MAX ? UINT32_MAX : (uint32_t)each;
+    o->retval = (uint32_t)o->r0;
+    o->time_end = env->clock.now;
+    return err;
+}
+
+/* What an iterator wrote is its data. */
+static int give_text(struct ctx_io *io, const struct buf *text)
+{
+    uint32_t room = io->data_size_out, len = (uint32_t)text->len;
+    io->data_size_out = len;
+    if (!io->data_out)
+        return 0;
+    memcpy(io->data_out, buf_text(text), len < room ? len : room);
+    return len > room ? -ENOSPC : 0;
+}
+
+/* What r1 is to point to, where the caller gives nothing and the run's world has something. */
+static int world_gives(const struct skep_env *env, const struct skep_program *prog, const struct skep_run_opts *o,
+                       struct ctx_io *io)
+{
+    const char *section = prog->code->prog->section;
+    const struct world_context_item *item;
+    if (io->ctx_in || !env->world || !world_context(env->world, section, 0))
+        return o->context ? log_fail(&prog->vm->log, -EINVAL, "context %u: this run's world has none for '%s'",
+                                     o->context, section)
+                          : 0;
+    item = world_context(env->world, section, o->context);
+    if (!item)
+        return log_fail(&prog->vm->log, -EINVAL, "context %u: this run's world has less for '%s'", o->context, section);
+    io->ctx_in = item->data;
+    io->ctx_size_in = item->size;
+    return 0;
+}
+
 static int run_in_ctx(struct skep_env *env, const struct skep_program *prog, struct skep_run_opts *o)
 {
     const struct code *code = prog->code;
@@ -179,10 +254,15 @@ static int run_in_ctx(struct skep_env *env, const struct skep_program *prog, str
         return -EINVAL;
     if (in_place)
         ctx_borrow(env, (void *)o->data_in, o->data_size_in);
-    int err = in_place ? 0 : ctx_open(env, type, &io, &prog->vm->log);
+    int err = in_place ? 0 : world_gives(env, prog, o, &io);
+    if (err)
+        return err;
+    err = in_place ? 0 : ctx_open(env, type, &io, &prog->vm->log);
     if (err)
         return err;
     err = lend_memory(env, o->mems, o->mem_cnt);
+    bool iterates = type && type->id == PROG_TYPE_TRACING && code->prog->attach_type == ATTACH_TRACE_ITER && !o->ctx_in;
+    struct buf text = {0};
     if (!err && env->ctx_size < code->ctx_needed)
         err = log_fail(&prog->vm->log, -EINVAL, "program '%s' uses %u bytes of its %s and this run has %u", prog->name,
                        code->ctx_needed, type ? "context" : "memory", env->ctx_size);
@@ -192,7 +272,7 @@ static int run_in_ctx(struct skep_env *env, const struct skep_program *prog, str
     if (!err && o->trap && !(slot = epoch_enter()))
         err = -ENOMEM;
     if (!err) {
-        err = run(env, code, prog->explored, o);
+        err = iterates ? iterate(env, code, o, &text, &prog->vm->log) : run(env, code, prog->explored, o);
         if (err == -EFAULT && o->trap)
             report(env, o->trap);
     }
@@ -203,6 +283,9 @@ static int run_in_ctx(struct skep_env *env, const struct skep_program *prog, str
         ctx_return(env);
     else
         closed = ctx_close(env, type, &io, o->r0);
+    if (iterates && !err && !closed)
+        closed = give_text(&io, &text);
+    buf_free(&text);
     o->data_size_out = in_place ? o->data_size_in : io.data_size_out;
     o->ctx_size_out = io.ctx_size_out;
     o->hook_result = io.result;
@@ -211,7 +294,9 @@ static int run_in_ctx(struct skep_env *env, const struct skep_program *prog, str
 
 static int run_here(const struct skep_program *prog, struct skep_run_opts *o)
 {
-    if (o->flags & ~RUN_FLAGS)
+    enum { MAX_MOCKS = 256 };
+    struct mock_host hosts[MAX_MOCKS];
+    if (o->flags & ~RUN_FLAGS || o->mock_cnt > MAX_MOCKS || (o->mock_cnt && !o->mocks))
         return -EINVAL;
     uint32_t cpu = o->flags & SKEP_RUN_CPU ? o->cpu : UINT32_MAX;
     if (cpu != UINT32_MAX && cpu >= prog->vm->n_cpus)
@@ -225,6 +310,8 @@ static int run_here(const struct skep_program *prog, struct skep_run_opts *o)
     env->user = o->user;
     env->trap.kind = TRAP_none;
     err = set_world(env, o->world, prog->vm);
+    if (!err)
+        err = begin_mocks(env, prog->vm, o, hosts);
     if (!err)
         err = run_in_ctx(env, prog, o);
     vm_give_cpu(prog->vm, env);

@@ -181,6 +181,7 @@ static void destroy(struct skep_vm *vm)
             env_free(vm->cpus[i].env);
     free(vm->cpus);
     jit_put(vm->jit);
+    mock_set_free(vm->helpers.mocks);
     world_put(vm->world);
     arena_free(&vm->arena);
     pthread_cond_destroy(&vm->freed);
@@ -213,6 +214,11 @@ struct skep_vm *skep_vm__new(const struct skep_vm_opts *user)
     if (!err) {
         memset(vm->cpus, 0, size);
         err = add_helpers(vm, opts.helpers, opts.helper_cnt);
+    }
+    if (!err && (opts.mockable || (vm->world && vm->world->n_mocks))) {
+        vm->helpers.mocks = mock_set_new(opts.mockable, vm->world);
+        vm->mockable = opts.mockable;
+        err = vm->helpers.mocks ? 0 : -ENOMEM;
     }
     if (err) {
         destroy(vm);

@@ -202,6 +202,28 @@ enum {
     SKEP_RUN_IN_PLACE = 4, /* raw programs: r1 is data_in itself, which must be writable, not a copy */
 };
 
+/** What a run does in a helper's place. Its arguments are the helper's, memory as addresses of this process; it must
+ * give what the helper could have given (0 or a value of the map for map_lookup_elem, a length within the room ...),
+ * since the verifier relies on that. skep_env__call_helper() calls the helper itself. */
+struct skep_mock {
+    const char *name; /* "ktime_get_ns", with or without "bpf_" */
+    skep_helper_fn fn;
+};
+
+/** A call that a program made, valid while it is being told. */
+struct skep_call {
+    size_t sz;
+    const char *name; /* of the helper, without "bpf_", or of the kernel function */
+    uint32_t arg_cnt;
+    uint64_t args[5];
+    uint64_t ret;
+    bool mocked;
+    const char *map; /* name of the map that an argument is; NULL: none */
+    /* Memory that an argument points to, as it is after the call; NULL: the argument is no memory. */
+    const void *mem[5];
+    uint32_t mem_size[5];
+};
+
 /** How to run a program, and what came of it; the shape of libbpf's bpf_test_run_opts. */
 struct skep_run_opts {
     size_t sz;
@@ -234,6 +256,17 @@ struct skep_run_opts {
     uint64_t time_end;      /* out: the clock of a world with fix_time after the last run */
     int32_t hook_result;    /* out: what a cgroup hook's caller gets: 0, -EPERM or what the program set (getsockopt and
                                setsockopt: 1 as well, when the kernel's own work is skipped); 0 for other types */
+    uint32_t context; /* without ctx_in: which of the contexts that the run's world has for the program's section */
+    /* Iterators (SEC("iter/...")) without ctx_in run once for each object and once at the end, over the world's tasks
+     * or cgroups, the elements of iter_map, or the contexts that the world has; data_out is the text that they wrote.
+     */
+    const struct skep_map *iter_map;
+    const struct skep_mock *mocks; /* -EINVAL unless the vm is mockable; borrowed */
+    uint32_t mock_cnt;
+    /* Told of each call of a helper, on the thread that runs, after it was made; of the vm's mocked ones alone unless
+     * it is mockable. What ends the run or enters another program is not told. */
+    void (*on_call)(void *call_ctx, const struct skep_call *call);
+    void *call_ctx;
     uint32_t redirect_ifindex; /* out: where bpf_redirect() sends the packet, or bpf_redirect_map() through a DEVMAP; 0:
                                   nowhere else, and in Linux */
 };

@@ -104,6 +104,9 @@ struct skep_vm_opts {
     bool gdb;            /* names, lines and frames for debuggers, by gdb's interface for such code */
     const char *jitdump; /* code and lines for `perf inject --jit`, as jit-PID.dump in this directory; NULL: none */
     uint64_t code_limit; /* bytes of machine code; 0: 256 MiB. What has no room is interpreted */
+    /* Every helper may be mocked and watched by a run (skep_run_opts.mocks, .on_call): none is inlined, and each call
+     * costs a little more. Without this, only what `world` has mocks for can be. */
+    bool mockable;
     struct skep_world_file *world; /* what its runs find (skep/world.h); the vm keeps a reference. NULL: none */
 };
 
@@ -146,6 +149,10 @@ SKEP_API void *skep_env__map_lookup(struct skep_env *env, uint64_t map, const vo
 /** Writes a value into such a map, as bpf_map_update_elem() does. 0 or a negative errno. */
 SKEP_API int skep_env__map_update(struct skep_env *env, uint64_t map, const void *key, const void *value,
                                   uint64_t flags);
+
+/** For a function that stands in a helper's place (struct skep_mock): calls the helper itself. */
+SKEP_API uint64_t skep_env__call_helper(struct skep_env *env, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
+                                        uint64_t a5);
 
 /** Ends the run with the trap `host` and this message once the helper returns. @return 0, for the helper to return. */
 SKEP_API uint64_t skep_env__trap(struct skep_env *env, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

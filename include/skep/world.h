@@ -42,6 +42,8 @@ SKEP_API void skep_world__free(struct skep_world_file *file);
 SKEP_API uint32_t skep_world__task_cnt(const struct skep_world_file *file);
 /** Is there a task with this pid? */
 SKEP_API bool skep_world__has_task(const struct skep_world_file *file, uint32_t pid);
+/** How many contexts it has for programs of this section ("kprobe/do_exit"). */
+SKEP_API uint32_t skep_world__context_cnt(const struct skep_world_file *file, const char *section);
 /** The pid of the task of this name ("&" or "name" in the file), or of this number as text. @return -ENOENT: there is
  * none. */
 SKEP_API int64_t skep_world__find_task(const struct skep_world_file *file, const char *name);

@@ -102,7 +102,8 @@ const struct helper *helper_by_name(const char *name);
 struct helper_set {
     const struct helper *own;
     uint32_t n_own;
-    bool own_only; /* the table is not consulted: a sandbox that offers nothing but the host's functions */
+    struct mock_set *mocks; /* what calls go through (vm/mock.h); NULL: nothing */
+    bool own_only;          /* the table is not consulted: a sandbox that offers nothing but the host's functions */
 };
 
 /** What a program calls by this number under this set (NULL: the table alone). @return NULL when there is none. */

@@ -4,6 +4,7 @@
  */
 #include "vm/helpers/probe.h"
 #include "vm/helpers/helper.h"
+#include "vm/world/world.h"
 
 enum env_mem_kind probe_kind(uint64_t addr)
 {
@@ -96,6 +97,19 @@ HELPER_BODY(probe_read_user)
 HELPER_BODY(copy_from_user)
 {
     return copy(env, a1, a2, a3, ENV_MEM_USER);
+}
+
+/* User memory is the current task's; of others the world knows none. */
+HELPER_BODY(copy_from_user_task)
+{
+    bool mine = env->current && env->current->addr && env->current->addr == a4;
+
+    if (a5)
+        return helper_error(-EINVAL);
+    if (mine || !(uint32_t)a2)
+        return (uint32_t)a2 ? copy(env, a1, a2, a3, ENV_MEM_USER) : 0;
+    memset(helper_ptr(a1), 0, (uint32_t)a2);
+    return helper_error(-EFAULT);
 }
 
 HELPER_BODY(probe_read_str)

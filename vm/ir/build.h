@@ -141,7 +141,7 @@ const struct map *build_map_of(const struct builder *b, const struct known *k);
 /* In op->aux of a CALL: it calls a map's own function, with the helper's arguments and then the CPU. */
 enum { BUILD_MAP_CALL = 1 };
 /** Is it one of Linux's helpers that do what a map's operation does? */
-bool build_is_map_call(const struct helper *helper);
+bool build_is_map_call(const struct helper *helper, const struct op *op);
 /** Calls of helpers whose arguments are known become what the helpers would do. @return 0 or -ENOMEM. */
 int build_special(struct builder *b, struct ir_func *f);
 /** Stack slots to registers. @return 0 or -ENOMEM. */

@@ -41,7 +41,7 @@ void build_helper(struct builder *b, const struct op *op)
 
     if (back)
         save_fuel(b);
-    if (build_is_map_call(helper))
+    if (build_is_map_call(helper, op))
         build_op(b, IR_NOP); /* room for build_special() */
     build_call(b, IR_CALL, IR_R0, op->imm, (uint32_t[]){IR_ENV, IR_R1, IR_R1 + 1, IR_R1 + 2, IR_R1 + 3, IR_R1 + 4},
                1 + count_args(helper));

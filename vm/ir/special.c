@@ -18,9 +18,10 @@ const struct map *build_map_of(const struct builder *b, const struct known *k)
     return NULL;
 }
 
-bool build_is_map_call(const struct helper *helper)
+bool build_is_map_call(const struct helper *helper, const struct op *op)
 {
-    return helper->id >= HELPER_MAP_LOOKUP && helper->id <= HELPER_MAP_DELETE && helper == helper_find(helper->id);
+    return op->imm == (uintptr_t)helper->body && helper->id >= HELPER_MAP_LOOKUP && helper->id <= HELPER_MAP_DELETE &&
+           helper == helper_find(helper->id);
 }
 
 /* The function that does it, or 0. */
@@ -79,7 +80,7 @@ static bool may_be_special(const struct builder *b, const struct ir_op *op)
     const struct op *from = &b->code->ops[op->slot];
 
     return op->kind == IR_CALL && from->kind == OP_CALL_BODY && (uint64_t)op->imm == from->imm &&
-           build_is_map_call(b->code->helpers[from->aux]);
+           build_is_map_call(b->code->helpers[from->aux], from);
 }
 
 int build_special(struct builder *b, struct ir_func *f)

@@ -1,10 +1,11 @@
 /*
- * Sections `kernel`: structures by name, and `user`: memory of processes. What a process's memory holds may be changed
- * by a run, which then works on a copy of its own (vm/helpers/probe.c).
+ * Sections `kernel`: structures by name, `symbols`: addresses and variables by name, and `user`: memory of processes.
+ * What a process's memory holds may be changed by a run, which then works on a copy of its own (vm/helpers/probe.c).
  */
 #include "vm/world/read.h"
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 int world_read_kernel(struct world_reader *r, const struct json_path *at, const struct json *v)
@@ -18,6 +19,58 @@ int world_read_kernel(struct world_reader *r, const struct json_path *at, const 
     }
     return err;
 }
+
+/* ---- Symbols ---- */
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct world_symbol *)a)->name, ((const struct world_symbol *)b)->name);
+}
+
+/* An address, or a variable that stands in memory of the world. */
+static int take_symbol(struct world_reader *r, const struct json_path *at, const struct json *v, struct world_symbol *s)
+{
+    int err;
+
+    if (v->kind == JSON_OBJECT)
+        return world_structure(r, at, v, 0, s->name, &s->addr);
+    err = world_take_u64(r, at, v, &s->addr);
+    return err ? err : world_name(r, at, v, s->name, s->addr, 0);
+}
+
+int world_read_symbols(struct world_reader *r, const struct json_path *at, const struct json *v)
+{
+    struct world *w = r->w;
+    int err = world_is_object(r, at, v);
+
+    if (err)
+        return err;
+    w->symbols = ARENA_ARRAY(&w->arena, struct world_symbol, v->length + 1);
+    if (!w->symbols)
+        return log_fail(r->log, -ENOMEM, "no memory for a world of this size");
+    for (size_t i = 0; !err && i < v->length; i++) {
+        struct json_path here = {.up = at, .name = v->names[i]};
+
+        w->symbols[i].name = v->names[i];
+        err = take_symbol(r, &here, v->items[i], &w->symbols[i]);
+        w->n_symbols = (uint32_t)i + 1;
+    }
+    if (w->n_symbols)
+        qsort(w->symbols, w->n_symbols, sizeof(*w->symbols), by_name);
+    return err;
+}
+
+bool world_symbol(const struct world *world, const char *name, uint64_t *addr)
+{
+    struct world_symbol key = {.name = name}, *found;
+
+    found = world->n_symbols ? bsearch(&key, world->symbols, world->n_symbols, sizeof(key), by_name) : NULL;
+    if (found)
+        *addr = found->addr;
+    return found;
+}
+
+/* ---- Memory of processes ---- */
 
 struct user_memory {
     uint64_t addr, size;

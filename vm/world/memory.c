@@ -121,6 +121,17 @@ int world_refer(struct world_reader *r, const struct json_path *at, const struct
     return 0;
 }
 
+void world_move_refs(struct world_reader *r, uint32_t since, const unsigned char *from, unsigned n, unsigned char *to,
+                     const uint32_t *offsets)
+{
+    for (uint32_t i = since; i < r->n_fixups; i++) {
+        uint64_t off = (uint64_t)((uintptr_t)r->fixups[i].to - (uintptr_t)from);
+
+        if (off < n * 8u)
+            r->fixups[i].to = to + offsets[off / 8];
+    }
+}
+
 int world_link(struct world_reader *r, const struct json_path *at, const struct json *v, uint64_t addr,
                unsigned char *head, bool hlist)
 {

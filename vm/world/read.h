@@ -110,6 +110,10 @@ int world_name(struct world_reader *r, const struct json_path *at, const struct 
                uint64_t addr, uint32_t type);
 /** Will store the address that `ref` ("&name", "&name.part") stands for at 8 bytes of the world. */
 int world_refer(struct world_reader *r, const struct json_path *at, const struct json *v, const char *ref, void *to);
+/** Of the references since that many: what was to be stored in n 8-byte slots at from goes to offsets of `to` instead.
+ */
+void world_move_refs(struct world_reader *r, uint32_t since, const unsigned char *from, unsigned n, unsigned char *to,
+                     const uint32_t *offsets);
 /** Will link nodes (an array of references) behind a list_head, or an hlist_head, that stands here. */
 int world_link(struct world_reader *r, const struct json_path *at, const struct json *v, uint64_t addr,
                unsigned char *head, bool hlist);

@@ -139,7 +139,7 @@ int world_read_cgroups(struct world_reader *r, const struct json_path *at, const
 /* ---- Tasks ---- */
 
 /* Members of the file's own; the others are members of task_struct. */
-static const char *const own_members[] = {"uid", "gid", "ppid", "cgroup", "name"};
+static const char *const own_members[] = {"uid", "gid", "ppid", "cgroup", "stacks", "name"};
 
 static bool is_own(void *ctx, const char *name)
 {
@@ -183,6 +183,42 @@ static int take_cgroup_of(struct world_reader *r, const struct json_path *at, co
     return t->cgroup ? 0 : WORLD_REFUSE(r, &here, c, "there is no cgroup '%.100s' in \"cgroups\"", path);
 }
 
+/* "stacks": {"kernel": [...], "user": [...]}, of addresses and names of "symbols". */
+static int take_stack(struct world_reader *r, const struct json_path *at, const struct json *v, void *to)
+{
+    struct world_stack *s = to;
+    int err = world_is_array(r, at, v);
+
+    if (err)
+        return err;
+    s->ips = ARENA_ARRAY(&r->w->arena, uint64_t, v->length);
+    if (!s->ips)
+        return log_fail(r->log, -ENOMEM, "no memory for a world of this size");
+    for (size_t i = 0; i < v->length && !err; i++) {
+        struct json_path here = {.up = at, .index = i};
+        const struct json *ip = v->items[i];
+
+        if (ip->kind == JSON_STRING && !(*ip->string >= '0' && *ip->string <= '9')) {
+            if (!world_symbol(r->w, ip->string, &s->ips[i]))
+                err = WORLD_REFUSE(r, &here, ip, "there is no '%.64s' in \"symbols\"", ip->string);
+        } else {
+            err = world_take_u64(r, &here, ip, &s->ips[i]);
+        }
+        s->n = (uint32_t)i + 1;
+    }
+    return err;
+}
+
+static int take_stacks(struct world_reader *r, const struct json_path *at, const struct json *v, struct world_task *t)
+{
+    static const struct world_member members[] = {{"kernel", take_stack, offsetof(struct world_task, kernel), false},
+                                                  {"user", take_stack, offsetof(struct world_task, user), false}};
+    const struct json *stacks = json_get(v, "stacks");
+    struct json_path here = {.up = at, .name = "stacks"};
+
+    return stacks ? world_members(r, &here, stacks, members, 2, t) : 0;
+}
+
 /* What helpers say of it. */
 static int take_task(struct world_reader *r, const struct json_path *at, const struct json *v, struct world_task *t)
 {
@@ -217,6 +253,8 @@ static int take_task(struct world_reader *r, const struct json_path *at, const s
     here.name = own ? "&" : "name";
     if (own || name)
         err = world_take_text(r, &here, own ? own : name, &t->name);
+    if (!err)
+        err = take_stacks(r, at, v, t);
     return err ? err : take_cgroup_of(r, at, v, t);
 }
 

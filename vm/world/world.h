@@ -25,6 +25,12 @@ struct world_cgroup {
     const struct json *members;        /* of struct cgroup, as the file has them */
 };
 
+/* Return addresses, the innermost first. */
+struct world_stack {
+    uint64_t *ips;
+    uint32_t n;
+};
+
 struct world_task {
     const char *name; /* for references and choice; NULL: none */
     uint32_t pid, tgid, uid, gid, ppid;
@@ -32,6 +38,42 @@ struct world_task {
     char comm[16];
     uint64_t addr;                     /* of its task_struct; 0: none was made */
     const struct world_cgroup *cgroup; /* NULL: the file does not say */
+    struct world_stack kernel, user;   /* what was recorded of its calls */
+};
+
+/* What a program gets in r1. */
+struct world_context_item {
+    unsigned char *data;
+    uint32_t size;
+};
+
+struct world_context {
+    const char *section; /* as SEC() has it */
+    struct world_context_item *items;
+    uint32_t n;
+};
+
+/* What a mock says at one call. */
+struct world_mock_step {
+    bool real; /* nothing: the helper itself is called */
+    uint64_t ret;
+    unsigned char *out; /* into memory that the helper fills; out_size 0: zeroes */
+    size_t out_size;
+    uint32_t out_arg; /* 1 to 5; 0: the first that is written */
+};
+
+/* What stands in place of a helper or kernel function. Calls count from 1 in each run. */
+struct world_mock {
+    const char *name; /* without "bpf_" */
+    struct world_mock_step *steps;
+    uint32_t n_steps;   /* one a call; the last one stays */
+    uint32_t nth, from; /* nth: at this call alone; from: from this one on; 0: at all */
+};
+
+/* An address of the kernel by name. */
+struct world_symbol {
+    const char *name;
+    uint64_t addr;
 };
 
 struct world {
@@ -49,6 +91,12 @@ struct world {
     uint32_t n_socks;
     struct world_cgroup *cgroups;
     uint32_t n_cgroups;
+    struct world_symbol *symbols; /* sorted by name */
+    uint32_t n_symbols;
+    struct world_context *contexts;
+    uint32_t n_contexts;
+    struct world_mock *mocks;
+    uint32_t n_mocks;
 };
 
 /* Where the types of the target come from, when something asks for them. */
@@ -75,6 +123,12 @@ const struct world_task *world_task_by_pid(const struct world *world, uint32_t p
 const struct world_task *world_task_at(const struct world *world, uint64_t addr);
 /** The task of this name or, in digits, this pid; NULL: there is none. */
 const struct world_task *world_task_named(const struct world *world, const char *name);
+
+/** The address of a symbol. @return false: the world has none of this name. */
+bool world_symbol(const struct world *world, const char *name, uint64_t *addr);
+
+/** The i-th context for programs of this section; NULL: there is none. */
+const struct world_context_item *world_context(const struct world *world, const char *section, uint32_t i);
 
 /** The run sees this world from now on (NULL: none), with this task as the current one (NULL: the file's). */
 void world_enter(struct skep_env *env, const struct world *world, const struct world_task *task);

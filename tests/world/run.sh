@@ -1,0 +1,183 @@
+#!/bin/bash
+# Worlds: programs of kinds that look around them, on worlds from files, on every engine. What depends on the target's
+# types is skipped where there are none.
+cd "$(dirname "$0")/../.." || exit 2
+B=${B:-build}
+case $B in /*) ;; *) B=$PWD/$B ;; esac
+S=$B/skep
+here=$PWD/tests/world
+tmp=$(mktemp -d) || exit 2
+trap 'rm -rf "$tmp"' EXIT
+passed=0 failed=0 skipped=0
+
+pass() { passed=$((passed + 1)); }
+fail() {
+    failed=$((failed + 1))
+    printf 'FAILED: %s\n' "$1"
+    printf '%s\n' "$2" | head -40 | sed 's/^/    /'
+}
+finish() {
+    echo "$passed passed, $failed failed, $skipped skipped"
+    [ $failed -eq 0 ]
+    exit
+}
+# name, status, lines that must be there, command...
+says() {
+    local name=$1 want=$2 texts=$3 out rc t
+    shift 3
+    out=$(timeout 60 "$@" 2>&1)
+    rc=$?
+    if [ "$rc" != "$want" ]; then
+        fail "$name: status $rc, not $want" "$out"
+        return
+    fi
+    while IFS= read -r t; do
+        [ -z "$t" ] || grep -qF -- "$t" <<<"$out" || { fail "$name: does not say '$t'" "$out"; return; }
+    done <<<"$texts"
+    pass
+}
+
+CLANG=
+for c in clang-19 clang-16 clang-14 clang; do command -v $c >/dev/null && CLANG=$c && break; done
+if [ -z "$CLANG" ] || [ ! -r /sys/kernel/btf/vmlinux ]; then
+    echo "skipped: $([ -z "$CLANG" ] && echo 'no clang' || echo 'this kernel has no types (/sys/kernel/btf/vmlinux)')"
+    skipped=1
+    finish
+fi
+for src in "$here"/*.bpf.c; do
+    o=$tmp/$(basename "${src%.c}").o
+    out=$($CLANG -O2 -g -target bpf -D__TARGET_ARCH_x86 -I"$here" -c "$src" -o "$o" 2>&1) || fail "compiling $src" "$out"
+done
+
+# ---- Chains of pointers ----
+
+cat >"$tmp/tasks.json" <<'EOF'
+{"cgroups": [{"path": "/", "id": 1}, {"path": "/user.slice", "id": 77}],
+ "tasks": [
+  {"pid": 1, "comm": "init"},
+  {"pid": 2, "comm": "kthreadd"},
+  {"name": "shell", "pid": 42, "tgid": 41, "comm": "bash", "uid": 1000, "ppid": 1, "cgroup": "/user.slice",
+   "mm": {"arg_start": "0x7ffd00001000"}, "stack": "0xffffc90000000000"},
+  {"pid": 41, "comm": "leader"}],
+ "current": "shell",
+ "user": [{"addr": "0x7ffd00001000", "string": "/bin/bash"}]}
+EOF
+for how in "--engine interp" "--engine jit" --checked; do
+    says "chain $how" 0 'pid = 42
+parent = 1
+leader = 41
+uid = 1000
+level = 1
+comm = "bash"
+parent_comm = "init"
+cgroup = "user.slice"
+arg = "/bin/bash"
+cgroup_id = 77
+ids = 176093659178
+arg_len = 10
+past = -14
+nowhere = -14' "$S" run "$tmp/chain.bpf.o" --world "$tmp/tasks.json" --dump-maps $how
+done
+says "another task" 0 'pid = 1
+comm = "init"' "$S" run "$tmp/chain.bpf.o" --world "$tmp/tasks.json" --task 1 --dump-maps
+says "no such task" 2 "has no task of this name" "$S" run "$tmp/chain.bpf.o" --world "$tmp/tasks.json" --task 7
+says "a number stands before the world's" 0 'pid = 42
+ids = 12884901891' "$S" run "$tmp/chain.bpf.o" --world "$tmp/tasks.json" --pid 3 --dump-maps
+says "no world in Linux" 2 "--world is for runs in userspace" "$S" run "$tmp/chain.bpf.o" --world "$tmp/tasks.json" --kernel
+echo '{"tasks": [{"pid": 1}, {"pid": 2, "comm": 5}]}' >"$tmp/bad.json"
+says "a wrong file" 2 "bad.json: JSON: line 1: tasks[1].comm: a text was expected" "$S" run "$tmp/chain.bpf.o" --world "$tmp/bad.json"
+
+# ---- Stacks and symbols ----
+
+cat >"$tmp/stacks.json" <<'EOF'
+{"symbols": {"do_work": "0xffffffff81000000", "counter": {"type": "u64", "value": 5}},
+ "tasks": [{"pid": 7, "stacks": {"kernel": ["do_work", "0xffffffff81000010", "0xffffffff81000020"], "user": ["0x401000"]}}]}
+EOF
+for how in "--engine interp" "--engine jit" --checked; do
+    says "stacks $how" 0 'got = [24,8,-14,-14]
+ips = [18446744071578845184,18446744071578845200,18446744071578845216,4198400]
+same = 1
+value = 5
+"00000000": "10000081ffffffff20000081ffffffff00000000' "$S" run "$tmp/stack.bpf.o" --world "$tmp/stacks.json" --dump-maps $how
+done
+says "no stacks" 0 'got = [-14,-14,-14,-14]' "$S" run "$tmp/stack.bpf.o" --world "$tmp/tasks.json" --dump-maps --checked
+
+# ---- Contexts ----
+
+cat >"$tmp/contexts.json" <<'EOF'
+{"kernel": {"dev": {"type": "net_device", "name": "eth0", "ifindex": 3}},
+ "contexts": {
+  "tp_btf/net_dev_queue": {"skb": {"len": 99, "dev": "&dev"}},
+  "kprobe/tcp_connect": {"sk": {"__sk_common": {"skc_dport": 443}}, "regs": {"ip": 4096}},
+  "tp/sched/sched_process_exec": {"filename": "/bin/true", "pid": 7, "old_pid": 6},
+  "fexit/vfs_read": [{"count": 100, "ret": 64}, {"count": 28, "ret": -5}],
+  "ksyscall/openat": [-100, "0x7ffd00001000", 577]}}
+EOF
+for how in "--engine interp" --checked; do
+    says "tp_btf $how" 0 'got = [99,3,' "$S" run "$tmp/contexts.bpf.o" queue --world "$tmp/contexts.json" --dump-maps $how
+    says "kprobe $how" 0 'got = [0,0,443,1,' "$S" run "$tmp/contexts.bpf.o" connect --world "$tmp/contexts.json" --dump-maps $how
+    says "tracepoint $how" 0 'got = [0,0,0,0,7,
+name = "/bin/true"' "$S" run "$tmp/contexts.bpf.o" exec --world "$tmp/contexts.json" --dump-maps $how
+    says "fexit, two contexts $how" 0 'got = [0,0,0,0,0,128,59,0]
+  total                       2' "$S" run "$tmp/contexts.bpf.o" read_done --world "$tmp/contexts.json" --dump-maps $how
+    says "system call $how" 0 '577]' "$S" run "$tmp/contexts.bpf.o" openat --world "$tmp/contexts.json" --dump-maps $how
+done
+echo '{"contexts": {"tp_btf/net_dev_queue": {"sbk": 1}}}' >"$tmp/bad.json"
+says "an argument that is none" 2 "contexts.tp_btf/net_dev_queue.sbk: 'net_dev_queue' has no such argument" "$S" run "$tmp/contexts.bpf.o" queue --world "$tmp/bad.json"
+echo '{"contexts": {"nothing": {}}}' >"$tmp/bad.json"
+says "a section that is none" 2 "contexts.nothing: there is no section of programs" "$S" run "$tmp/contexts.bpf.o" queue --world "$tmp/bad.json"
+
+# ---- Iterators ----
+
+says "iterator over tasks" 0 '   0 1 init
+   1 42 bash
+   2 41 leader
+end' "$S" run "$tmp/iter.bpf.o" tasks --world "$tmp/tasks.json" --checked
+if "$S" run "$tmp/iter.bpf.o" tasks --world "$tmp/tasks.json" --checked | grep -q kthreadd; then fail "what returns 1 is dropped" ""; else pass; fi
+echo '[{"key": 2, "value": 10}, {"key": 3, "value": 5}]' >"$tmp/numbers.json"
+says "iterator over a map" 0 'sum = 35
+last = 1' "$S" run "$tmp/iter.bpf.o" elements --map numbers="$tmp/numbers.json" --iter-map numbers --dump-maps --checked
+says "iterator over nothing" 1 "goes over 'task', of which this run has none" "$S" run "$tmp/iter.bpf.o" tasks --checked
+
+# ---- A recorded world ----
+
+says "recording" 0 "" "$S" world record "$tmp/recorded.json" --pid $$
+says "a recorded world" 0 "pid = $$
+parent = $PPID
+comm = \"$(cat /proc/$$/comm)\"" "$S" run "$tmp/chain.bpf.o" --world "$tmp/recorded.json" --dump-maps
+says "recording nobody" 2 "there is no process 4294967295" "$S" world record - --pid 4294967295
+says "recording without a file" 2 "a file to write is missing" "$S" world record
+
+# ---- Mocks and calls ----
+
+cat >"$tmp/mocks.json" <<'EOF'
+{"mocks": {
+  "bpf_ktime_get_ns": [5, 7, null],
+  "get_current_pid_tgid": {"error": "EPERM", "nth": 2},
+  "probe_read_user_str": {"return": 3, "string": "ab"}}}
+EOF
+for how in "--engine interp" "--engine jit" "--no-opt all --engine interp" "--no-opt all --engine jit" --checked; do
+    says "mocks $how" 0 't = [5,7,1000,0]
+p = [12884901891,18446744073709551615,12884901891]
+s = "ab"
+n = 3' "$S" run "$tmp/mocks.bpf.o" --world "$tmp/mocks.json" --dump-maps --pid 3 --time 1000 $how
+    says "calls $how" 0 'call: map_lookup_elem(arr, 00000000)
+call: ktime_get_ns() = 7 (mocked)
+call: get_current_pid_tgid() = -1 (mocked)
+call: probe_read_user_str(6162000000000000, 8, 0x1000) = 3 (mocked)' "$S" run "$tmp/mocks.bpf.o" --world "$tmp/mocks.json" --calls --pid 3 $how
+done
+echo '{"mocks": {"map_lookup_elem": 0}}' >"$tmp/null.json"
+for e in interp jit; do
+    says "an array's lookup does not fail where that was proved, $e" 1 'an index inside an array is always found' \
+        "$S" run "$tmp/mocks.bpf.o" --world "$tmp/null.json" --engine $e
+done
+says "but may where nothing was" 0 'Return value: 0' "$S" run "$tmp/mocks.bpf.o" --world "$tmp/null.json" --checked
+echo '{"mocks": {"map_lookup_elem": 4096}}' >"$tmp/bad.json"
+says "no pointers out of a file" 2 "mocks.map_lookup_elem: bpf_map_lookup_elem: it returns a pointer" "$S" run "$tmp/mocks.bpf.o" --world "$tmp/bad.json"
+echo '{"mocks": {"probe_read_user_str": 9}}' >"$tmp/bad.json"
+says "no more bytes than there is room" 1 "mock of bpf_probe_read_user_str: it returns more bytes" "$S" run "$tmp/mocks.bpf.o" --world "$tmp/bad.json"
+echo '{"mocks": {"get_smp_processor_id": 3}}' >"$tmp/cpu.json"
+says "what would be inlined is mocked" 0 '  3: 1' "$S" run "$tmp/mocks.bpf.o" --world "$tmp/cpu.json" --dump-maps
+says "and an array's lookup fails past its end" 0 'Return value: 0' bash -c 'sed s/3/4/ "$1" >"$1.4"; exec "$2" run "$3" --world "$1.4"' - "$tmp/cpu.json" "$S" "$tmp/mocks.bpf.o"
+
+finish
