@@ -240,7 +240,7 @@ static int place(struct making *m, struct jit *jit)
     memcpy(&m->made->enter, &address, sizeof(address));
     for (uint32_t i = 0; i < m->ir->n_funcs; i++)
         m->made->functions[i] = address + m->made->view.entry[i];
-    m->code->machine_code = m->made->functions[0];
+    m->code->machine_code = address + at + m->out.tail_entry;
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* The C side of machine code: what is too rare or too large to be made of instructions. */
 #include "jit/runtime.h"
 #include "jit/jit.h"
+#include "vm/runtime.h"
 
 /* Where a tail call ends whose program another engine has run. */
 static uint64_t give_back(struct skep_env *env, uint64_t result)
@@ -9,38 +10,28 @@ static uint64_t give_back(struct skep_env *env, uint64_t result)
     return result;
 }
 
-/* As the interpreter does it: nothing there, or too many: the call falls through. A refusal is a trap. */
-static const struct code *target_of(struct skep_env *env, uint64_t map, uint64_t index)
+static struct jit_tail tail_call(struct skep_env *env, uint64_t ctx, const struct code *to)
 {
-    const struct code *to;
-
-    if (env->tail_calls >= PROG_MAX_TAIL_CALLS)
-        return NULL;
-    to = map_prog_array_at((struct map *)(uintptr_t)map, (uint32_t)index);
-    if (!to)
-        return NULL;
-    if (to->ctx_needed > env->ctx_size) {
-        env_trap(env, TRAP_bad_call, 0, 0,
-                 "tail call from '%s' to '%s', which uses %u bytes of its %s; this run has %u", env->code->prog->name,
-                 to->prog->name, to->ctx_needed, to->prog->type ? "context" : "memory", env->ctx_size);
-        return NULL;
-    }
-    return to;
-}
-
-struct jit_tail jit_tail_call(struct skep_env *env, uint64_t ctx, uint64_t map, uint64_t index)
-{
-    const struct code *to = target_of(env, map, index);
     const uint64_t args[5] = {ctx};
 
+    to = run_tail_call(env, to);
     if (!to)
         return (struct jit_tail){NULL, 0};
-    env->tail_calls++;
     env->code = to;
     env->first_frame = env->frame;
     if (to->machine_code)
         return (struct jit_tail){to->machine_code, ctx};
     return (struct jit_tail){(const void *)(uintptr_t)give_back, to->engine->run(to, 0, env, args)};
+}
+
+struct jit_tail jit_tail_call(struct skep_env *env, uint64_t ctx, uint64_t map, uint64_t index)
+{
+    return tail_call(env, ctx, map_prog_array_at((struct map *)(uintptr_t)map, (uint32_t)index));
+}
+
+struct jit_tail jit_tail_call_at(struct skep_env *env, uint64_t ctx, const struct code *const *slot)
+{
+    return tail_call(env, ctx, __atomic_load_n(slot, __ATOMIC_ACQUIRE));
 }
 
 int64_t jit_refuel(struct skep_env *env, int64_t fuel)

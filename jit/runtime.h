@@ -14,7 +14,7 @@
 /* How a tail call goes on. */
 struct jit_tail {
     const void *to; /* NULL: not made (a trap may be noted); else the frame is released and control jumps there ... */
-    uint64_t arg;   /* ... with env, fp, and this as r1; r2 to r5 are 0 */
+    uint64_t arg;   /* ... with env, fp, and this as r1 */
 };
 
 /**
@@ -25,6 +25,8 @@ struct jit_tail {
  * fast path in machine code does the same. It is for callers of local functions to put code and first_frame back.
  */
 struct jit_tail jit_tail_call(struct skep_env *env, uint64_t ctx, uint64_t map, uint64_t index);
+/** The same for an entry that is known: where the array keeps it. */
+struct jit_tail jit_tail_call_at(struct skep_env *env, uint64_t ctx, const struct code *const *slot);
 
 /**
  * POLL below zero: takes another part of the budget; notices the stop flag. While a spin lock is held neither ends the

@@ -86,7 +86,8 @@ struct jit_output {
     uint8_t
         *code; /* malloc'd by emit, freed by jit_output_free(); position-independent or made for `address` by finish */
     size_t size;
-    uint32_t *entry; /* offset of each function, in prog->funcs order */
+    uint32_t *entry;     /* offset of each function, in prog->funcs order */
+    uint32_t tail_entry; /* where tail calls enter function 0, with r2 to r5 whatever they are */
     struct jit_line *lines;
     uint32_t n_lines;
     struct jit_frame *frames; /* one a function */

@@ -53,3 +53,24 @@ void run_push_frame(struct skep_env *env, uint64_t func)
         env_trap(env, TRAP_stack_overflow, 0, 0, "call of '%s' would be frame %u", env->code->prog->funcs[func].name,
                  env->frame - env->first_frame + 2);
 }
+
+const struct code *run_tail_call(struct skep_env *env, const struct code *to)
+{
+    const char *from = env->code->prog->name;
+
+    if (!to || env->tail_calls >= PROG_MAX_TAIL_CALLS)
+        return NULL;
+    if (env->checked && !to->opts.checked) {
+        env_trap(env, TRAP_bad_call, 0, 0, "tail call from checked '%s' to '%s', which is not checked", from,
+                 to->prog->name);
+        return NULL;
+    }
+    if (to->ctx_needed > env->ctx_size) {
+        env_trap(env, TRAP_bad_call, 0, 0,
+                 "tail call from '%s' to '%s', which uses %u bytes of its %s; this run has %u", from, to->prog->name,
+                 to->ctx_needed, to->prog->type ? "context" : "memory", env->ctx_size);
+        return NULL;
+    }
+    env->tail_calls++;
+    return to;
+}

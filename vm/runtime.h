@@ -19,4 +19,8 @@ uint64_t run_probe_load(struct skep_env *env, uint64_t addr, uint64_t size);
 /** Room for the frame of a local call of a program that may go too deep. Counts it in env->frame, or notes the trap. */
 void run_push_frame(struct skep_env *env, uint64_t func);
 
+/** A tail call's target as its array holds it (NULL: nothing): counted, and told whether it may be made. NULL: the call
+ *  falls through, as Linux's does for an empty entry and once too many were made; or a refusal, noted as a trap. */
+const struct code *run_tail_call(struct skep_env *env, const struct code *to);
+
 #endif

@@ -57,7 +57,7 @@ enum { N_PATHS = sizeof(paths) / sizeof(paths[0]), N_OBJECTS = 2 };
 static const char *const objects[N_OBJECTS] = {"paths", "callback"};
 
 /* What one engine of ours, or Linux, has open. */
-struct world {
+struct runs_in {
     struct bpf_object *linux_object[N_OBJECTS];
     struct skep_object *object[SIDES][N_OBJECTS];
     struct ring_buffer *linux_ring;
@@ -101,7 +101,7 @@ static int drop_record(void *ctx, void *data, size_t size)
     return 0;
 }
 
-static bool run_linux(struct world *w, unsigned object, const char *name, unsigned runs, uint32_t *result)
+static bool run_linux(struct runs_in *w, unsigned object, const char *name, unsigned runs, uint32_t *result)
 {
     struct bpf_program *prog = bpf_object__find_program_by_name(w->linux_object[object], name);
     struct bpf_test_run_opts opts;
@@ -117,7 +117,7 @@ static bool run_linux(struct world *w, unsigned object, const char *name, unsign
     return true;
 }
 
-static bool run_ours(struct world *w, enum side side, unsigned object, const char *name, unsigned runs,
+static bool run_ours(struct runs_in *w, enum side side, unsigned object, const char *name, unsigned runs,
                      uint32_t *result)
 {
     const struct skep_program *prog = skep_object__find_program_by_name(w->object[side][object], name);
@@ -133,7 +133,7 @@ static bool run_ours(struct world *w, enum side side, unsigned object, const cha
 }
 
 /* One sample. @return seconds a run, below 0 when it went wrong. */
-static double sample(struct world *w, enum side side, unsigned object, const struct path *path, bool none)
+static double sample(struct runs_in *w, enum side side, unsigned object, const struct path *path, bool none)
 {
     char name[64];
     uint32_t result = path->result;
@@ -159,7 +159,7 @@ static double sample(struct world *w, enum side side, unsigned object, const str
 }
 
 /* Is the path there, and run as it is meant to be: verified? */
-static bool is_open(const struct world *w, enum side side, unsigned object, const struct path *path)
+static bool is_open(const struct runs_in *w, enum side side, unsigned object, const struct path *path)
 {
     const struct skep_program *prog;
 
@@ -182,7 +182,7 @@ static unsigned object_of(const struct path *path)
     return i;
 }
 
-static bool measure(struct world *w, const struct path *path, unsigned rounds, struct least *least)
+static bool measure(struct runs_in *w, const struct path *path, unsigned rounds, struct least *least)
 {
     unsigned object = object_of(path);
     bool good = true;
@@ -262,7 +262,7 @@ static void say(void *ctx, enum skep_log_level level, const char *text)
     fprintf(stderr, "bench-paths: %s: %s\n", (const char *)ctx, text);
 }
 
-static void open_linux(struct world *w, const char *dir)
+static void open_linux(struct runs_in *w, const char *dir)
 {
     char path[512];
 
@@ -281,7 +281,7 @@ static void open_linux(struct world *w, const char *dir)
             ring_buffer__new(bpf_object__find_map_fd_by_name(w->linux_object[0], "ring"), drop_record, NULL, NULL);
 }
 
-static bool open_ours(struct world *w, enum side side, const char *dir)
+static bool open_ours(struct runs_in *w, enum side side, const char *dir)
 {
     SKEP_OPTS(skep_vm_opts, vm, .log = say, .log_ctx = (void *)side_names[side]);
     SKEP_OPTS(skep_object_open_opts, opts, .vm_opts = &vm);
@@ -307,7 +307,7 @@ static bool open_ours(struct world *w, enum side side, const char *dir)
     return w->ring[side] != NULL;
 }
 
-static bool open_all(struct world *w, const char *dir)
+static bool open_all(struct runs_in *w, const char *dir)
 {
     uint32_t result;
 
@@ -322,7 +322,7 @@ static bool open_all(struct world *w, const char *dir)
     return w->object[INTERP][0] != NULL;
 }
 
-static void close_all(struct world *w)
+static void close_all(struct runs_in *w)
 {
     ring_buffer__free(w->linux_ring);
     for (unsigned i = 0; i < N_OBJECTS; i++) {
@@ -345,7 +345,7 @@ static bool wanted(const char *name, char *const *names)
 
 int main(int argc, char **argv)
 {
-    struct world w = {0};
+    struct runs_in w = {0};
     unsigned rounds = 40;
     bool good;
     int c;

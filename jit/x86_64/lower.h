@@ -91,7 +91,9 @@ struct lower {
     const struct jit_opts *opts;
     uint64_t random;
     struct ir *ir;
-    uint32_t func_label; /* of function 0; the others follow */
+    uint32_t func_label;  /* of function 0; the others follow */
+    uint32_t tail_label;  /* where tail calls enter function 0 */
+    bool entry_is_called; /* function 0 may be called within the program */
     uint32_t refuel_label;
     bool refuels;
     /* Of this function: */

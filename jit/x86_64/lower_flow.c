@@ -307,22 +307,20 @@ static struct x86_rm waiting(const struct lower *l, unsigned i)
     return x86_slot(l, l->alloc->n_slots + i);
 }
 
-/* r1 is in rsi; r2 to r5 are 0; control goes to where r11 says. */
+/* r1 is in rsi; control goes to where r11 says. */
 static void go_on(struct lower *l)
 {
-    static const uint8_t zero[] = {X86_RDX, X86_RCX, X86_R8, X86_R9};
-
-    for (unsigned i = 0; i < sizeof(zero); i++)
-        x86_alu(l->a, X86_XOR, 4, zero[i], x86_r(zero[i]));
     x86_epilogue(l);
     x86_jmp_rm(l->a, x86_r(X86_R11));
 }
 
 /* What jit_tail_call() does, for a program that is there and has machine code: all else is left to it. rdx: the map;
- * rcx: the index, by its low half. */
+ * rcx: the index, by its low half; neither when the slot is known. In function 0 the depth of frames is that of the
+ * program's first one already. */
 static void tail_fast(struct lower *l, const struct ir_op *op, uint32_t slow, uint32_t through)
 {
     struct x86_asm *a = l->a;
+    bool inner = l->f->index || l->entry_is_called;
 
     x86_alu_imm(a, X86_CMP, 4, x86_at(X86_ENV, ENV(tail_calls)), PROG_MAX_TAIL_CALLS);
     x86_jcc(a, X86_AE, through);
@@ -345,10 +343,12 @@ static void tail_fast(struct lower *l, const struct ir_op *op, uint32_t slow, ui
     x86_mov(a, 4, X86_R10, x86_at(X86_R8, (int32_t)offsetof(struct code, ctx_needed)));
     x86_alu(a, X86_CMP, 4, X86_R10, x86_at(X86_ENV, ENV(ctx_size)));
     x86_jcc(a, X86_A, slow);
-    x86_mov(a, 4, X86_R10, x86_at(X86_ENV, ENV(frame)));
+    if (inner)
+        x86_mov(a, 4, X86_R10, x86_at(X86_ENV, ENV(frame)));
     x86_alu_imm(a, X86_ADD, 4, x86_at(X86_ENV, ENV(tail_calls)), 1);
     x86_mov_to(a, 8, x86_at(X86_ENV, ENV(code)), X86_R8);
-    x86_mov_to(a, 4, x86_at(X86_ENV, ENV(first_frame)), X86_R10);
+    if (inner)
+        x86_mov_to(a, 4, x86_at(X86_ENV, ENV(first_frame)), X86_R10);
 }
 
 void x86_lower_tail_call(struct lower *l, const struct ir_op *op)
@@ -357,7 +357,7 @@ void x86_lower_tail_call(struct lower *l, const struct ir_op *op)
     uint32_t through, slow = x86_stub(l, X86_STUB_TAIL, op, X86_NONE, &through);
 
     keep(l);
-    gather(l, &l->f->args[op->args], to, 5);
+    gather(l, &l->f->args[op->args], to, op->n_args);
     tail_fast(l, op, slow, through);
     go_on(l);
     x86_bind(l->a, through);
@@ -368,7 +368,9 @@ static void tail_slow(struct lower *l, const struct x86_stub *stub)
 {
     x86_mov_to(l->a, 8, waiting(l, 0), X86_ENV);
     x86_mov_to(l->a, 8, waiting(l, 1), X86_FP);
-    x86_call_c(l, (uintptr_t)jit_tail_call);
+    if (stub->op->imm)
+        x86_const(l, X86_RDX, stub->op->imm);
+    x86_call_c(l, stub->op->imm ? (uintptr_t)jit_tail_call_at : (uintptr_t)jit_tail_call);
     x86_test(l->a, 8, x86_r(X86_RAX), X86_RAX);
     x86_jcc(l->a, X86_E, stub->back);
     x86_move(l, X86_R11, X86_RAX);

@@ -448,6 +448,31 @@ static void lower_block(struct lower *l, uint32_t k)
     }
 }
 
+/* After a tail call r2 to r5 are 0, as far as anybody asks. */
+static void enter_by_tail(struct lower *l)
+{
+    for (unsigned i = IR_R1; i < IR_PARAMS; i++)
+        if (l->alloc->params >> (i + 1) & 1)
+            x86_alu(l->a, X86_XOR, 4, x86_params[i], x86_r(x86_params[i]));
+}
+
+/* May anything but who runs the program begin function 0? */
+static bool entry_is_called(const struct ir *ir)
+{
+    for (uint32_t i = 0; i < ir->code->n_helpers; i++)
+        if (ir->code->helpers[i]->effects & EFFECT_CALLS_BACK)
+            return true;
+    for (uint32_t i = 0; i < ir->n_funcs; i++)
+        for (uint32_t k = 0; k < ir->funcs[i].n_blocks && ir->funcs[i].calls_local; k++) {
+            const struct ir_block *b = &ir->funcs[i].blocks[k];
+
+            for (uint32_t j = 0; j < b->n; j++)
+                if (b->ops[j].kind == IR_CALL_LOCAL && !b->ops[j].imm)
+                    return true;
+        }
+    return false;
+}
+
 /* Offsets are labels until everything is laid out. */
 static void lower_func(struct lower *l, uint32_t index, const struct jit_alloc *alloc, struct jit_frame *frame)
 {
@@ -461,8 +486,13 @@ static void lower_func(struct lower *l, uint32_t index, const struct jit_alloc *
     for (uint32_t i = 1; i < l->f->n_blocks; i++)
         x86_label(l->a);
     x86_align(l->a, 16, 15);
-    x86_bind(l->a, l->func_label + index);
     frame->begin = l->func_label + index;
+    if (!index) {
+        frame->begin = l->tail_label;
+        x86_bind(l->a, l->tail_label);
+        enter_by_tail(l);
+    }
+    x86_bind(l->a, l->func_label + index);
     x86_prologue(l);
     frame->body = x86_label(l->a);
     x86_bind(l->a, frame->body);
@@ -499,6 +529,8 @@ static int lower_all(struct lower *l, const struct jit_alloc *alloc, struct jit_
     for (uint32_t i = 1; i < l->ir->n_funcs; i++)
         x86_label(l->a);
     l->refuel_label = x86_label(l->a);
+    l->tail_label = x86_label(l->a);
+    l->entry_is_called = entry_is_called(l->ir);
     for (uint32_t i = 0; i < l->ir->n_funcs && !l->a->err; i++)
         lower_func(l, i, &alloc[i], &frames[i]);
     if (l->refuels)
@@ -548,6 +580,8 @@ int x86_emit(uint32_t features, struct ir *ir, const struct jit_alloc *alloc, co
         err = lower_all(&l, alloc, out->frames);
         if (!err)
             err = settle(o, ir->n_funcs, l.func_label, out);
+        if (!err)
+            out->tail_entry = (uint32_t)x86_offset(&o->a, l.tail_label);
     }
     free(l.stubs);
     if (err)

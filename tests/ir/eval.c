@@ -162,7 +162,8 @@ static uint64_t call(const struct eval *e, const struct ir_op *op)
 static void tail_call(struct eval *e, const struct ir_op *op)
 {
     const uint32_t *args = e->f->args + op->args;
-    struct jit_tail t = jit_tail_call(e->env, e->v[args[2]], e->v[args[3]], e->v[args[4]]);
+    struct jit_tail t = op->imm ? jit_tail_call_at(e->env, e->v[args[2]], (const struct code **)(uintptr_t)op->imm)
+                                : jit_tail_call(e->env, e->v[args[2]], e->v[args[3]], e->v[args[4]]);
 
     if (!t.to)
         return;

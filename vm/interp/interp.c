@@ -309,32 +309,6 @@ const struct cell *interp_call_checked(const struct cell *pc, struct machine *m,
     return pc + 1;
 }
 
-/* The entry of a tail call, or NULL: the call falls through, as Linux's does for a bad index, an empty entry, and once
- * too many were made. A refusal is a trap. */
-static const struct code *tail_target(struct skep_env *env, const struct code *from, uint64_t map, uint64_t index)
-{
-    const struct code *to;
-
-    if (env->tail_calls >= PROG_MAX_TAIL_CALLS)
-        return NULL;
-    to = map_prog_array_at((struct map *)(uintptr_t)map, (uint32_t)index);
-    if (!to)
-        return NULL;
-    if (env->checked && !to->opts.checked) {
-        env_trap(env, TRAP_bad_call, 0, 0, "tail call from checked '%s' to '%s', which is not checked",
-                 from->prog->name, to->prog->name);
-        return NULL;
-    }
-    if (to->ctx_needed > env->ctx_size) {
-        env_trap(env, TRAP_bad_call, 0, 0,
-                 "tail call from '%s' to '%s', which uses %u bytes of its %s; this run has %u", from->prog->name,
-                 to->prog->name, to->ctx_needed, to->prog->type ? "context" : "memory", env->ctx_size);
-        return NULL;
-    }
-    env->tail_calls++;
-    return to;
-}
-
 /* What a local function calls as its tail takes that function's frame, has as many frames below it as any program, and
  * returns to that function's caller. */
 static const struct cell *tail_of_function(const struct cell *pc, struct machine *m, struct skep_env *env,
@@ -360,7 +334,7 @@ const struct cell *interp_tail_call(const struct cell *pc, struct machine *m, st
 
     if (env->checked && !env_check_args(env, m->code->helpers[pc->aux], args))
         return interp_trapped(pc, m, env);
-    to = tail_target(env, m->code, args[1], args[2]);
+    to = run_tail_call(env, map_prog_array_at((struct map *)(uintptr_t)args[1], (uint32_t)args[2]));
     if (!to)
         return env->trap.kind != TRAP_none ? interp_trapped(pc, m, env) : pc + 1;
     memset(&args[1], 0, 4 * sizeof(args[0]));

@@ -59,7 +59,7 @@ static bool check_memory(struct judge *j, const struct ir_op *op)
 
 static bool check_args(struct judge *j, const struct ir_op *op)
 {
-    unsigned least = op->kind == IR_CALL_LOCAL ? 1 : op->kind == IR_TAIL_CALL ? 5 : 0;
+    unsigned least = op->kind == IR_CALL_LOCAL ? 1 : op->kind == IR_TAIL_CALL ? (op->imm ? 3 : 5) : 0;
 
     if (op->n_args > IR_PARAMS || op->n_args < least)
         return refuse(j, "%u arguments", op->n_args);

@@ -71,8 +71,11 @@ static void find_slot(struct builder *b, const struct ir_func *f, const struct k
     const struct map *map = build_map_of(b, &from[args[3]]);
     const struct known *index = &from[args[4]];
 
-    if (map && map->def.type == MAP_TYPE_PROG_ARRAY && index->is_const && (uint32_t)index->value < map->def.max_entries)
+    if (map && map->def.type == MAP_TYPE_PROG_ARRAY && index->is_const &&
+        (uint32_t)index->value < map->def.max_entries) {
         op->imm = (int64_t)(uintptr_t)array_at(map->priv, (uint32_t)index->value);
+        op->n_args = 3;
+    }
 }
 
 static bool may_be_special(const struct builder *b, const struct ir_op *op)
