@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 16, LARGE = 1 << 16 };
+enum { CHUNK = 16, LARGE = 1 << 12 };
 
 /* So many wishes of a register are looked at. */
 enum { WISHES = 16 };

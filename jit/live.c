@@ -166,23 +166,33 @@ static int cut_op(struct walk *w, uint32_t number)
     return 0;
 }
 
-/* Where the block that is laid out before `next` ends, not all that is live where `next` begins need be live. */
+/* What is live where `next` begins and not where the block before it ends. */
+static int cut_between(struct walk *w, const struct ir_block *b, uint32_t next, uint32_t stamp)
+{
+    const struct alloc *a = w->a;
+
+    for (unsigned s = 0; s < 2 && b->succ[s] != IR_NO_BLOCK; s++)
+        for (uint32_t i = w->live_at[b->succ[s]]; i < w->live_at[b->succ[s] + 1]; i++)
+            w->mark[w->live[i]] = stamp;
+    for (uint32_t i = w->live_at[next]; i < w->live_at[next + 1]; i++)
+        if (w->mark[w->live[i]] != stamp && cut(w, w->live[i], a->first[next] * POINTS, w->open[w->live[i]]))
+            return -ENOMEM;
+    return 0;
+}
+
+/* Where the block that is laid out before `next` ends, not all that is live where `next` begins need be live: only
+ * where control does not run on into it. */
 static int cut_border(struct walk *w, uint32_t k, uint32_t next)
 {
     const struct alloc *a = w->a;
     uint32_t block = a->order[k], end = (a->first[block] + a->f->blocks[block].n) * POINTS - 1;
     const struct ir_block *b = &a->f->blocks[block];
 
-    for (unsigned s = 0; s < 2; s++)
-        for (uint32_t i = b->succ[s] == IR_NO_BLOCK ? 0 : w->live_at[b->succ[s]];
-             b->succ[s] != IR_NO_BLOCK && i < w->live_at[b->succ[s] + 1]; i++)
-            w->mark[w->live[i]] = k + 1;
-    for (uint32_t i = next == IR_NO_BLOCK ? 0 : w->live_at[next]; next != IR_NO_BLOCK && i < w->live_at[next + 1]; i++)
-        if (w->mark[w->live[i]] != k + 1 && cut(w, w->live[i], a->first[next] * POINTS, w->open[w->live[i]]))
-            return -ENOMEM;
-    for (unsigned s = 0; s < 2; s++)
-        for (uint32_t i = b->succ[s] == IR_NO_BLOCK ? 0 : w->live_at[b->succ[s]];
-             b->succ[s] != IR_NO_BLOCK && i < w->live_at[b->succ[s] + 1]; i++)
+    if (next != IR_NO_BLOCK && b->succ[0] != next && b->succ[1] != next && cut_between(w, b, next, k + 1))
+        return -ENOMEM;
+    for (unsigned s = 0; s < 2 && b->succ[s] != IR_NO_BLOCK; s++)
+        for (uint32_t i = b->succ[s] == next ? w->live_at[next + 1] : w->live_at[b->succ[s]];
+             i < w->live_at[b->succ[s] + 1]; i++)
             if (!w->open[w->live[i]])
                 w->open[w->live[i]] = end;
     return 0;

@@ -11,6 +11,7 @@
 #include "api/core/core.h"
 #include "jit/jit.h"
 #include "vm/ir/ir.h"
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,36 +57,44 @@ static int allocate(struct ir *ir, const struct jit_opts *opts, struct jit_alloc
     return err;
 }
 
-/* An engine's preparation, stage by stage; what was made is thrown away. */
-static int prepare(struct code *code, const struct facts *facts, const struct log *log)
+/* Stage by stage; what was made is thrown away. */
+static int compile(struct code *code, const struct facts *facts, uint32_t passes)
 {
-    const struct jit_opts opts = {.opts = IR_OPT_ALL};
+    const struct jit_opts opts = {.opts = passes};
     double last = now(), *at = under_way->at;
     struct jit_alloc *allocs = NULL;
     struct jit_output out;
     struct ir *ir = NULL;
     int err = ir_build(code, facts, opts.opts, &ir);
 
-    (void)log;
-    at[BUILD] = since(&last);
+    at[BUILD] += since(&last);
     if (!err)
         err = ir_optimize(ir, &jit_host_target->ir, opts.opts);
-    at[OPTIMIZE] = since(&last);
+    at[OPTIMIZE] += since(&last);
     if (!err && !(allocs = calloc(ir->n_funcs, sizeof(*allocs))))
         err = -1;
     if (!err)
         err = allocate(ir, &opts, allocs);
-    at[ALLOCATE] = since(&last);
+    at[ALLOCATE] += since(&last);
     if (!err && !(err = jit_host_target->emit(ir, allocs, &opts, &out))) {
         under_way->bytes = out.size;
         jit_host_target->output_free(&out);
     }
-    at[EMIT] = since(&last);
+    at[EMIT] += since(&last);
     for (uint32_t i = 0; allocs && i < ir->n_funcs; i++)
         jit_alloc_free(&allocs[i]);
     free(allocs);
     ir_free(ir);
     return err;
+}
+
+/* An engine's preparation. What has too much alive at once is compiled again with less, as the JIT does. */
+static int prepare(struct code *code, const struct facts *facts, const struct log *log)
+{
+    int err = compile(code, facts, IR_OPT_ALL);
+
+    (void)log;
+    return err == -E2BIG ? compile(code, facts, IR_OPT_ALL & ~(IR_OPT_WEBS | IR_OPT_PROMOTE)) : err;
 }
 
 static void release(struct code *code)

@@ -35,8 +35,12 @@ uint32_t opt_strip(const struct opt *o, uint32_t v, unsigned bits)
 
 static void strip_operand(struct opt *o, uint32_t *operand, unsigned bits)
 {
-    uint32_t v = *operand ? opt_strip(o, *operand, bits) : IR_NONE;
+    const struct ir_op *d = *operand ? opt_def(o, *operand) : NULL;
+    uint32_t v;
 
+    if (!d || (d->kind != IR_COPY && d->kind != IR_ZEXT && d->kind != IR_SEXT && d->kind != IR_AND))
+        return;
+    v = opt_strip(o, *operand, bits);
     if (v != *operand)
         opt_set(o, operand, v);
 }
