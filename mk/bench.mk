@@ -90,7 +90,7 @@ bench-start:
 
 # Maps, helpers and calls beside Linux's and a table in C.
 PATHS_OBJ := $(patsubst %,$(B)/obj/bench/paths/%.o,main table)
-PATHS_BPF := $(patsubst %,$(B)/bench/paths/%.bpf.o,paths callback)
+PATHS_BPF := $(patsubst %,$(B)/bench/paths/%.bpf.o,paths callback maps)
 $(B)/bench/paths/%.bpf.o: bench/paths/%.bpf.c mk/bench.mk
 	@mkdir -p $(@D)
 	$(Q)$(BENCH_CC) $(BENCH_WARN) -Wno-unused-parameter -O2 -g -target bpf -mcpu=v3 $(BENCH_INCLUDE) -c $< -o $@

@@ -2,6 +2,8 @@
 # under TSan, each built with its own flags from nothing but what maps need.
 comma      := ,
 MAPS_SRC   := vm/epoch.c vm/abi/map_types.c base/log.c base/buf.c $(wildcard vm/maps/*.c)
+# Which of the tests are run under TSan.
+TSAN_TESTS ?= $(MAPS_TESTS)
 MAPS_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_maps*.c tests/unit/test_epoch.c))
 MAPS_CF    := -std=gnu11 -O1 -g $(WARN) -Wno-missing-prototypes -fno-omit-frame-pointer -pthread -Iinclude -I. -D_GNU_SOURCE
 
@@ -13,9 +15,9 @@ $$(B)/maps-$(1)/%.o: %.c
 $$(B)/maps-$(1)/test_%: tests/unit/test_%.c $$(MAPS_SRC:%.c=$$(B)/maps-$(1)/%.o)
 	$$(Q)$$(CC) $$(MAPS_CF) $(2) -MMD -MP -MF $$@.d -o $$@ $$(filter %.c %.o,$$^) -lcmocka
 .PHONY: $(1)-maps
-$(1)-maps: $$(MAPS_TESTS:%=$$(B)/maps-$(1)/%)
+$(1)-maps: $$($(3):%=$$(B)/maps-$(1)/%)
 	@for t in $$^; do echo "$$$$t"; $$$$t || exit 1; done
 -include $$(wildcard $$(B)/maps-$(1)/*.d $$(B)/maps-$(1)/*/*.d $$(B)/maps-$(1)/*/*/*.d)
 endef
-$(eval $(call maps_sanitized,asan,-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined))
-$(eval $(call maps_sanitized,tsan,-fsanitize=thread))
+$(eval $(call maps_sanitized,asan,-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined,MAPS_TESTS))
+$(eval $(call maps_sanitized,tsan,-fsanitize=thread,TSAN_TESTS))

@@ -61,6 +61,10 @@ done
 [ -x "$B/bpftest" ] && suite isa/random "$B/bpftest" --random 5000 --garbage 5000
 [ -x "$B/bpftest" ] && suite isa/random/quick "$B/bpftest" --quick --seed 10000000 --random 100000
 [ -x "$B/bpftest" ] && suite isa/random/kernel "$B/bpftest" --kernel --random 500
+# Maps under threads, with ThreadSanitizer: a build of nothing but maps.
+if [ -z "${NO_SAN:-}" ]; then
+    suite maps/threads make --no-print-directory B="$B" TSAN_TESTS='test_maps_threads test_maps_threads_kinds' tsan-maps
+fi
 for s in runner loader kobj cli api run jit live examples world; do
     [ -x tests/$s/run.sh ] && B=$B suite "$s" tests/$s/run.sh
 done

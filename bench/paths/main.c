@@ -1,9 +1,10 @@
 /*
- * bench-paths [-r ROUNDS] DIR [PATH...]
+ * bench-paths [-r ROUNDS] [-t THREADS] DIR [PATH...]
  * What an operation on a map, a helper or a call takes: each program of DIR/paths.bpf.o does one thing many times, its
  * twin everything but that, and the difference is what counts. Linux runs them by BPF_PROG_TEST_RUN, our engines by the
- * same of ours; a table in plain C does what it can. All are run in turn; the least CPU time of each counts. Exit
- * status 1 when a program does not do what it should.
+ * same of ours; a table in plain C does what it can. All are run in turn; the least CPU time of each counts. With -t
+ * several threads run the same program at once, those of maps.bpf.c on keys of their own, and the CPU time of the
+ * slowest counts. Exit status 1 when a program does not do what it should.
  */
 #include "api/core/core.h"
 #include "bench/paths/table.h"
@@ -11,6 +12,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <pthread.h>
 #include <skep/buffer.h>
 #include <skep/object.h>
 #include <stdio.h>
@@ -19,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PACKET = 64, MANY = 200, ONE = 20000 /* runs a sample */ };
+enum { PACKET = 64, MANY = 200, ONE = 20000 /* runs a sample */, MAX_THREADS = 4 };
 
 /* Where a program runs. */
 enum side { LINUX, TABLE, INTERP, JIT, SIDES };
@@ -41,6 +43,20 @@ static const struct path paths[] = {
     {"hash_hit_64", "hash hit, 64-byte key", "paths", 64, MANY, 64, true, table_hit_64, table_none_64},
     {"hash_miss_64", "hash miss, 64-byte key", "paths", 64, MANY, 64, true, table_miss_64, table_none_64},
     {"hash_update_8", "hash update, 8-byte key", "paths", 64, MANY, 64, true, table_update_8, table_none_8},
+    {"hash_hit_16", "hash hit, 16-byte key", "maps", 64, MANY, 64, true, NULL, NULL},
+    {"hash_miss_16", "hash miss, 16-byte key", "maps", 64, MANY, 64, true, NULL, NULL},
+    {"hash_update_16", "hash update, 16-byte key", "maps", 64, MANY, 64, true, NULL, NULL},
+    {"hash_update_64", "hash update, 64-byte key", "maps", 64, MANY, 64, true, NULL, NULL},
+    {"hash_new_8", "insert, delete, 8-byte key", "maps", 64, MANY, 64, true, NULL, NULL},
+    {"hash_new_16", "insert, delete, 16-byte key", "maps", 64, MANY, 64, true, NULL, NULL},
+    {"hash_new_64", "insert, delete, 64-byte key", "maps", 64, MANY, 64, true, NULL, NULL},
+    {"percpu_hit_8", "per-CPU hash hit", "maps", 64, MANY, 64, true, NULL, NULL},
+    {"lpm_1k", "longest of 1k prefixes", "maps", 64, MANY, 64, true, NULL, NULL},
+    {"lpm_1m", "longest of 1M prefixes", "maps", 64, MANY, 64, true, NULL, NULL},
+    {"queue_through", "queue push, pop", "maps", 64, MANY, 64, true, NULL, NULL},
+    {"bloom_push", "filter push", "maps", 64, MANY, 64, true, NULL, NULL},
+    {"bloom_peek", "filter peek", "maps", 64, MANY, 64, true, NULL, NULL},
+    {"spin_lock", "spin lock, unlock", "maps", 64, MANY, 64, true, NULL, NULL},
     {"lru_hit_8", "LRU hit", "paths", 64, MANY, 64, true, NULL, NULL},
     {"lru_evict_8", "LRU update that evicts", "paths", 64, MANY, 64, true, NULL, NULL},
     {"ringbuf", "ring buffer reserve, submit", "paths", 64, MANY, 64, true, NULL, NULL},
@@ -52,9 +68,9 @@ static const struct path paths[] = {
     {"callback", "callback of bpf_loop", "callback", 64, MANY, 64, true, NULL, NULL},
     {"decide", "parse a SYN and decide", "paths", 1, ONE, 3, true, NULL, NULL},
 };
-enum { N_PATHS = sizeof(paths) / sizeof(paths[0]), N_OBJECTS = 2 };
+enum { N_PATHS = sizeof(paths) / sizeof(paths[0]), N_OBJECTS = 3 };
 
-static const char *const objects[N_OBJECTS] = {"paths", "callback"};
+static const char *const objects[N_OBJECTS] = {"paths", "callback", "maps"};
 
 /* What one engine of ours, or Linux, has open. */
 struct runs_in {
@@ -62,7 +78,8 @@ struct runs_in {
     struct skep_object *object[SIDES][N_OBJECTS];
     struct ring_buffer *linux_ring;
     struct skep_ring_buffer *ring[SIDES];
-    unsigned char packet[PACKET];
+    unsigned char packets[MAX_THREADS][PACKET]; /* the last byte tells the thread */
+    unsigned threads;
 };
 
 /* 0: not run there. Seconds a run, path and twin. */
@@ -101,14 +118,15 @@ static int drop_record(void *ctx, void *data, size_t size)
     return 0;
 }
 
-static bool run_linux(struct runs_in *w, unsigned object, const char *name, unsigned runs, uint32_t *result)
+static bool run_linux(struct runs_in *w, unsigned object, const char *name, unsigned thread, unsigned runs,
+                      uint32_t *result)
 {
     struct bpf_program *prog = bpf_object__find_program_by_name(w->linux_object[object], name);
     struct bpf_test_run_opts opts;
 
     memset(&opts, 0, sizeof(opts));
     opts.sz = sizeof(opts);
-    opts.data_in = w->packet;
+    opts.data_in = w->packets[thread];
     opts.data_size_in = PACKET;
     opts.repeat = (int)runs;
     if (!prog || bpf_prog_test_run_opts(bpf_program__fd(prog), &opts))
@@ -117,12 +135,13 @@ static bool run_linux(struct runs_in *w, unsigned object, const char *name, unsi
     return true;
 }
 
-static bool run_ours(struct runs_in *w, enum side side, unsigned object, const char *name, unsigned runs,
-                     uint32_t *result)
+static bool run_ours(struct runs_in *w, enum side side, unsigned object, const char *name, unsigned thread,
+                     unsigned runs, uint32_t *result)
 {
     const struct skep_program *prog = skep_object__find_program_by_name(w->object[side][object], name);
     struct skep_trap trap = {.sz = sizeof(trap)};
-    SKEP_OPTS(skep_run_opts, opts, .data_in = w->packet, .data_size_in = PACKET, .repeat = (int)runs, .trap = &trap);
+    SKEP_OPTS(skep_run_opts, opts, .data_in = w->packets[thread], .data_size_in = PACKET, .repeat = (int)runs,
+              .trap = &trap);
 
     if (!prog || skep_program__run(prog, &opts)) {
         fprintf(stderr, "bench-paths: %s: %s: %s\n", name, side_names[side], trap.kind ? trap.kind : "not run");
@@ -132,9 +151,24 @@ static bool run_ours(struct runs_in *w, enum side side, unsigned object, const c
     return true;
 }
 
-/* One sample. @return seconds a run, below 0 when it went wrong. */
-static double sample(struct runs_in *w, enum side side, unsigned object, const struct path *path, bool none)
+/* One thread's part of a sample. */
+struct part {
+    struct runs_in *w;
+    enum side side;
+    unsigned object, thread;
+    const struct path *path;
+    bool none;
+    double time; /* seconds a run, below 0 when it went wrong */
+};
+
+static void *take_part(void *arg)
 {
+    struct part *p = arg;
+    struct runs_in *w = p->w;
+    const struct path *path = p->path;
+    enum side side = p->side;
+    unsigned object = p->object;
+    bool none = p->none;
     char name[64];
     uint32_t result = path->result;
     bool good = true;
@@ -143,19 +177,42 @@ static double sample(struct runs_in *w, enum side side, unsigned object, const s
     snprintf(name, sizeof(name), "%s%s", path->name, none ? "_none" : "");
     time = cpu_time();
     if (side == LINUX)
-        good = run_linux(w, object, name, path->runs, &result);
+        good = run_linux(w, object, name, p->thread, path->runs, &result);
     else if (side == TABLE)
         result = (uint32_t)(none ? path->table_none : path->table)(path->runs);
     else
-        good = run_ours(w, side, object, name, path->runs, &result);
+        good = run_ours(w, side, object, name, p->thread, path->runs, &result);
     time = (cpu_time() - time) / path->runs;
     if (good && result != path->result)
         fprintf(stderr, "bench-paths: %s: %s returns %u, not %u\n", name, side_names[side], result, path->result);
+    p->time = good && result == path->result ? time : -1;
+    return NULL;
+}
+
+/* One sample. @return seconds a run of the slowest thread, below 0 when one went wrong. */
+static double sample(struct runs_in *w, enum side side, unsigned object, const struct path *path, bool none)
+{
+    struct part parts[MAX_THREADS];
+    pthread_t threads[MAX_THREADS];
+    unsigned n = side == TABLE ? 1 : w->threads, begun = 1;
+    double time;
+
+    for (unsigned i = 0; i < n; i++)
+        parts[i] = (struct part){.w = w, .side = side, .object = object, .thread = i, .path = path, .none = none};
+    while (begun < n && !pthread_create(&threads[begun], NULL, take_part, &parts[begun]))
+        begun++;
+    take_part(&parts[0]);
+    time = parts[0].time;
+    for (unsigned i = 1; i < begun; i++) {
+        pthread_join(threads[i], NULL);
+        if (time >= 0 && (parts[i].time > time || parts[i].time < 0))
+            time = parts[i].time;
+    }
     if (side == LINUX && w->linux_ring)
         ring_buffer__consume(w->linux_ring);
     else if (side > TABLE && w->ring[side])
         skep_ring_buffer__consume(w->ring[side]);
-    return good && result == path->result ? time : -1;
+    return begun == n ? time : -1;
 }
 
 /* Is the path there, and run as it is meant to be: verified? */
@@ -241,9 +298,10 @@ static void print_row(const struct path *path, const struct least *least)
     fflush(stdout);
 }
 
-static void print_head(void)
+static void print_head(unsigned threads)
 {
-    printf("ns an operation, 64 a run, the run of an empty twin subtracted; - is not run there.\n%-28s", "path");
+    printf("ns an operation, 64 a run, the run of an empty twin subtracted; - is not run there. Threads: %u.\n%-28s",
+           threads, "path");
     for (enum side side = LINUX; side < SIDES; side++)
         printf(" %9s", side_names[side]);
     printf(" %12s %12s %12s %6s\n", "interp/linux", "jit/linux", "jit/C table", "goal");
@@ -283,7 +341,7 @@ static void open_linux(struct runs_in *w, const char *dir)
 
 static bool open_ours(struct runs_in *w, enum side side, const char *dir)
 {
-    SKEP_OPTS(skep_vm_opts, vm, .log = say, .log_ctx = (void *)side_names[side]);
+    SKEP_OPTS(skep_vm_opts, vm, .log = say, .log_ctx = (void *)side_names[side], .cpus = MAX_THREADS);
     SKEP_OPTS(skep_object_open_opts, opts, .vm_opts = &vm);
     SKEP_OPTS(skep_exec_opts, exec, .engine = side_names[side]);
     char path[512];
@@ -307,18 +365,68 @@ static bool open_ours(struct runs_in *w, enum side side, const char *dir)
     return w->ring[side] != NULL;
 }
 
-static bool open_all(struct runs_in *w, const char *dir)
+/* ---- Filling ---- */
+
+struct prefix {
+    uint32_t len, addr;
+};
+
+/* Prefixes of 16 to 32 bits anywhere, and one that every address has. */
+static bool fill_trie(struct runs_in *w, const char *name, unsigned n)
+{
+    enum { MAPS = 2 };
+    struct prefix *keys = calloc(n, sizeof(*keys));
+    uint64_t state = 88172645463325252, value = 1;
+    bool good = keys != NULL;
+    int fd = w->linux_object[MAPS] ? bpf_object__find_map_fd_by_name(w->linux_object[MAPS], name) : -1;
+
+    for (unsigned i = 1; good && i < n; i++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        keys[i] = (struct prefix){16 + (uint32_t)(state >> 40) % 17, (uint32_t)state};
+    }
+    for (unsigned i = 0; good && fd >= 0 && i < n; i++)
+        good = !bpf_map_update_elem(fd, &keys[i], &value, BPF_ANY);
+    for (enum side side = INTERP; side < SIDES; side++) {
+        struct skep_map *map =
+            w->object[side][MAPS] ? skep_object__find_map_by_name(w->object[side][MAPS], name) : NULL;
+
+        for (unsigned i = 0; good && map && i < n; i++)
+            good = !skep_map__update_elem(map, &keys[i], sizeof(keys[i]), &value, sizeof(value), SKEP_ANY);
+    }
+    free(keys);
+    if (!good)
+        fprintf(stderr, "bench-paths: %s: cannot be filled\n", name);
+    return good;
+}
+
+static bool fill(struct runs_in *w, enum side side, unsigned object)
 {
     uint32_t result;
 
-    make_packet(w->packet);
+    if (side == LINUX)
+        return !w->linux_object[object] || !bpf_object__find_program_by_name(w->linux_object[object], "fill") ||
+               run_linux(w, object, "fill", 0, 1, &result);
+    return !w->object[side][object] || !skep_object__find_program_by_name(w->object[side][object], "fill") ||
+           run_ours(w, side, object, "fill", 0, 1, &result);
+}
+
+static bool open_all(struct runs_in *w, const char *dir)
+{
+    for (unsigned i = 0; i < MAX_THREADS; i++) {
+        make_packet(w->packets[i]);
+        w->packets[i][PACKET - 1] = (unsigned char)i;
+    }
     table_fill();
     open_linux(w, dir);
-    if (w->linux_object[0] && !run_linux(w, 0, "fill", 1, &result))
-        return false;
-    for (enum side side = INTERP; side < SIDES; side++)
-        if (engine_find(side_names[side]) && open_ours(w, side, dir) && !run_ours(w, side, 0, "fill", 1, &result))
-            return false;
+    for (enum side side = LINUX; side < SIDES; side++) {
+        if (side == TABLE || (side > TABLE && (!engine_find(side_names[side]) || !open_ours(w, side, dir))))
+            continue;
+        for (unsigned i = 0; i < N_OBJECTS; i++)
+            if (!fill(w, side, i))
+                return false;
+    }
     return w->object[INTERP][0] != NULL;
 }
 
@@ -345,20 +453,24 @@ static bool wanted(const char *name, char *const *names)
 
 int main(int argc, char **argv)
 {
-    struct runs_in w = {0};
+    static struct runs_in w = {.threads = 1};
     unsigned rounds = 40;
     bool good;
     int c;
 
-    while ((c = getopt(argc, argv, "r:")) != -1)
-        rounds = c == 'r' ? (unsigned)strtoul(optarg, NULL, 10) : 0;
-    if (optind >= argc || !rounds) {
-        fprintf(stderr, "usage: bench-paths [-r ROUNDS] DIR [PATH...]\n");
+    while ((c = getopt(argc, argv, "r:t:")) != -1)
+        if (c == 'r')
+            rounds = (unsigned)strtoul(optarg, NULL, 10);
+        else
+            w.threads = c == 't' ? (unsigned)strtoul(optarg, NULL, 10) : 0;
+    if (optind >= argc || !rounds || !w.threads || w.threads > MAX_THREADS) {
+        fprintf(stderr, "usage: bench-paths [-r ROUNDS] [-t THREADS] DIR [PATH...]\n");
         return 2;
     }
-    good = open_all(&w, argv[optind]);
+    good = open_all(&w, argv[optind]) && (!wanted("lpm_1k", argv + optind + 1) || fill_trie(&w, "trie_1k", 1000)) &&
+           (!wanted("lpm_1m", argv + optind + 1) || fill_trie(&w, "trie_1m", 1000000));
     if (good)
-        print_head();
+        print_head(w.threads);
     for (unsigned i = 0; good && i < N_PATHS; i++) {
         struct least least[SIDES];
 
