@@ -309,7 +309,7 @@ static void legacy_maps_that_are_none_are_refused(void **state)
 
     (void)state;
     memcpy(f.str + name_of(".data"), "maps", 5);
-    refused_at(&f, sizeof(f), -ENOTSUP, "legacy map definitions");
+    refused_at(&f, sizeof(f), -EINVAL, "section 'maps': 1 maps in 8 bytes");
 }
 
 static void wrong_code_is_refused(void **state)
