@@ -26,6 +26,33 @@ struct value {
     } inner[2];
 };
 
+/* What worlds are built of, as far as a small target has it. */
+struct list_head {
+    struct list_head *next, *prev;
+};
+
+struct cred {
+    __u32 uid, gid;
+};
+
+struct task_struct {
+    int pid, tgid;
+    unsigned int flags : 4, more : 28;
+    char comm[16];
+    struct task_struct *real_parent, *parent, *group_leader;
+    const struct cred *cred, *real_cred;
+    struct list_head tasks;
+    union {
+        void *any;
+        __u64 number;
+    };
+    __u8 mac[6];
+    enum mode mode;
+    struct value values[2];
+};
+
+struct task_struct *a_task;
+
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 16);

@@ -14,7 +14,7 @@ while :; do
     esac
 done
 feeds=("$@")
-[ ${#feeds[@]} -gt 0 ] || feeds=(asm btf core sandbox object pcap map ctx)
+[ ${#feeds[@]} -gt 0 ] || feeds=(asm btf core sandbox object pcap map ctx world)
 seeds=$F/seeds crashes=$F/crashes
 mkdir -p "$F/seed" "$seeds" "$crashes"
 passed=0 failed=0 skipped=0
@@ -63,6 +63,10 @@ file_seeds() {
     printf '%s' '[{"key": {"addr": "0x0a000001", "ports": [1, 2], "name": "ab"}, "value": {"packets": 7, "delta": -1, "seen": true, "mode": "ON", "whole": 9, "low": -2, "high": 5, "inner": [{"unused": 0}, {}]}}]' >"$seeds/map/typed"
     printf '%s' '{"elements": [{"key": 3, "values": [{"cpu": 0, "value": {"packets": 1}}]}, {"key": "0x01", "value": [1, 2, 3]}]}' >"$seeds/map/cpus"
     printf '%s' '{"maps": [{"name": "table", "elements": [{"key": {"addr": 1}, "value": {}}]}]}' >"$seeds/map/state"
+    mkdir -p "$seeds/world"
+    printf '%s' '{"kernel": {"t": {"type": "task_struct", "pid": 42, "comm": "x", "real_parent": {"pid": 1, "&": "p", "@": "0xffff888000001000"}, "parent": "&p", "tasks": {"list": ["&p.tasks"]}, "any": [1, 2], "mac": "02:00:5e:10:00:01", "mode": "ON", "values": [{"packets": 1, "low": -1}]}, "tab": {"type": "__u64[4]", "value": [1, "&t.values[1]", 3]}}}' >"$seeds/world/kernel"
+    printf '%s' '{"user": [{"addr": "0x7ffd00001000", "string": "/etc"}, {"addr": "0x7ffd00002000", "data": "00ff10"}, {"addr": "0x7ffd00004000", "size": 4096, "name": "b", "read_only": true}]}' >"$seeds/world/user"
+    printf '%s' '{"tasks": [{"pid": 1, "comm": "init"}, {"name": "s", "pid": 42, "tgid": 42, "uid": 1000, "gid": 1000, "ppid": 1, "cgroup": "/u", "flags": 4}], "current": "s", "cgroups": [{"path": "/", "id": 1}, {"path": "/u", "id": 77}]}' >"$seeds/world/tasks"
     head -c 24 /dev/zero >"$seeds/ctx/zero"
     printf '{"ingress_ifindex": 3, "rx_queue_index": 1}' >"$seeds/ctx/json"
 }
