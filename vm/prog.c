@@ -496,7 +496,7 @@ void prog_put(struct prog *prog)
         return;
     if (prog->put_btf)
         prog->put_btf(prog->btf_owner);
-    if (prog->put_btf)
+    if (prog->put_btf && prog->kernel_owner)
         prog->put_btf(prog->kernel_owner);
     arena_free(&prog->arena);
     free(prog);

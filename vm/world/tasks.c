@@ -124,7 +124,7 @@ int world_read_cgroups(struct world_reader *r, const struct json_path *at, const
         err = take_cgroup(r, &here, v->items[i], &w->cgroups[i]);
         w->n_cgroups = (uint32_t)i + 1;
     }
-    if (w->n_cgroups)
+    if (!err && w->n_cgroups)
         qsort(w->cgroups, w->n_cgroups, sizeof(*w->cgroups), by_path);
     for (uint32_t i = 1; !err && i < w->n_cgroups; i++)
         if (!by_path(&w->cgroups[i - 1], &w->cgroups[i]))
