@@ -1,4 +1,5 @@
 // Maps as iproute2 defines them: numbers tell which map is inside which.
+// not: gcc
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
