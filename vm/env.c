@@ -117,6 +117,10 @@ static void release_all(struct skep_env *env)
         if (ref.release)
             ref.release(env, &ref);
     }
+    while (env->n_own_mems)
+        free(env->own_mems[--env->n_own_mems].host);
+    free(env->own_mems);
+    env->own_mems = NULL;
 }
 
 static void check_leaks(struct skep_env *env)

@@ -132,6 +132,8 @@ struct skep_env {
     uint32_t n_inner;          /* how many were ever noted in this run */
     const struct env_mem *world_mems; /* more of them, sorted by guest, borrowed */
     uint32_t n_world_mems;
+    struct env_mem *own_mems; /* copies of those that this run wrote to, until it ends; the world's stay as they are */
+    uint32_t n_own_mems;
     const struct world *world;        /* where they come from (vm/world/world.h), and more; NULL: there is none */
     const struct world_task *current; /* NULL: the world has no tasks */
 
@@ -206,6 +208,10 @@ uint64_t env_trap_mem(struct skep_env *env, uint64_t addr, uint64_t size, unsign
 /** Memory that probe_read and the like may copy from: kernel or user memory of the world, and whatever the program
  * itself may touch. NULL: -EFAULT for the helper. */
 const void *env_probe(struct skep_env *env, uint64_t addr, uint64_t size, enum env_mem_kind kind);
+
+/** Memory of the world's processes for this run to write: the run's own copy of the piece that holds all of it, made when
+ *  it is first asked for. NULL: there is none, or it is read-only, or memory is short. */
+unsigned char *env_write_user(struct skep_env *env, uint64_t addr, uint64_t size);
 
 /** May bpf_spin_lock take this address: the lock of a map value, or 4 aligned bytes that the program may write? */
 bool env_is_lock(struct skep_env *env, uint64_t addr);

@@ -8,6 +8,7 @@
 #include "vm/abi/prog_types.h"
 #include "vm/env.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void env_forget_mem(struct skep_env *env)
@@ -249,7 +250,31 @@ static bool find_world(const struct skep_env *env, uint64_t addr, struct env_mem
     if (!lo || !holds(&env->world_mems[lo - 1], addr))
         return false;
     *m = env->world_mems[lo - 1];
+    for (uint32_t i = 0; i < env->n_own_mems; i++)
+        if (env->own_mems[i].guest == m->guest)
+            *m = env->own_mems[i];
     return true;
+}
+
+unsigned char *env_write_user(struct skep_env *env, uint64_t addr, uint64_t size)
+{
+    struct env_mem m, *more;
+
+    if (!find_world(env, addr, &m) || m.kind != ENV_MEM_USER || !(m.access & ENV_WRITE) || !fits(&m, addr, size))
+        return NULL;
+    for (uint32_t i = 0; i < env->n_own_mems; i++)
+        if (env->own_mems[i].host == m.host)
+            return m.host + (addr - m.guest);
+    more = realloc(env->own_mems, (env->n_own_mems + 1) * sizeof(*more));
+    if (!more)
+        return NULL;
+    env->own_mems = more;
+    more[env->n_own_mems] = m;
+    more[env->n_own_mems].host = malloc(m.size);
+    if (!more[env->n_own_mems].host)
+        return NULL;
+    memcpy(more[env->n_own_mems].host, m.host, m.size);
+    return more[env->n_own_mems++].host + (addr - m.guest);
 }
 
 /* What bounds this address, allowed or not. */

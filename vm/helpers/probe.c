@@ -147,7 +147,7 @@ HELPER_BODY(probe_write_user)
 
     to = writable_user(env->mems, env->n_mems, a1, size);
     if (!to)
-        to = writable_user(env->world_mems, env->n_world_mems, a1, size);
+        to = env_write_user(env, a1, size);
     if (!to)
         return helper_error(-EFAULT);
     memmove(to, from, size);
