@@ -86,6 +86,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
 $(B)/unit/%: tests/unit/%.c $(CORE_OBJ) $(FULL_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CF) -Wno-missing-prototypes -MMD -MP -MF $@.d -o $@ $< $(CORE_OBJ) $(FULL_OBJ) $(LDF) $(LIB_LIBS) -lcmocka
+$(B)/unit/test_cbpf: LIB_LIBS += -lpcap
 .PHONY: unit
 unit: $(UNIT_BIN)
 

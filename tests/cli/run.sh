@@ -188,7 +188,7 @@ if [ -z "$cc" ]; then
     echo "$passed passed, $failed failed, $((skipped + 1)) skipped"
     exit $((failed != 0))
 fi
-for f in fw perf; do
+for f in fw perf net; do
     "$cc" -O2 -g -target bpf -mcpu=v3 "-I/usr/include/$(uname -m)-linux-gnu" -c tests/cli/$f.bpf.c -o "$tmp/$f.o" || exit 2
 done
 fw=$tmp/fw.o perf=$tmp/perf.o
@@ -571,6 +571,115 @@ t "a size that is none" 2 --max-memory much show "$fw"
 says "'much' is no size"
 t "a size without a command" 2 --max-memory
 says "needs a value"
+
+# ---- The network: contexts by names, what is sent, worlds with routes and sockets ----
+
+net=$tmp/net.o
+t "an address by its names" 0 -j run "$net" connect4 --ctx '{"user_ip4": "10.0.0.1", "user_port": 80, "user_family": 2}'
+jqs '.retval == 1' '.ctx.user_ip4 == "127.0.0.1"' '.ctx.user_port == 8080' '.ctx.user_family == 2'
+t "a connection that is refused" 0 -j run "$net" connect4 --ctx '{"user_port": 81}'
+jqs '.retval == 0' '.hook_result == -1'
+t "a field that is not there" 2 run "$net" connect4 --ctx '{"user_prot": 80}'
+says "bpf_sock_addr has no field 'user_prot'"
+t "a port that is none" 2 run "$net" connect4 --ctx '{"user_port": 65536}'
+says "'user_port': a number up to 65535"
+t "a sysctl's name and values" 0 -j run "$net" sysctl data_in hex:31 --ctx '{"name": "net/ipv4/ip_forward", "value": "0"}'
+jqs '.retval == 1' '.data_out == "32"'
+t "what is sent" 0 -j run "$net" mirror data_in hex:$eth$(ip_packet 1 6 80)
+jqs '.sent | length == 2' '.sent[0] | .what == "clone_redirect" and .ifindex == 7' \
+    '.sent[1] | .what == "redirect" and .ifindex == 9 and .flags == 1' '.sent[1].data | length == 108'
+t "what is sent, as text" 0 run "$net" mirror data_in hex:$eth$(ip_packet 1 6 80)
+has "sent: clone_redirect to interface 7, 54 bytes" "sent: redirect to interface 9"
+cat >"$tmp/net.json" <<'JSON'
+{"interfaces": [{"ifindex": 1, "name": "in", "mac": "02:00:00:00:00:0a"}, {"ifindex": 2, "name": "out", "mac": "02:00:00:00:00:0b"}],
+ "routes": [{"to": "0.0.0.0/0", "type": "unreachable"}, {"to": "10.2.0.0/16", "via": "10.1.0.1", "dev": "out"}],
+ "neighbours": [{"ip": "10.1.0.1", "mac": "02:00:00:00:00:c1", "dev": "out"}],
+ "sockets": [{"protocol": "tcp", "local": ":80"}]}
+JSON
+t "a route of the world" 0 -j run "$net" route data_in hex:$eth$(ip_packet 1 6 80) --world "$tmp/net.json"
+jqs '.verdict == "XDP_PASS"'
+t "no world, no route" 0 -j run "$net" route data_in hex:$eth$(ip_packet 1 6 80)
+jqs '.verdict == "XDP_DROP"'
+t "a socket of the world" 0 -j run "$net" listening data_in hex:$eth$(ip_packet 1 6 80) --world "$tmp/net.json"
+jqs '.retval == 10'
+# The same lookups in Linux, in a network namespace that is set up as the world is.
+cat >"$tmp/fib.json" <<'JSON'
+{"interfaces": [{"ifindex": 10, "name": "a", "mac": "02:00:00:00:00:0a"}, {"ifindex": 11, "name": "b", "mac": "02:00:00:00:00:0b", "mtu": 1400},
+  {"ifindex": 12, "name": "c", "forwarding": false}],
+ "routes": [{"to": "10.1.0.0/16", "dev": "b"}, {"to": "10.2.0.0/16", "via": "10.1.0.1", "dev": "b", "metric": 7}, {"to": "10.2.3.0/24", "type": "blackhole"},
+  {"to": "10.2.4.0/24", "type": "unreachable"}, {"to": "10.2.5.0/24", "type": "prohibit"}, {"to": "2001:db8:1::/48", "dev": "b", "metric": 1024}],
+ "neighbours": [{"ip": "10.1.0.1", "mac": "02:00:00:00:00:c1", "dev": "b"}, {"ip": "2001:db8:1::1", "mac": "02:00:00:00:00:c6", "dev": "b"}]}
+JSON
+cat >"$tmp/fib.sh" <<'SH'
+set -e
+ip link add name a index 10 address 02:00:00:00:00:0a type veth peer name ap
+ip link add name b index 11 address 02:00:00:00:00:0b mtu 1400 type veth peer name bp
+ip link add name c index 12 type veth peer name cp
+for d in lo a ap b bp c cp; do ip link set dev $d up; done
+ip addr add 10.0.0.1/24 dev a; ip addr add 10.9.0.1/24 dev c; ip -6 addr add 2001:db8:9::1/64 dev a nodad
+for d in a b; do echo 1 >/proc/sys/net/ipv4/conf/$d/forwarding; echo 1 >/proc/sys/net/ipv6/conf/$d/forwarding; done
+echo 0 >/proc/sys/net/ipv4/conf/c/forwarding
+ip route add 10.1.0.0/16 dev b; ip neigh add 10.1.0.1 lladdr 02:00:00:00:00:c1 dev b
+ip route add 10.2.0.0/16 via 10.1.0.1 dev b metric 7
+ip route add blackhole 10.2.3.0/24; ip route add unreachable 10.2.4.0/24; ip route add prohibit 10.2.5.0/24
+ip -6 route add 2001:db8:1::/48 dev b; ip -6 neigh add 2001:db8:1::1 lladdr 02:00:00:00:00:c6 dev b
+while read -r q; do "$1" -j run "$2" fib data_in "hex:$q" --kernel; done
+SH
+question() { # flags ifindex length family source destination (hex)
+    printf '%02x%026d%02x%010d%s%s%08d%-32s%-32s%032d\n' "$1" 0 "$4" 0 "$(le32 "$3" | cut -c1-4)" "$(le32 "$2")" 0 "$5" "$6" 0 | tr ' ' 0
+}
+{
+    question 0 10 100 2 0a000002 0a010001
+    question 0 10 100 2 0a000002 0a010009
+    question 4 10 100 2 0a000002 0a010009
+    question 0 10 100 2 0a000002 0a020909
+    question 0 10 1401 2 0a000002 0a020909
+    question 0 10 1400 2 0a000002 0a020909
+    question 0 10 100 2 0a000002 0a020301
+    question 0 10 100 2 0a000002 0a020401
+    question 0 10 100 2 0a000002 0a020501
+    question 0 10 100 2 0a000002 0a4d0001
+    question 0 12 100 2 0a090002 0a010001
+    question 0 99 100 2 0a000002 0a010001
+    question 0 10 100 10 20010db8000900000000000000000002 20010db8000100000000000000000001
+    question 0 10 100 10 20010db8000900000000000000000002 20010db8000100000000000000000002
+    question 0 10 100 10 20010db8000900000000000000000002 ff020000000000000000000000000001
+    question 64 10 100 2 0a000002 0a010001
+    question 0 10 100 3 0a000002 0a010001
+} >"$tmp/questions"
+if command -v jq >/dev/null && unshare -n sh "$tmp/fib.sh" "$S" "$net" <"$tmp/questions" >"$tmp/linux" 2>"$err"; then
+    jq -rs '.[] | "\(.retval) \(.data_out)"' "$tmp/linux" >"$tmp/linux.txt"
+    while read -r q; do "$S" -j run "$net" fib data_in "hex:$q" --world "$tmp/fib.json"; done <"$tmp/questions" |
+        jq -rs '.[] | "\(.retval) \(.data_out)"' >"$tmp/ours.txt"
+    name="routes as Linux finds them"
+    if [ -s "$tmp/linux.txt" ] && diff "$tmp/linux.txt" "$tmp/ours.txt" >"$out"; then pass; else fail "$name" "Linux and ours differ"; fi
+else
+    skipped=$((skipped + 1)) && echo "SKIP: no network namespace of our own"
+fi
+t "a message grows" 0 -j run "$net" first_byte data_in hex:474554 data_out "$tmp/msg"
+jqs '.verdict == "SK_PASS"'
+if [ "$(xxd -p "$tmp/msg")" = 0000474554 ]; then pass; else fail "$name" "$(xxd -p "$tmp/msg")"; fi
+echo '{"sockets": [{"protocol": "tcp", "local": "80"}]}' >"$tmp/bad.json"
+t "a world with a socket that has no address" 2 run "$net" listening data_in hex:$eth$(ip_packet 1 6 80) --world "$tmp/bad.json"
+says "sockets[0].local"
+
+# ---- Classic BPF ----
+
+printf '4\n40 0 0 12\n21 0 1 2048\n6 0 0 65535\n6 0 0 0\n' >"$tmp/ip.cbpf" # tcpdump -ddd ip
+t "a filter that keeps" 0 -j run --cbpf "$tmp/ip.cbpf" data_in hex:$eth$(ip_packet 1 6 80)
+jqs '.retval == 65535'
+t "a filter that drops" 0 run --cbpf "$tmp/ip.cbpf" data_in hex:0000
+has "Return value: 0"
+t "a filter over a capture" 0 -j run --cbpf "$tmp/ip.cbpf" pcap_in "$tmp/raw.pcap"
+t "a filter that is none" 1 run --cbpf hex:$(printf '1\n6 0 0' | xxd -p)
+says "instruction 0 of 1"
+printf '3\n32 0 0 0\n53 0 1 100\n6 0 0 327681\n6 0 0 2147418112\n' | sed 's/^3$/4/' >"$tmp/sys.cbpf"
+t "a filter of system calls" 0 -j run --cbpf "$tmp/sys.cbpf" --seccomp data_in hex:$(printf '65%0126d' 0)
+jqs '.action == "errno"' '.data == 1'
+t "a system call that is allowed" 0 run --cbpf "$tmp/sys.cbpf" --seccomp data_in hex:$(printf '%0128d' 0)
+has "(allow)"
+t "seccomp_data has 64 bytes" 2 run --cbpf "$tmp/sys.cbpf" --seccomp data_in hex:00
+says "64 bytes"
 
 # ---- Size ----
 
