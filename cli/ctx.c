@@ -259,20 +259,23 @@ void effects_add(void *run, const struct skep_effect *e)
 {
     struct run *r = run;
     struct json_writer *w = &r->effects_w;
+    /* Bytes on standard output are not to be mixed with text. */
+    bool bytes = (r->o->data_out && !strcmp(r->o->data_out, "-")) || (r->o->ctx_out && !strcmp(r->o->ctx_out, "-"));
+    FILE *to = bytes ? stderr : stdout;
 
     if (!r->c->json) {
-        printf("sent: %s", e->what);
+        fprintf(to, "sent: %s", e->what);
         if (e->ifindex)
-            printf(" to interface %u", e->ifindex);
+            fprintf(to, " to interface %u", e->ifindex);
         if (e->map)
-            printf(" through map '%s'[%llu]", e->map, (unsigned long long)e->key);
+            fprintf(to, " through map '%s'[%llu]", e->map, (unsigned long long)e->key);
         if (e->socket)
-            printf(" to the socket with cookie %llu", (unsigned long long)e->socket);
+            fprintf(to, " to the socket with cookie %llu", (unsigned long long)e->socket);
         for (int i = 0; i < 3 && (e->args[0] | e->args[1] | e->args[2]); i++)
-            printf("%s%lld", i ? ", " : ": ", (long long)e->args[i]);
+            fprintf(to, "%s%lld", i ? ", " : ": ", (long long)e->args[i]);
         if (e->data)
-            printf(", %u bytes", e->data_size);
-        putchar('\n');
+            fprintf(to, ", %u bytes", e->data_size);
+        fputc('\n', to);
         return;
     }
     if (!r->n_effects++) {
