@@ -1,9 +1,11 @@
 /*
  * What it costs to open, load and close an object for Linux through us, beside plain libbpf doing the same:
- * bench-kernel
- * [-r ROUNDS] OBJECT... Both take turns in one run, so that whatever else the machine does meets both; the ratio is
- * that of medians of CPU time (what libbpf and the kernel's verifier take is in both). Exit status 1 when the geometric
- * mean or any object is over the limit.
+ *
+ *     bench-kernel [-r ROUNDS] OBJECT...
+ *
+ * Both take turns in one run, so that whatever else the machine does meets both; the ratio is that of medians of CPU
+ * time (what libbpf and the kernel's verifier take is in both). Exit status 1 when the geometric mean or any object is
+ * over the limit.
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
