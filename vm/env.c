@@ -51,10 +51,19 @@ const struct env_task *env_task(struct skep_env *env)
     return task;
 }
 
+static void drop_own_mems(struct skep_env *env)
+{
+    while (env->n_own_mems)
+        free(env->own_mems[--env->n_own_mems].host);
+    free(env->own_mems);
+    env->own_mems = NULL;
+}
+
 void env_free(struct skep_env *env)
 {
     if (!env)
         return;
+    drop_own_mems(env);
     ctx_drop(env);
     sock_drop(env);
     mock_drop(env);
@@ -117,10 +126,7 @@ static void release_all(struct skep_env *env)
         if (ref.release)
             ref.release(env, &ref);
     }
-    while (env->n_own_mems)
-        free(env->own_mems[--env->n_own_mems].host);
-    free(env->own_mems);
-    env->own_mems = NULL;
+    drop_own_mems(env);
 }
 
 static void check_leaks(struct skep_env *env)

@@ -287,11 +287,16 @@ static void probes_read_what_the_world_holds(void **state)
 
 static void user_memory_is_written_where_it_may_be(void **state)
 {
+    char out[4];
+
     (void)state;
     env->world_mems = world;
     env->n_world_mems = 2;
     assert_int_equal(helper_probe_write_user(env, 0x7f0000001000, P("USER"), 4, 0, 0), 0);
-    assert_memory_equal(user_page, "USER", 4);
+    assert_int_equal(helper_probe_write_user(env, 0x7f0000001002, P("ES"), 2, 0, 0), 0);
+    assert_int_equal(helper_probe_read_user(env, P(out), 4, 0x7f0000001000, 0, 0), 0);
+    assert_memory_equal(out, "USES", 4);
+    assert_memory_equal(user_page, "user", 4); /* the world is that of other runs too */
     assert_int_equal(helper_probe_write_user(env, 0x7f000000103e, P("USER"), 4, 0, 0), (uint64_t)-EFAULT);
     assert_int_equal(helper_probe_write_user(env, 0xffff888000001000, P("USER"), 4, 0, 0), (uint64_t)-EFAULT);
 }
