@@ -85,6 +85,7 @@ static int read_btf(struct object *obj, const struct log *log)
         return log_fail(&in, -ENOMEM, "no memory for %llu bytes", (unsigned long long)s->size);
     btf->refs = 1;
     btf->btf = NULL;
+    btf->borrowed = false;
     btf->size = s->size;
     memcpy(btf->bytes, s->data, s->size);
     err = btf_parse(btf->bytes, s->size, NULL, true, &in, &btf->btf);
