@@ -190,6 +190,34 @@ static void tasks_are_their_structures(void **state)
     world_put(w);
 }
 
+static void variables_have_a_place_a_cpu(void **state)
+{
+    const struct world_variable *rq;
+    struct world *w;
+    uint64_t addr;
+
+    (void)state;
+    if (!has_types())
+        skip();
+    w = build("{\"variables\": {\"runqueues\": [{\"nr_running\": 3}, {\"nr_running\": 1, \"&\": \"second\"}], "
+              "\"cpu_number\": 5}, \"kernel\": {\"p\": {\"type\": \"u64\", \"value\": \"&second.nr_running\"}}}");
+    rq = world_variable(w, "runqueues");
+    assert_true(rq && rq->percpu && world_symbol(w, "runqueues", &addr) && addr == rq->addr);
+    assert_null(at(w, addr));
+    assert_int_equal(part(w, world_percpu(w, addr, 0), "rq", "nr_running"), 3);
+    assert_int_equal(part(w, world_percpu(w, addr, 1), "rq", "nr_running"), 1);
+    assert_int_equal(part(w, world_percpu(w, addr, 8191), "rq", "nr_running"), 0);
+    assert_true(world_percpu(w, addr + 8, 1) == world_percpu(w, addr, 1) + 8);
+    assert_true(world_percpu(w, addr + rq->size, 0) == 0 && world_percpu(w, addr - 1, 0) == 0);
+    assert_true(world_symbol(w, "cpu_number", &addr) && world_percpu(w, addr, 0) == world_percpu(w, addr, 77));
+    assert_int_equal((uint32_t)word_at(w, world_percpu(w, addr, 3)), 5);
+    assert_null(world_variable(w, "init_task"));
+    world_put(w);
+    refused("{\"variables\": {\"no_such\": 1}}", "variables.no_such: the target's types have no variable of this name");
+    refused("{\"variables\": {\"runqueues\": [{}, {\"nope\": 1}]}}", "variables.runqueues[1].nope");
+    refused("{\"variables\": {\"runqueues\": 1}}", "variables.runqueues");
+}
+
 static void a_small_text_takes_no_more_than_its_limit(void **state)
 {
     struct buf text = {0};
@@ -214,6 +242,7 @@ int main(void)
         cmocka_unit_test(structures_that_do_not_fit_are_refused),
         cmocka_unit_test(pointers_become_structures_of_their_own),
         cmocka_unit_test(tasks_are_their_structures),
+        cmocka_unit_test(variables_have_a_place_a_cpu),
         cmocka_unit_test(a_small_text_takes_no_more_than_its_limit),
     };
 

@@ -63,11 +63,12 @@ int world_read_symbols(struct world_reader *r, const struct json_path *at, const
 bool world_symbol(const struct world *world, const char *name, uint64_t *addr)
 {
     struct world_symbol key = {.name = name}, *found;
+    const struct world_variable *variable = world_variable(world, name);
 
     found = world->n_symbols ? bsearch(&key, world->symbols, world->n_symbols, sizeof(key), by_name) : NULL;
-    if (found)
-        *addr = found->addr;
-    return found;
+    if (found || variable)
+        *addr = found ? found->addr : variable->addr;
+    return found || variable;
 }
 
 /* ---- Memory of processes ---- */

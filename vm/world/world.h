@@ -76,6 +76,18 @@ struct world_symbol {
     uint64_t addr;
 };
 
+/* A variable of the kernel that the target's types name. */
+struct world_variable {
+    const char *name;
+    uint32_t type; /* of its value, in the target's types */
+    bool percpu;
+    uint64_t addr;   /* as symbols have it; per CPU: what world_percpu() takes, and nothing stands there itself */
+    uint64_t size;   /* of one value */
+    uint64_t *cpus;  /* where CPUs have their own */
+    uint32_t n_cpus; /* so many, from CPU 0 on */
+    uint64_t shared; /* where the other CPUs have theirs */
+};
+
 struct world {
     uint32_t refs; /* atomic */
     struct arena arena;
@@ -93,6 +105,8 @@ struct world {
     uint32_t n_cgroups;
     struct world_symbol *symbols; /* sorted by name */
     uint32_t n_symbols;
+    struct world_variable *variables; /* sorted by name */
+    uint32_t n_variables;
     struct world_context *contexts;
     uint32_t n_contexts;
     struct world_mock *mocks;
@@ -124,8 +138,14 @@ const struct world_task *world_task_at(const struct world *world, uint64_t addr)
 /** The task of this name or, in digits, this pid; NULL: there is none. */
 const struct world_task *world_task_named(const struct world *world, const char *name);
 
-/** The address of a symbol. @return false: the world has none of this name. */
+/** The address of a symbol or variable. @return false: the world has none of this name. */
 bool world_symbol(const struct world *world, const char *name, uint64_t *addr);
+
+/** The variable of this name, or NULL. */
+const struct world_variable *world_variable(const struct world *world, const char *name);
+/** Where this CPU has what the address of a per-CPU variable (or of a part of one) stands for: the address of memory of
+ *  the world, which is the kernel's: probes read it, programs do not. @return 0: no per-CPU variable stands there. */
+uint64_t world_percpu(const struct world *world, uint64_t addr, uint32_t cpu);
 
 /** The i-th context for programs of this section; NULL: there is none. */
 const struct world_context_item *world_context(const struct world *world, const char *section, uint32_t i);
