@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/said.h"
 #include "vm/abi/map_types.h"
 #include "vm/env.h"
 #include "vm/interp/interp.h"
@@ -17,16 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static char said[4096]; /* what was logged last */
-
-static void note(void *ctx, enum skep_log_level level, const char *text)
-{
-    (void)ctx, (void)level;
-    snprintf(said, sizeof(said), "%s", text);
-}
-
-static const struct log test_log = {.fn = note, .max = SKEP_LOG_DEBUG};
 
 static bool helper_number(void *ctx, const char *name, size_t len, uint32_t *id)
 {
@@ -53,7 +44,7 @@ static inline struct asm_out assemble(const char *text)
     const struct asm_opts opts = {.helper = helper_number, .map = map_number};
     struct asm_out out;
 
-    if (asm_text(text, strlen(text), &opts, &test_log, &out))
+    if (asm_text(text, strlen(text), &opts, &said_all, &out))
         fail_msg("%s", said);
     return out;
 }
@@ -69,7 +60,7 @@ static inline struct prog *program(const char *text, struct map *const *maps, ui
 
     for (uint32_t i = 0; i < n_maps; i++)
         defs[i] = &maps[i]->def;
-    if (prog_new(&spec, lenient, &test_log, &prog))
+    if (prog_new(&spec, lenient, &said_all, &prog))
         prog = NULL;
     asm_free(&out);
     return prog;
@@ -82,7 +73,7 @@ static inline struct code *lowered(const char *text, struct map *const *maps, ui
 
     if (!prog)
         fail_msg("%s", said);
-    if (code_lower(prog, NULL, maps, &opts, &interp_engine, &test_log, &code))
+    if (code_lower(prog, NULL, maps, &opts, &interp_engine, &said_all, &code))
         fail_msg("%s", said);
     prog_put(prog);
     return code;
@@ -99,7 +90,7 @@ static inline struct map *new_map(uint32_t type, uint32_t key, uint32_t value, u
     struct map *map;
 
     snprintf(def.name, sizeof(def.name), "m%u", type);
-    if (map_create(&def, 2, &test_log, &map))
+    if (map_create(&def, 2, &said_all, &map))
         fail_msg("%s", said);
     if (type == MAP_TYPE_PROG_ARRAY)
         map->elem_ops = &code_elem_ops;

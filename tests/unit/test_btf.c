@@ -1,6 +1,7 @@
 /* The type store: what it takes, what it refuses, what it says about types; values shown and read. */
 #include "base/json.h"
 #include "tests/unit/btf_make.h"
+#include "tests/unit/said.h"
 #include "vm/btf/btf.h"
 #include "vm/btf/show.h"
 
@@ -16,17 +17,6 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-static char said[512];
-
-static void keep_message(void *ctx, enum skep_log_level level, const char *text)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(said, sizeof(said), "%s", text);
-}
-
-static const struct log log_kept = {keep_message, NULL, NULL, SKEP_LOG_DEBUG};
-
 /* Parses a copy of exactly its size, so that ASan sees a step past the end. */
 static int parse_bytes(const void *data, size_t size, const struct btf *base, struct btf **out)
 {
@@ -36,7 +26,7 @@ static int parse_bytes(const void *data, size_t size, const struct btf *base, st
     memcpy(copy, data, size);
     said[0] = 0;
     *out = NULL;
-    err = btf_parse(copy, size, base, false, &log_kept, out);
+    err = btf_parse(copy, size, base, false, &said_all, out);
     free(copy);
     return err;
 }
@@ -503,7 +493,7 @@ static void test_datasec_can_be_filled_in(void **state)
     struct btf *btf = finish(&m);
 
     (void)state;
-    assert_int_equal(btf_set_datasec(btf, sec, 8, (uint32_t[]){0, 6}, &log_kept), -EINVAL);
+    assert_int_equal(btf_set_datasec(btf, sec, 8, (uint32_t[]){0, 6}, &said_all), -EINVAL);
     assert_string_equal(said, "BTF: section '.bss': 'b' (4 bytes at 6) lies outside of 8 bytes");
     assert_int_equal(btf_size(btf, sec), 0);
     assert_int_equal(btf_set_datasec(btf, a, 8, (uint32_t[]){0, 4}, NULL), -EINVAL);
@@ -531,11 +521,11 @@ static int read_text(const struct btf *btf, uint32_t id, const char *text, void 
 {
     struct arena a = {0};
     const struct json *v;
-    int err = json_parse(&a, text, strlen(text), &log_kept, &v);
+    int err = json_parse(&a, text, strlen(text), &said_all, &v);
 
     assert_int_equal(err, 0);
     said[0] = 0;
-    err = btf_read_json(btf, id, v, data, size, &log_kept);
+    err = btf_read_json(btf, id, v, data, size, &said_all);
     arena_free(&a);
     return err;
 }
@@ -827,7 +817,7 @@ static void test_vmlinux(void **state)
     while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
         buf_add(&b, chunk, n);
     fclose(f);
-    assert_int_equal(btf_load_raw(path, NULL, &log_kept, &btf), 0);
+    assert_int_equal(btf_load_raw(path, NULL, &said_all, &btf), 0);
     assert_true(btf_find(btf, "task_struct", BTF_STRUCT) > 0);
     assert_true(btf_size(btf, btf_find(btf, "task_struct", BTF_STRUCT)) > 1000);
     exercise(btf, 3000);
@@ -837,14 +827,14 @@ static void test_vmlinux(void **state)
         uint64_t bit = (24 + random_bits() % (b.len - 24)) * 8 + random_bits() % 8;
 
         b.data[bit / 8] ^= (char)(1 << bit % 8);
-        if (!btf_parse(b.data, b.len, NULL, true, &log_kept, &btf)) {
+        if (!btf_parse(b.data, b.len, NULL, true, &said_all, &btf)) {
             exercise(btf, 200);
             btf_free(btf);
         }
         b.data[bit / 8] ^= (char)(1 << bit % 8);
     }
     for (int round = 0; round < 20; round++)
-        assert_int_not_equal(btf_parse(b.data, random_bits() % b.len, NULL, true, &log_kept, &btf), 0);
+        assert_int_not_equal(btf_parse(b.data, random_bits() % b.len, NULL, true, &said_all, &btf), 0);
     buf_free(&b);
 }
 
@@ -853,10 +843,10 @@ static void test_files(void **state)
     struct btf *btf;
 
     (void)state;
-    assert_int_equal(btf_load_raw("/nonexistent", NULL, &log_kept, &btf), -ENOENT);
+    assert_int_equal(btf_load_raw("/nonexistent", NULL, &said_all, &btf), -ENOENT);
     assert_string_equal(said, "/nonexistent: No such file or directory");
-    assert_int_equal(btf_load_raw("/dev/null", NULL, &log_kept, &btf), -EINVAL);
-    assert_int_equal(btf_load_raw("/", NULL, &log_kept, &btf), -EINVAL);
+    assert_int_equal(btf_load_raw("/dev/null", NULL, &said_all, &btf), -EINVAL);
+    assert_int_equal(btf_load_raw("/", NULL, &said_all, &btf), -EINVAL);
 }
 
 int main(void)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka needs the four above */
+#include "tests/unit/said.h"
 #include <cmocka.h>
 #include <errno.h>
 #include <linux/filter.h>
@@ -21,18 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char said[512];
-
-static void hear(void *ctx, enum skep_log_level level, const char *text)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(said, sizeof(said), "%s", text);
-}
-
 static struct skep_vm *make_vm(void)
 {
-    struct skep_vm_opts opts = {.sz = sizeof(opts), .log = hear, .log_level = SKEP_LOG_ERROR};
+    struct skep_vm_opts opts = {.sz = sizeof(opts), .log = said_keep, .log_level = SKEP_LOG_ERROR};
 
     said[0] = 0;
     return skep_vm__new(&opts);

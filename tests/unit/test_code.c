@@ -106,19 +106,19 @@ static void facts_name_packet_fields(void **state)
     struct code *code;
 
     (void)state;
-    assert_int_equal(prog_new(&spec, false, &test_log, &prog), 0);
-    assert_int_equal(code_lower(prog, &facts, NULL, &opts, &interp_engine, &test_log, &code), 0);
+    assert_int_equal(prog_new(&spec, false, &said_all, &prog), 0);
+    assert_int_equal(code_lower(prog, &facts, NULL, &opts, &interp_engine, &said_all, &code), 0);
     assert_int_equal(code->ops[0].kind, OP_CTX_DATA);
     assert_int_equal(code->ops[1].kind, OP_CTX_DATA_END);
     assert_int_equal(code->ops[2].kind, ISA_LDX_W);
     assert_int_equal(code->ops[3].kind, ISA_LDX_W);
     code_put(code);
-    assert_int_equal(code_lower(prog, NULL, NULL, &opts, &interp_engine, &test_log, &code), 0);
+    assert_int_equal(code_lower(prog, NULL, NULL, &opts, &interp_engine, &said_all, &code), 0);
     for (unsigned i = 0; i < 4; i++)
         assert_int_equal(code->ops[i].kind, OP_LDX_W_CTX);
     code_put(code);
     opts.opts = 0; /* facts are there, but not to be used */
-    assert_int_equal(code_lower(prog, &facts, NULL, &opts, &interp_engine, &test_log, &code), 0);
+    assert_int_equal(code_lower(prog, &facts, NULL, &opts, &interp_engine, &said_all, &code), 0);
     assert_int_equal(code->ops[0].kind, OP_LDX_W_CTX);
     code_put(code);
     prog_put(prog);
@@ -259,7 +259,7 @@ static uint32_t run_ways(struct prog *prog, const struct code_opts *opts, unsign
     uint32_t ops;
 
     assert_non_null(env);
-    assert_int_equal(code_lower(prog, NULL, NULL, opts, &interp_engine, &test_log, &code), 0);
+    assert_int_equal(code_lower(prog, NULL, NULL, opts, &interp_engine, &said_all, &code), 0);
     for (unsigned i = 0; i < MEMORY; i++)
         memory[i] = (unsigned char)(i * 167 >> 3);
     memset(out, 0, sizeof(*out));
@@ -293,7 +293,7 @@ static void fusing_changes_nothing(void **state)
 
         seed = number * 0x9e3779b97f4a7c15 + 1;
         spec.n_insns = random_fusible(insns);
-        if (prog_new(&spec, false, &test_log, &prog))
+        if (prog_new(&spec, false, &said_all, &prog))
             fail_msg("program %u: %s", number, said);
         ops = run_ways(prog, &plain, memory, &want);
         fine += !want.err;

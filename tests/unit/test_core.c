@@ -2,6 +2,7 @@
 #include "loader/btf_ext.h"
 #include "loader/core_relo.h"
 #include "tests/unit/btf_make.h"
+#include "tests/unit/said.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -18,24 +19,13 @@
 enum { SIGNED = 1 };
 enum { MOV_K = 0xb7, ADD_X = 0x0f, LDX_B = 0x71, LDX_H = 0x69, LDX_W = 0x61, LDX_DW = 0x79, ST_W = 0x62, LD64 = 0x18 };
 
-static char said[512];
-
-static void keep_message(void *ctx, enum skep_log_level level, const char *text)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(said, sizeof(said), "%s", text);
-}
-
-static const struct log log_kept = {keep_message, NULL, NULL, SKEP_LOG_DEBUG};
-
 static struct btf *finish(struct make *m)
 {
     struct buf b = {0};
     struct btf *btf = NULL;
 
     make_done(m, &b);
-    if (btf_parse(b.data, b.len, NULL, false, &log_kept, &btf))
+    if (btf_parse(b.data, b.len, NULL, false, &said_all, &btf))
         fail_msg("refused: %s", said);
     buf_free(&b);
     return btf;
@@ -71,7 +61,7 @@ static int apply(struct world *w, enum core_kind kind, const char *type, const c
     if (!w->ctx)
         w->ctx = core_new(&w->arena, w->local, w->target);
     said[0] = 0;
-    return core_relocate(w->ctx, &relo, insns, 2, 0, &log_kept, res);
+    return core_relocate(w->ctx, &relo, insns, 2, 0, &said_all, res);
 }
 
 /* The value that a relocation gives to `r = imm`, where the compiler wrote `was`. */
@@ -513,7 +503,7 @@ static int parse_ext(struct arena *a, const void *data, size_t size, const struc
 
     memcpy(copy, data, size);
     said[0] = 0;
-    err = btf_ext_parse(a, copy, size, btf, &log_kept, out);
+    err = btf_ext_parse(a, copy, size, btf, &said_all, out);
     free(copy);
     return err;
 }

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka needs the four above */
+#include "tests/unit/env.h"
 #include "vm/abi/ctx.h"
 #include "vm/abi/helper_bodies.h"
 #include "vm/abi/prog_types.h"
@@ -15,36 +16,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct skep_env *env;
-static char said[512];
-
-static void hear(void *ctx, enum skep_log_level level, const char *text)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(said, sizeof(said), "%s", text);
-}
-
-static const struct log ear = {.fn = hear, .max = SKEP_LOG_ERROR};
-
-static int make_env(void **state)
-{
-    (void)state;
-    said[0] = 0;
-    env = env_new();
-    return env ? 0 : -1;
-}
-
-static int free_env(void **state)
-{
-    (void)state;
-    env_free(env);
-    return 0;
-}
-
 static int open_as(const char *type, const struct ctx_io *io)
 {
-    return ctx_open(env, prog_type_by_name(type), io, &ear);
+    return ctx_open(env, prog_type_by_name(type), io, &said_errors);
 }
 
 static int close_as(const char *type, struct ctx_io *io, uint64_t r0)

@@ -428,8 +428,8 @@ static void leaks_trap_and_are_released(void **state)
     uint64_t got;
 
     (void)state;
-    assert_int_equal(prog_new(&spec, false, &test_log, &prog), 0);
-    assert_int_equal(code_lower(prog, NULL, NULL, &opts, &interp_engine, &test_log, &code), 0);
+    assert_int_equal(prog_new(&spec, false, &said_all, &prog), 0);
+    assert_int_equal(code_lower(prog, NULL, NULL, &opts, &interp_engine, &said_all, &code), 0);
     assert_int_equal(env_run(env, code, 0, 0, &got), -EFAULT);
     assert_int_equal(env->trap.kind, TRAP_reference_leak);
     assert_int_equal(env->trap.insn, 5);

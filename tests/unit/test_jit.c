@@ -3,6 +3,7 @@
  * tail calls out of it, a fork, a process that may make no memory executable.
  */
 #include "tests/unit/run.h"
+#include "tests/unit/said.h"
 
 #include "jit/jit.h"
 #include "vm/epoch.h"
@@ -50,7 +51,7 @@ static struct code *jitted(const char *text, struct map *const *maps, uint32_t n
     for (uint32_t i = 0; i < n_maps; i++)
         defs[i] = &maps[i]->def;
     opts.opts = CODE_OPT_ALL;
-    if (prog_new(&spec, false, &test_log, &prog) || code_lower(prog, NULL, maps, &opts, &jit_engine, &test_log, &code))
+    if (prog_new(&spec, false, &said_all, &prog) || code_lower(prog, NULL, maps, &opts, &jit_engine, &said_all, &code))
         fail_msg("%s", said);
     prog_put(prog);
     asm_free(&out);
@@ -65,7 +66,7 @@ static int setup(void **state)
 
     (void)state;
     env = env_new();
-    if (jit_new(&jit, NULL, &test_log)) {
+    if (jit_new(&jit, NULL, &said_all)) {
         print_message("no machine code here: %s\n", said);
 #ifdef __x86_64__
         return -1;
@@ -103,23 +104,15 @@ static void expect_trap(const struct code *code, enum trap_kind kind, uint32_t i
 
 /* ---- Which programs it gets ---- */
 
-static char told[1024];
-
-static void tell(void *ctx, enum skep_log_level level, const char *text)
-{
-    (void)ctx, (void)level;
-    snprintf(told, sizeof(told), "%s", text);
-}
-
 static const struct skep_insn returns_7[] = {SKEP_MOV64_IMM(SKEP_R0, 7), SKEP_EXIT_INSN()};
 
 static struct skep_vm *new_vm(void)
 {
-    SKEP_OPTS(skep_vm_opts, opts, .cpus = 1, .log = tell, .log_level = SKEP_LOG_INFO);
+    SKEP_OPTS(skep_vm_opts, opts, .cpus = 1, .log = said_keep, .log_level = SKEP_LOG_INFO);
     struct skep_vm *vm = skep_vm__new(&opts);
 
     assert_non_null(vm);
-    *told = 0;
+    *said = 0;
     return vm;
 }
 
@@ -135,7 +128,7 @@ static void expect_engine(struct skep_vm *vm, const struct skep_exec_opts *exec,
     SKEP_OPTS(skep_run_opts, run);
 
     if (!p)
-        fail_msg("%s", told);
+        fail_msg("%s", said);
     assert_string_equal(skep_program__engine(p), engine);
     assert_int_equal(skep_program__run(p, &run), 0);
     assert_int_equal(run.r0, 7);
@@ -152,7 +145,7 @@ static void verified_programs_become_machine_code(void **state)
     expect_engine(vm, NULL, "jit");
     expect_engine(vm, &jit, "jit");
     expect_engine(vm, &interp, "interp");
-    assert_string_equal(told, "");
+    assert_string_equal(said, "");
     skep_vm__free(vm);
 }
 
@@ -165,9 +158,9 @@ static void what_is_checked_is_interpreted(void **state)
 
     (void)state;
     expect_engine(vm, &checked, "interp");
-    assert_non_null(strstr(told, "checked"));
+    assert_non_null(strstr(said, "checked"));
     expect_engine(vm, &watched, "interp");
-    assert_non_null(strstr(told, "watched"));
+    assert_non_null(strstr(said, "watched"));
     assert_null(load(vm, &both));
     assert_int_equal(errno, EOPNOTSUPP);
     skep_vm__free(vm);
@@ -184,20 +177,20 @@ static void unverified_programs_need_a_word(void **state)
     expect_engine(vm, &trusted, "interp");
     assert_null(load(vm, &refused));
     assert_int_equal(errno, EPERM);
-    assert_non_null(strstr(told, "jit_unverified"));
+    assert_non_null(strstr(said, "jit_unverified"));
     expect_engine(vm, &asked, "jit");
     skep_vm__free(vm);
 }
 
 static void without_room_the_interpreter_runs_it(void **state)
 {
-    SKEP_OPTS(skep_vm_opts, opts, .cpus = 1, .log = tell, .log_level = SKEP_LOG_INFO, .code_limit = 1);
+    SKEP_OPTS(skep_vm_opts, opts, .cpus = 1, .log = said_keep, .log_level = SKEP_LOG_INFO, .code_limit = 1);
     struct skep_vm *vm = skep_vm__new(&opts);
 
     (void)state;
     assert_non_null(vm);
     expect_engine(vm, NULL, "interp");
-    assert_non_null(strstr(told, "interpreted"));
+    assert_non_null(strstr(said, "interpreted"));
     skep_vm__free(vm);
 }
 
@@ -235,7 +228,7 @@ static int refuse_memfd(void)
         return 77;
     if (!(p = load(vm, NULL)) || strcmp(skep_program__engine(p), "interp") || skep_program__run(p, &run) || run.r0 != 7)
         return 1;
-    if (!strstr(told, "memfd"))
+    if (!strstr(said, "memfd"))
         return 2;
     if (load(vm, &jit) || errno != EPERM)
         return 3;
@@ -435,7 +428,7 @@ static void a_loop_under_a_lock_is_not_ended(void **state)
     struct code *code;
 
     (void)state;
-    assert_int_equal(map_create(&def, 1, &test_log, &maps[0]), 0);
+    assert_int_equal(map_create(&def, 1, &said_all, &maps[0]), 0);
     code = jitted("  r6 = map[a][0]+0\n"
                   "  r1 = r6\n"
                   "  call spin_lock\n"
@@ -621,7 +614,7 @@ static void code_is_freed_after_its_last_run(void **state)
     pthread_t thread;
 
     (void)state;
-    assert_int_equal(jit_new(&jit, NULL, &test_log), 0);
+    assert_int_equal(jit_new(&jit, NULL, &said_all), 0);
     put(maps[0], 0,
         jitted("  r1 = map[b][0]+0\n"
                "  *(u64 *)(r1 + 0) = 1\n"
@@ -660,7 +653,7 @@ static void code_outlives_who_made_its_place(void **state)
     struct code *code;
 
     (void)state;
-    assert_int_equal(jit_new(&jit, NULL, &test_log), 0);
+    assert_int_equal(jit_new(&jit, NULL, &said_all), 0);
     code = jitted("  r0 = 9\n  exit\n", NULL, 0, (struct code_opts){.jit = jit});
     jit_put(jit);
     assert_int_equal(result_of(code), 9);
@@ -694,8 +687,8 @@ static void hardened_code_holds_no_constant_of_the_program(void **state)
     struct jit *plain, *hard;
 
     (void)state;
-    assert_int_equal(jit_new(&plain, NULL, &test_log), 0);
-    assert_int_equal(jit_new(&hard, &config, &test_log), 0);
+    assert_int_equal(jit_new(&plain, NULL, &said_all), 0);
+    assert_int_equal(jit_new(&hard, &config, &said_all), 0);
     assert_in_range(secrets_in(plain, 0), 5, 7);
     assert_int_equal(secrets_in(plain, JIT_NO_ALL), 7);
     assert_int_equal(secrets_in(hard, 0), 0);

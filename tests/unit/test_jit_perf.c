@@ -38,7 +38,7 @@ static struct code *make(struct jit *jit)
     struct code *code;
     struct prog *prog;
 
-    if (prog_new(&spec, false, &test_log, &prog) || code_lower(prog, NULL, NULL, &opts, &jit_engine, &test_log, &code))
+    if (prog_new(&spec, false, &said_all, &prog) || code_lower(prog, NULL, NULL, &opts, &jit_engine, &said_all, &code))
         fail_msg("%s", said);
     prog_put(prog);
     asm_free(&out);
@@ -70,7 +70,7 @@ static void the_map_names_every_function(void **state)
     int found = 0;
 
     (void)state;
-    assert_int_equal(jit_new(&jit, &config, &test_log), 0);
+    assert_int_equal(jit_new(&jit, &config, &said_all), 0);
     code = make(jit);
     assert_true(jit_view(code, &view));
     snprintf(path, sizeof(path), "/tmp/perf-%d.map", getpid());
@@ -185,7 +185,7 @@ static void the_dump_holds_code_and_lines(void **state)
     struct buf b;
 
     (void)state;
-    assert_int_equal(jit_new(&jit, &config, &test_log), 0);
+    assert_int_equal(jit_new(&jit, &config, &said_all), 0);
     code = make(jit);
     assert_true(jit_view(code, &view));
     snprintf(path, sizeof(path), "%s/jit-%d.dump", dir, getpid());
@@ -230,7 +230,7 @@ static void the_dump_is_mapped_to_be_run(void **state)
     FILE *f;
 
     (void)state;
-    assert_int_equal(jit_new(&jit, &config, &test_log), 0);
+    assert_int_equal(jit_new(&jit, &config, &said_all), 0);
     snprintf(path, sizeof(path), "%s/jit-%d.dump", dir, getpid());
     f = fopen("/proc/self/maps", "r");
     assert_non_null(f);
@@ -252,7 +252,7 @@ static void a_child_has_files_of_its_own(void **state)
     pid_t pid;
 
     (void)state;
-    assert_int_equal(jit_new(&jit, &config, &test_log), 0);
+    assert_int_equal(jit_new(&jit, &config, &said_all), 0);
     pid = fork();
     if (!pid) {
         make(jit);
@@ -283,7 +283,7 @@ static void a_folder_that_is_not_there_is_said(void **state)
     struct jit *jit;
 
     (void)state;
-    assert_int_equal(jit_new(&jit, &config, &test_log), -ENOENT);
+    assert_int_equal(jit_new(&jit, &config, &said_all), -ENOENT);
     assert_non_null(strstr(said, "/tmp/no/such/folder"));
 }
 

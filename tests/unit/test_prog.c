@@ -49,12 +49,12 @@ static void refuses_malformed(void **state)
 
         snprintf(where, sizeof(where), "insn %u:", m->at);
         if (m->kind == TRAP_frame_pointer) { /* a fault only where it is reached, as in Linux */
-            assert_int_equal(prog_new(&spec, false, &test_log, &prog), 0);
+            assert_int_equal(prog_new(&spec, false, &said_all, &prog), 0);
             assert_true(prog->insns[m->at].poisoned);
             prog_put(prog);
             continue;
         }
-        if (prog_new(&spec, false, &test_log, &prog) != -EINVAL || prog)
+        if (prog_new(&spec, false, &said_all, &prog) != -EINVAL || prog)
             fail_msg("case %zu (%s) is not refused", i, m->what);
         if (!strstr(said, m->what) || !strstr(said, where))
             fail_msg("case %zu: '%s' lacks '%s' or '%s'", i, said, m->what, where);
@@ -69,7 +69,7 @@ static void lenient_poisons_malformed(void **state)
         struct prog_spec spec = {.name = "p", .insns = m->insns, .n_insns = m->n, .maps = one_map, .n_maps = 1};
         struct prog *prog;
 
-        assert_int_equal(prog_new(&spec, true, &test_log, &prog), 0);
+        assert_int_equal(prog_new(&spec, true, &said_all, &prog), 0);
         assert_true(prog->insns[m->at].poisoned);
         assert_int_equal(prog->poison[prog->insns[m->at].imm].kind, m->kind);
         assert_non_null(strstr(prog->poison[prog->insns[m->at].imm].reason, m->what));
@@ -84,13 +84,13 @@ static void refuses_sizes(void **state)
     struct prog *prog;
 
     (void)state;
-    assert_int_equal(prog_new(&spec, false, &test_log, &prog), -EINVAL);
+    assert_int_equal(prog_new(&spec, false, &said_all, &prog), -EINVAL);
     spec.n_insns = PROG_MAX_INSNS + 1;
-    assert_int_equal(prog_new(&spec, true, &test_log, &prog), -E2BIG);
+    assert_int_equal(prog_new(&spec, true, &said_all, &prog), -E2BIG);
     spec.n_insns = 1;
-    assert_int_equal(prog_new(&spec, false, &test_log, &prog), -EINVAL);
+    assert_int_equal(prog_new(&spec, false, &said_all, &prog), -EINVAL);
     assert_non_null(strstr(said, "last insn is not an exit or jmp"));
-    assert_int_equal(prog_new(&spec, true, &test_log, &prog), 0);
+    assert_int_equal(prog_new(&spec, true, &said_all, &prog), 0);
     prog_put(prog);
 }
 
@@ -130,9 +130,9 @@ static void given_functions_bound_jumps(void **state)
     struct prog *prog;
 
     (void)state;
-    assert_int_equal(prog_new(&spec, false, &test_log, &prog), -EINVAL);
+    assert_int_equal(prog_new(&spec, false, &said_all, &prog), -EINVAL);
     assert_non_null(strstr(said, "insn 2: jump out of range"));
-    assert_int_equal(prog_new(&spec, true, &test_log, &prog), 0);
+    assert_int_equal(prog_new(&spec, true, &said_all, &prog), 0);
     assert_true(prog->insns[2].poisoned);
     assert_string_equal(prog->funcs[1].name, "sub");
     assert_int_equal(prog->funcs[1].btf_id, 7);
@@ -150,7 +150,7 @@ static void finds_lines(void **state)
     struct prog *prog;
 
     (void)state;
-    assert_int_equal(prog_new(&spec, false, &test_log, &prog), 0);
+    assert_int_equal(prog_new(&spec, false, &said_all, &prog), 0);
     assert_string_equal(prog_line_at(prog, 0)->text, "one");
     assert_string_equal(prog_line_at(prog, 2)->text, "two");
     assert_null(prog_line_at(prog, 3)); /* the line of another function says nothing here */
@@ -181,7 +181,7 @@ static void poison_and_references(void **state)
     struct prog *prog;
 
     (void)state;
-    assert_int_equal(prog_new(&spec, false, &test_log, &prog), 0);
+    assert_int_equal(prog_new(&spec, false, &said_all, &prog), 0);
     assert_true(prog->insns[0].poisoned);
     assert_true(prog->insns[1].wide_tail);
     assert_string_equal(prog->poison[prog->insns[0].imm].reason, "no such field");

@@ -102,7 +102,7 @@ static bool run(struct prog *prog, const struct engine *engine, const struct cod
     struct code *code;
     int err;
 
-    if (code_lower(prog, NULL, NULL, opts, engine, &test_log, &code))
+    if (code_lower(prog, NULL, NULL, opts, engine, &said_all, &code))
         fail_msg("%s", said);
     env->insn_budget = BUDGET;
     err = env_run(env, code, 0, 0, result);
@@ -120,7 +120,7 @@ static void same_result(void **state)
 
     (void)state;
     assert_non_null(env);
-    if (jit_new(&jit, NULL, &test_log)) {
+    if (jit_new(&jit, NULL, &said_all)) {
         env_free(env);
         skip(); /* no machine code for this machine */
     }
@@ -131,7 +131,7 @@ static void same_result(void **state)
         m.seed = round;
         make(&m);
         spec.n_insns = m.n;
-        assert_int_equal(prog_new(&spec, false, &test_log, &prog), 0);
+        assert_int_equal(prog_new(&spec, false, &said_all, &prog), 0);
         if (run(prog, &interp_engine, &(struct code_opts){.checked = true}, env, &want)) {
             ran++;
             for (unsigned k = 0; k < sizeof(no_ir) / sizeof(*no_ir); k++) {

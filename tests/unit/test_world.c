@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/said.h"
 #include "vm/btf/show.h"
 #include "vm/world/world.h"
 #include <errno.h>
@@ -17,15 +18,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static char said[1024];
-
-static void note(void *ctx, enum skep_log_level level, const char *text)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(said, sizeof(said), "%s", text);
-}
-
 static int load_kernel(void *ctx, const struct log *log, struct btf **out)
 {
     (void)ctx;
@@ -33,8 +25,6 @@ static int load_kernel(void *ctx, const struct log *log, struct btf **out)
 }
 
 static const struct world_types kernel_types = {.load = load_kernel};
-static const struct log test_log = {.fn = note, .max = SKEP_LOG_DEBUG};
-
 static bool has_types(void)
 {
     return !access("/sys/kernel/btf/vmlinux", R_OK);
@@ -45,7 +35,7 @@ static struct world *build(const char *text)
     struct world *w = NULL;
 
     *said = 0;
-    assert_int_equal(world_build(text, strlen(text), &kernel_types, &test_log, &w), 0);
+    assert_int_equal(world_build(text, strlen(text), &kernel_types, &said_all, &w), 0);
     return w;
 }
 
@@ -54,7 +44,7 @@ static void refused(const char *text, const char *why)
     struct world *w = NULL;
 
     *said = 0;
-    assert_int_equal(world_build(text, strlen(text), &kernel_types, &test_log, &w), -EINVAL);
+    assert_int_equal(world_build(text, strlen(text), &kernel_types, &said_all, &w), -EINVAL);
     if (!strstr(said, why))
         fail_msg("'%s' does not say '%s'", said, why);
 }
@@ -230,7 +220,7 @@ static void a_small_text_takes_no_more_than_its_limit(void **state)
     for (int i = 0; i < 20; i++)
         buf_printf(&text, "%s\"k%d\": {\"type\": \"char[20000000]\"}", i ? "," : "", i);
     buf_puts(&text, "}}");
-    assert_int_equal(world_build(buf_text(&text), text.len, &kernel_types, &test_log, &w), -ENOMEM);
+    assert_int_equal(world_build(buf_text(&text), text.len, &kernel_types, &said_all, &w), -ENOMEM);
     assert_non_null(strstr(said, "256 MiB"));
     buf_free(&text);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka needs the four above */
+#include "tests/unit/env.h"
 #include "vm/world/world.h"
 #include <arpa/inet.h>
 #include <cmocka.h>
@@ -14,41 +15,21 @@
 #include <stdio.h>
 #include <string.h>
 
-static char said[512];
-static struct skep_env *env;
 static struct world *world;
 
-static void hear(void *ctx, enum skep_log_level level, const char *text)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(said, sizeof(said), "%s", text);
-}
-
-static const struct log ear = {.fn = hear, .max = SKEP_LOG_ERROR};
-
-static int make_env(void **state)
+static int free_both(void **state)
 {
     (void)state;
-    said[0] = 0;
-    env = env_new();
-    return env ? 0 : -1;
-}
-
-static int free_env(void **state)
-{
-    (void)state;
-    env_free(env);
     world_put(world);
     world = NULL;
-    return 0;
+    return free_env(state);
 }
 
 static int build(const char *text)
 {
     world_put(world);
     world = NULL;
-    return world_build(text, strlen(text), NULL, &ear, &world);
+    return world_build(text, strlen(text), NULL, &said_errors, &world);
 }
 
 static void enter(const char *text)
@@ -116,7 +97,7 @@ static void sockets_are_as_the_file_says(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make_env, free_env)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make_env, free_both)
     const struct CMUnitTest tests[] = {
         TEST(what_is_wrong_is_named),
         TEST(sockets_are_as_the_file_says),
