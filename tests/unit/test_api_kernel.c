@@ -2,12 +2,7 @@
  * One test, two backends: each of these runs on an object in this process and on the same object in Linux, through the
  * same calls, and expects the same. Linux's half is skipped where bpf(2) is not allowed or libbpf was not built in.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/unit/compile.h"
 #include <errno.h>
 #include <skep/skep.h>
 #include <stdio.h>
@@ -25,20 +20,6 @@ static void on_log(void *ctx, enum skep_log_level level, const char *text)
     snprintf(messages + len, sizeof(messages) - len, "%s\n", text);
 }
 
-static void compile_one(const char *name, char path[64])
-{
-    char command[512];
-    snprintf(path, 64, "/tmp/skep-%s-%d.bpf.o", name, (int)getpid());
-    snprintf(command, sizeof(command),
-             "for c in ${BPF_CLANG:-clang-19} clang-16 clang-14 clang; do command -v $c >/dev/null && exec $c -O2 -g "
-             "-target bpf -mcpu=v3 -I/usr/include/$(uname -m)-linux-gnu -c tests/api/%s.bpf.c -o %s; done; exit 1",
-             name, path);
-    if (system(command)) {
-        print_message("skip: no clang that compiles tests/api/%s.bpf.c\n", name);
-        *path = 0;
-    }
-}
-
 static int compile(void **state)
 {
     (void)state;
@@ -50,10 +31,8 @@ static int compile(void **state)
 static int clean(void **state)
 {
     (void)state;
-    if (*both_path)
-        unlink(both_path);
-    if (*bad_path)
-        unlink(bad_path);
+    remove_one(both_path);
+    remove_one(bad_path);
     return 0;
 }
 

@@ -2,12 +2,7 @@
  * The public API of objects, on one that clang makes now: finding and changing parts, variables through their types,
  * loading, running, instances that share nothing but code, reused maps, wrong uses.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/unit/compile.h"
 #include <errno.h>
 #include <pthread.h>
 #include <skep/skep.h>
@@ -29,21 +24,6 @@ static void on_log(void *ctx, enum skep_log_level level, const char *text)
     snprintf(messages.last, sizeof(messages.last), "%s", text);
 }
 
-/* Whichever clang there is; none: the tests are skipped. */
-static void compile_one(const char *name, char path[64])
-{
-    char command[512];
-    snprintf(path, 64, "/tmp/skep-%s-%d.bpf.o", name, (int)getpid());
-    snprintf(command, sizeof(command),
-             "for c in ${BPF_CLANG:-clang-19} clang-16 clang-14 clang; do command -v $c >/dev/null && exec $c -O2 -g "
-             "-target bpf -mcpu=v3 -I/usr/include/$(uname -m)-linux-gnu -c tests/api/%s.bpf.c -o %s; done; exit 1",
-             name, path);
-    if (system(command)) {
-        print_message("skip: no clang that compiles tests/api/%s.bpf.c\n", name);
-        *path = 0;
-    }
-}
-
 static int compile(void **state)
 {
     (void)state;
@@ -55,9 +35,9 @@ static int compile(void **state)
 static int clean(void **state)
 {
     (void)state;
-    if (*constants_path)
-        unlink(constants_path);
-    return *object_path ? unlink(object_path) : 0;
+    remove_one(object_path);
+    remove_one(constants_path);
+    return 0;
 }
 
 static struct skep_object *open_cpus(uint32_t cpus)
