@@ -4,34 +4,8 @@
 cd "$(dirname "$0")/.." || exit 2
 B=${B:-build}
 N=$B/nolibbpf
-passed=0 failed=0 skipped=0
-
-pass() { passed=$((passed + 1)); }
-fail() {
-    failed=$((failed + 1))
-    printf 'FAILED: %s\n' "$1"
-    [ -z "${2:-}" ] || printf '%s\n' "$2" | head -20 | sed 's/^/    /'
-}
-# name, status, text that must be there (an extended regular expression), command...
-says() {
-    local name=$1 want=$2 text=$3 out rc
-    shift 3
-    out=$("$@" 2>&1)
-    rc=$?
-    if [ "$rc" != "$want" ]; then
-        fail "$name: status $rc, not $want" "$out"
-    elif ! grep -qE -- "$text" <<<"$out"; then
-        fail "$name: does not say '$text'" "$out"
-    else
-        pass
-    fi
-}
-finish() {
-    rm -rf "$N"
-    echo "$passed passed, $failed failed, $skipped skipped"
-    [ "$failed" -eq 0 ]
-    exit
-}
+. tests/count.sh
+trap 'rm -rf "$N"' EXIT
 
 # Only loader/kernel*.c know its API, so the other objects are those that a whole build without it would make.
 others=$(grep -lE '#include <bpf/(libbpf|bpf|btf)\.h>' base/*.[ch] vm/*.[ch] vm/*/*.[ch] verifier/*.[ch] jit/*.[ch] jit/*/*.[ch] \

@@ -6,14 +6,8 @@ B=${B:-build}
 CC=${CC:-gcc}
 tmp=$(mktemp -d) || exit 2
 trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0 skipped=0
+. tests/count.sh
 
-pass() { passed=$((passed + 1)); }
-fail() {
-    failed=$((failed + 1))
-    printf 'FAILED: %s\n' "$1"
-    [ -z "$2" ] || printf '%s\n' "$2" | head -20 | sed 's/^/    /'
-}
 expect() { # name, output that must be empty
     if [ -z "$2" ]; then pass; else fail "$1" "$2"; fi
 }
@@ -81,5 +75,4 @@ if [ -z "$san" ]; then
     fi
 fi
 
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ]
+finish

@@ -6,25 +6,21 @@ B=${B:-build}
 S=$PWD/$B/skep
 tmp=$(mktemp -d) || exit 2
 trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0 skipped=0
+. tests/count.sh
 
-pass() { passed=$((passed + 1)); }
-fail() { failed=$((failed + 1)); echo "FAILED: $1"; }
-skip() { skipped=$((skipped + 1)); echo "SKIP: $1"; }
-end() { echo "$passed passed, $failed failed, $skipped skipped"; [ "$failed" -eq 0 ]; exit; }
 has() { # FILE PATTERN WHAT
     if grep -qE -- "$2" "$1"; then pass; else fail "$3: no '$2'"; head -c 4000 "$1" | sed 's/^/    /'; fi
 }
 
 cc=
 for c in clang-19 clang clang-16 clang-14; do command -v $c >/dev/null && cc=$c && break; done
-[ -n "$cc" ] || { skip "no clang"; end; }
+[ -n "$cc" ] || { skip "no clang"; finish; }
 obj=$tmp/frames.bpf.o
-$cc -O2 -g -target bpf -mcpu=v3 -I"/usr/include/$(uname -m)-linux-gnu" -c tests/jit/frames.bpf.c -o "$obj" || { fail "frames.bpf.c does not compile"; end; }
+$cc -O2 -g -target bpf -mcpu=v3 -I"/usr/include/$(uname -m)-linux-gnu" -c tests/jit/frames.bpf.c -o "$obj" || { fail "frames.bpf.c does not compile"; finish; }
 printf 'x%.0s' $(seq 60) >"$tmp/packet"
 run=(run "$obj" frames data_in "$tmp/packet" --engine jit)
 
-if "$S" "${run[@]}" >"$tmp/out" 2>&1; then pass; else fail "it runs"; cat "$tmp/out"; end; fi
+if "$S" "${run[@]}" >"$tmp/out" 2>&1; then pass; else fail "it runs"; cat "$tmp/out"; finish; fi
 has "$tmp/out" 'XDP_PASS' "it runs"
 
 # ---- gdb ----
@@ -67,4 +63,4 @@ else
     perf report -i "$tmp/perf.jit" --stdio >"$tmp/report" 2>&1
     has "$tmp/report" 'bpf_prog_spins' "perf report"
 fi
-end
+finish

@@ -9,38 +9,8 @@ live=$PWD/tests/live
 tmp=$(mktemp -d) || exit 2
 export tmp
 trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0 skipped=0
+. tests/count.sh
 
-pass() { passed=$((passed + 1)); }
-fail() {
-    failed=$((failed + 1))
-    printf 'FAILED: %s\n' "$1"
-    [ -z "$2" ] || printf '%s\n' "$2" | head -30 | sed 's/^/    /'
-}
-skip() {
-    skipped=$((skipped + 1))
-    printf 'skipped: %s\n' "$1"
-}
-# name, status, text that must be there (extended regular expressions, one a line), command...
-says() {
-    local name=$1 want=$2 texts=$3 out rc t
-    shift 3
-    out=$("$@" 2>&1)
-    rc=$?
-    if [ "$rc" != "$want" ]; then
-        fail "$name: status $rc, not $want" "$out"
-        return
-    fi
-    while IFS= read -r t; do
-        [ -z "$t" ] || grep -qE -- "$t" <<<"$out" || { fail "$name: does not say '$t'" "$out"; return; }
-    done <<<"$texts"
-    pass
-}
-finish() {
-    echo "$passed passed, $failed failed, $skipped skipped"
-    [ "$failed" -eq 0 ]
-    exit
-}
 
 clang=
 for c in ${BPF_CLANG:-clang-19} clang-16 clang-14 clang; do command -v "$c" >/dev/null && clang=$c && break; done

@@ -8,34 +8,9 @@ S=$B/skep
 here=$PWD/tests/world
 tmp=$(mktemp -d) || exit 2
 trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0 skipped=0
+. tests/count.sh
+says_texts=-F
 
-pass() { passed=$((passed + 1)); }
-fail() {
-    failed=$((failed + 1))
-    printf 'FAILED: %s\n' "$1"
-    printf '%s\n' "$2" | head -40 | sed 's/^/    /'
-}
-finish() {
-    echo "$passed passed, $failed failed, $skipped skipped"
-    [ $failed -eq 0 ]
-    exit
-}
-# name, status, lines that must be there, command...
-says() {
-    local name=$1 want=$2 texts=$3 out rc t
-    shift 3
-    out=$(timeout 60 "$@" 2>&1)
-    rc=$?
-    if [ "$rc" != "$want" ]; then
-        fail "$name: status $rc, not $want" "$out"
-        return
-    fi
-    while IFS= read -r t; do
-        [ -z "$t" ] || grep -qF -- "$t" <<<"$out" || { fail "$name: does not say '$t'" "$out"; return; }
-    done <<<"$texts"
-    pass
-}
 
 CLANG=
 for c in clang-19 clang-16 clang-14 clang; do command -v $c >/dev/null && CLANG=$c && break; done
