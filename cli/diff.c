@@ -101,20 +101,6 @@ static void compare_value(struct diff *d, uint32_t type, const void *a, const vo
 
 /* ---- Maps ---- */
 
-static bool is_comparable(const struct skep_map *map)
-{
-    switch (skep_map__type(map)) {
-    case MAP_TYPE_HASH:
-    case MAP_TYPE_ARRAY:
-    case MAP_TYPE_PERCPU_HASH:
-    case MAP_TYPE_PERCPU_ARRAY:
-    case MAP_TYPE_LRU_HASH:
-    case MAP_TYPE_LRU_PERCPU_HASH:
-    case MAP_TYPE_LPM_TRIE: return map_exists(map);
-    default: return false;
-    }
-}
-
 struct elements {
     const struct skep_map *a, *b;
     unsigned char *key, *next, *x, *y;
@@ -191,7 +177,7 @@ static void compare_maps(struct diff *d)
     const struct object *o = d->base->obj->obj;
     compare_vars(d);
     for (uint32_t i = 0; i < o->n_maps; i++)
-        if (!o->maps[i].internal && is_comparable(&d->side->obj->maps[i]) && is_comparable(&d->base->obj->maps[i]))
+        if (!o->maps[i].internal && state_is_table(&d->side->obj->maps[i]) && state_is_table(&d->base->obj->maps[i]))
             compare_elements(d, &d->side->obj->maps[i], &d->base->obj->maps[i]);
 }
 

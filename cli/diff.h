@@ -8,6 +8,7 @@
 
 #include "api/object.h"
 #include "cli/cli.h"
+#include "cli/run.h"
 
 struct diff_opts {
     const char *object, *prog, *data_in, *pcap_in, *ctx_in, *btf, *kconfig;

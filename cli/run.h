@@ -93,6 +93,8 @@ int maps_read(struct cli *c, struct skep_object *obj, struct skep_map *map, cons
 int state_load(struct cli *c, struct skep_object *obj, const char *from);
 /** Carries maps there. */
 int state_save(struct cli *c, struct skep_object *obj, const char *to);
+/* Elements of keys and values that are bytes: what can travel and be compared. */
+bool state_is_table(const struct skep_map *map);
 
 /* ---- Pinned maps as files of a directory ---- */
 

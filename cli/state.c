@@ -22,7 +22,7 @@ struct state {
     unsigned carried;
 };
 
-static bool travels(const struct skep_map *map)
+bool state_is_table(const struct skep_map *map)
 {
     switch (skep_map__type(map)) {
     case MAP_TYPE_HASH:
@@ -31,10 +31,14 @@ static bool travels(const struct skep_map *map)
     case MAP_TYPE_PERCPU_ARRAY:
     case MAP_TYPE_LRU_HASH:
     case MAP_TYPE_LRU_PERCPU_HASH:
-    case MAP_TYPE_LPM_TRIE: break;
+    case MAP_TYPE_LPM_TRIE: return map_exists(map);
     default: return false;
     }
-    return map_exists(map) && !(skep_map__is_internal(map) && object_map_is_constant(map_of(map)));
+}
+
+static bool travels(const struct skep_map *map)
+{
+    return state_is_table(map) && !(skep_map__is_internal(map) && object_map_is_constant(map_of(map)));
 }
 
 static int fail(struct state *s, const struct skep_map *map, const char *why)

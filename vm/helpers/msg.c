@@ -67,19 +67,25 @@ HELPER_BODY(msg_pull_data)
     return 0;
 }
 
+/* The message as a whole, for len bytes to be put in or taken out; NULL: what the helper returns instead. */
+static struct hook_msg *open_msg(struct skep_env *env, uint64_t flags, uint32_t len, uint64_t *result)
+{
+    struct hook_msg *m = hook_msg(env);
+
+    *result = !m ? helper_refuse(env, no_msg) : flags ? helper_error(-EINVAL) : 0;
+    return m && !flags && len ? m : NULL;
+}
+
 /* New bytes are zero: Linux leaves what lay in the page, which is nobody's to rely on. */
 HELPER_BODY(msg_push_data)
 {
-    struct hook_msg *m = hook_msg(env);
     uint32_t start = (uint32_t)a2, len = (uint32_t)a3, size;
+    uint64_t result;
+    struct hook_msg *m = open_msg(env, a4, len, &result);
     unsigned char *first;
 
     if (!m)
-        return helper_refuse(env, no_msg);
-    if (a4)
-        return helper_error(-EINVAL);
-    if (!len)
-        return 0;
+        return result;
     size = msg_size(env, m);
     if (start > size || len > MAX_MSG || size + len > MAX_MSG)
         return helper_error(start > size ? -EINVAL : -ENOMEM);
@@ -96,16 +102,13 @@ HELPER_BODY(msg_push_data)
 
 HELPER_BODY(msg_pop_data)
 {
-    struct hook_msg *m = hook_msg(env);
     uint32_t start = (uint32_t)a2, len = (uint32_t)a3, size;
+    uint64_t result;
+    struct hook_msg *m = open_msg(env, a4, len, &result);
     unsigned char *first;
 
     if (!m)
-        return helper_refuse(env, no_msg);
-    if (a4)
-        return helper_error(-EINVAL);
-    if (!len)
-        return 0;
+        return result;
     size = msg_size(env, m);
     if (start >= size || (uint64_t)start + len > size)
         return helper_error(-EINVAL);

@@ -170,13 +170,6 @@ static int percpu_host_lookup(struct map *map, const void *key, void *value, uin
     return 0;
 }
 
-static int no_remove(struct map *map, const void *key)
-{
-    (void)map;
-    (void)key;
-    return -EINVAL;
-}
-
 int array_next_key(struct map *map, const void *key, void *next)
 {
     uint32_t i = UINT32_MAX, n = map->def.max_entries;
@@ -236,7 +229,7 @@ const struct map_ops map_array_ops = {
     .destroy = array_destroy,
     .lookup = lookup,
     .update = update,
-    .remove = no_remove,
+    .remove = map_bad_remove,
     .next_key = array_next_key,
     .host_lookup = host_lookup,
     .host_batch = map_batch_by_key,
@@ -250,7 +243,7 @@ const struct map_ops map_percpu_array_ops = {
     .destroy = array_destroy,
     .lookup = percpu_lookup,
     .update = percpu_update,
-    .remove = no_remove,
+    .remove = map_bad_remove,
     .next_key = array_next_key,
     .host_lookup = percpu_host_lookup,
     .host_update = percpu_host_update,

@@ -119,12 +119,6 @@ static int host_lookup(struct map *map, const void *key, void *value, uint64_t f
     return peek(map, value);
 }
 
-static int no_update(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu)
-{
-    (void)map, (void)key, (void)value, (void)flags, (void)cpu;
-    return -EINVAL;
-}
-
 static int no_remove(struct map *map, const void *key)
 {
     (void)map, (void)key;
@@ -142,7 +136,7 @@ const struct map_ops map_bloom_filter_ops = {
     .create = create,
     .destroy = destroy,
     .lookup = map_no_lookup,
-    .update = no_update,
+    .update = map_bad_update,
     .remove = no_remove,
     .next_key = no_next_key,
     .push = push,

@@ -325,6 +325,24 @@ int map_no_next_key(struct map *map, const void *key, void *next)
     return -ENOTSUPP;
 }
 
+int map_bad_update(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu)
+{
+    (void)map, (void)key, (void)value, (void)flags, (void)cpu;
+    return -EINVAL;
+}
+
+int map_bad_remove(struct map *map, const void *key)
+{
+    (void)map, (void)key;
+    return -EINVAL;
+}
+
+int map_bad_next_key(struct map *map, const void *key, void *next)
+{
+    (void)map, (void)key, (void)next;
+    return -EINVAL;
+}
+
 bool map_no_region(struct map *map, uintptr_t addr, struct map_region *out)
 {
     (void)map, (void)addr, (void)out;

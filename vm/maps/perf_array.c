@@ -261,23 +261,38 @@ static int64_t consume(struct perf_ring *r, const struct consumer *to)
     return handed;
 }
 
+/* The ring of this entry, which stays until epoch_exit(*epoch); NULL: why. */
+static struct perf_ring *ring_enter(const struct map *map, uint32_t index, struct epoch_slot **epoch, int *why)
+{
+    struct perf_ring *r;
+
+    *why = -EINVAL;
+    if (map->def.type != MAP_TYPE_PERF_EVENT_ARRAY || index >= map->def.max_entries)
+        return NULL;
+    *why = -ENOMEM;
+    *epoch = epoch_enter();
+    if (!*epoch)
+        return NULL;
+    *why = -ENOENT;
+    r = __atomic_load_n(entry(map, index), __ATOMIC_ACQUIRE);
+    if (!r)
+        epoch_exit(*epoch);
+    return r;
+}
+
 int64_t perf_array_consume(struct map *map, uint32_t index,
                            int (*fn)(void *ctx, uint32_t cpu, void *data, uint32_t size),
                            void (*lost)(void *ctx, uint32_t cpu, uint64_t count), void *ctx)
 {
     struct consumer to = {.fn = fn, .lost = lost, .ctx = ctx, .cpu = index};
     struct epoch_slot *epoch;
-    struct perf_ring *r;
-    int64_t n = -ENOENT;
+    int why;
+    struct perf_ring *r = ring_enter(map, index, &epoch, &why);
+    int64_t n;
 
-    if (map->def.type != MAP_TYPE_PERF_EVENT_ARRAY || index >= map->def.max_entries)
-        return -EINVAL;
-    epoch = epoch_enter();
-    if (!epoch)
-        return -ENOMEM;
-    r = __atomic_load_n(entry(map, index), __ATOMIC_ACQUIRE);
-    if (r)
-        n = consume(r, &to);
+    if (!r)
+        return why;
+    n = consume(r, &to);
     epoch_exit(epoch);
     return n;
 }
@@ -285,17 +300,13 @@ int64_t perf_array_consume(struct map *map, uint32_t index,
 int perf_array_fd(struct map *map, uint32_t index)
 {
     struct epoch_slot *epoch;
-    struct perf_ring *r;
-    int fd = -ENOENT;
+    int why;
+    struct perf_ring *r = ring_enter(map, index, &epoch, &why);
+    int fd;
 
-    if (map->def.type != MAP_TYPE_PERF_EVENT_ARRAY || index >= map->def.max_entries)
-        return -EINVAL;
-    epoch = epoch_enter();
-    if (!epoch)
-        return -ENOMEM;
-    r = __atomic_load_n(entry(map, index), __ATOMIC_ACQUIRE);
-    if (r)
-        fd = r->fd;
+    if (!r)
+        return why;
+    fd = r->fd;
     epoch_exit(epoch);
     return fd;
 }

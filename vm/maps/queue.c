@@ -166,32 +166,14 @@ static int host_take(struct map *map, const void *key, void *value, uint64_t fla
     return flags ? -EINVAL : take(map, value, map->def.type == MAP_TYPE_STACK, true);
 }
 
-static int no_update(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu)
-{
-    (void)map, (void)key, (void)value, (void)flags, (void)cpu;
-    return -EINVAL;
-}
-
-static int no_remove(struct map *map, const void *key)
-{
-    (void)map, (void)key;
-    return -EINVAL;
-}
-
-static int no_next_key(struct map *map, const void *key, void *next)
-{
-    (void)map, (void)key, (void)next;
-    return -EINVAL;
-}
-
 const struct map_ops map_queue_ops = {
     .check = check,
     .create = create,
     .destroy = destroy,
     .lookup = map_no_lookup,
-    .update = no_update,
-    .remove = no_remove,
-    .next_key = no_next_key,
+    .update = map_bad_update,
+    .remove = map_bad_remove,
+    .next_key = map_bad_next_key,
     .push = push,
     .pop = queue_pop,
     .peek = queue_peek,
@@ -206,9 +188,9 @@ const struct map_ops map_stack_ops = {
     .create = create,
     .destroy = destroy,
     .lookup = map_no_lookup,
-    .update = no_update,
-    .remove = no_remove,
-    .next_key = no_next_key,
+    .update = map_bad_update,
+    .remove = map_bad_remove,
+    .next_key = map_bad_next_key,
     .push = push,
     .pop = stack_pop,
     .peek = stack_peek,

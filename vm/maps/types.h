@@ -31,6 +31,10 @@ void *map_no_lookup(struct map *map, const void *key, uint32_t cpu);
 int map_no_update(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu);
 int map_no_remove(struct map *map, const void *key);
 int map_no_next_key(struct map *map, const void *key, void *next);
+/* Likewise, where Linux says -EINVAL. */
+int map_bad_update(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu);
+int map_bad_remove(struct map *map, const void *key);
+int map_bad_next_key(struct map *map, const void *key, void *next);
 bool map_no_region(struct map *map, uintptr_t addr, struct map_region *out);
 /* A host's update of a map of things with plain bytes: -EBADF, as for a number that is no descriptor. */
 int map_no_bytes(struct map *map, const void *key, const void *value, uint64_t flags);
