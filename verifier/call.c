@@ -119,6 +119,8 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
         reason = refuse(v, REASON_reference_released, "argument 1 (r1) holds no reference");
     if (!reason && h->effects & EFFECT_VALUE_MEM && state_reg(s, 1)->kind != REG_MAP_VALUE)
         reason = call_wants(v, 1, state_reg(s, 1), "a map's value");
+    if (!reason && h->ret == RET_BTF_ID_OR_NULL && !btf_kernel_type(v, helper_kernel_type(h, 0)))
+        reason = unsupported(v, "kernel objects without the target's types");
     if (!reason && call_acquires(&c) && s->n_refs == MAX_REFS)
         reason = unsupported(v, "more than 16 references at a time");
     if (reason)

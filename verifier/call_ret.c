@@ -63,6 +63,11 @@ struct reg call_result(struct verifier *v, const struct call_args *c, struct sta
         if (!helper_kernel_type(c->helper, 0) || !btf_kernel_type(v, helper_kernel_type(c->helper, 0)))
             return (struct reg){.kind = REG_KERNEL, .s = scalar_const(0)};
         return btf_ptr_reg(v, helper_kernel_type(c->helper, 0), TRUST_TRUSTED);
+    case RET_BTF_ID_OR_NULL:
+        out = btf_ptr_reg(v, helper_kernel_type(c->helper, 0), 0);
+        out.flags |= REG_MAYBE_NULL;
+        out.id = ++v->next_id;
+        return referenced(v, c, s, out);
     case RET_DYNPTR_MEM_OR_NULL:
         out =
             (struct reg){.kind = REG_MEM, .flags = REG_MAYBE_NULL, .size = (uint32_t)c->mem_size, .s = scalar_const(0)};

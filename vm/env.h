@@ -140,6 +140,8 @@ struct skep_env {
     /* The world. */
     struct sock *socks; /* the run's own copies (vm/sock.h) */
     uint32_t n_socks, cap_socks;
+    struct sock_object *sock_objects; /* what programs cast (vm/sock_object.c) */
+    uint32_t n_sock_objects;
     const struct net *net;                  /* interfaces, routes, neighbours (vm/net.h), borrowed; NULL: none */
     const char *sysctl_name, *sysctl_value; /* borrowed; NULL: none */
     struct env_clock clock;
@@ -209,9 +211,12 @@ uint64_t env_trap_mem(struct skep_env *env, uint64_t addr, uint64_t size, unsign
  * itself may touch. NULL: -EFAULT for the helper. */
 const void *env_probe(struct skep_env *env, uint64_t addr, uint64_t size, enum env_mem_kind kind);
 
-/** Memory of the world's processes for this run to write: the run's own copy of the piece that holds all of it, made when
- *  it is first asked for. NULL: there is none, or it is read-only, or memory is short. */
+/** Memory of the world's processes for this run to write: the run's own copy of the piece that holds all of it, made
+ * when it is first asked for. NULL: there is none, or it is read-only, or memory is short. */
 unsigned char *env_write_user(struct skep_env *env, uint64_t addr, uint64_t size);
+
+/** Does the address lie in a structure of the run's world? */
+bool env_is_kernel(const struct skep_env *env, uint64_t addr);
 
 /** May bpf_spin_lock take this address: the lock of a map value, or 4 aligned bytes that the program may write? */
 bool env_is_lock(struct skep_env *env, uint64_t addr);

@@ -94,6 +94,15 @@ static bool is_function(const struct code *code, uint64_t addr)
     return off < code->n_funcs * sizeof(*code->funcs) && off % sizeof(*code->funcs) == 0;
 }
 
+/* A structure of the world may be one, which bodies find out. */
+static bool is_sock(const struct call *c, unsigned i)
+{
+    enum arg_kind kind = (enum arg_kind)c->helper->arg[i];
+
+    return sock_at(c->env, c->args[i]) ||
+           ((kind == ARG_SOCK || kind == ARG_SOCK_OR_NULL) && env_is_kernel(c->env, c->args[i]));
+}
+
 static bool check_one(struct call *c, unsigned i)
 {
     uint64_t value = c->args[i];
@@ -139,7 +148,7 @@ static bool check_one(struct call *c, unsigned i)
         /* fall through */
     case ARG_SOCK:
     case ARG_SOCK_COMMON:
-    case ARG_SOCKET: return sock_at(c->env, value) != NULL || refuse(c, i, "a socket");
+    case ARG_SOCKET: return is_sock(c, i) || refuse(c, i, "a socket");
     case ARG_NONE:
     case ARG_ANYTHING:
     case ARG_SIZE:

@@ -256,6 +256,13 @@ static bool find_world(const struct skep_env *env, uint64_t addr, struct env_mem
     return true;
 }
 
+bool env_is_kernel(const struct skep_env *env, uint64_t addr)
+{
+    struct env_mem m;
+
+    return find_world(env, addr, &m) && m.kind == ENV_MEM_KERNEL;
+}
+
 unsigned char *env_write_user(struct skep_env *env, uint64_t addr, uint64_t size)
 {
     struct env_mem m, *more;

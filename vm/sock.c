@@ -39,12 +39,14 @@ struct sock *sock_own(struct skep_env *env)
 
 void sock_renew_own(struct skep_env *env)
 {
+    sock_drop_objects(env);
     if (env->n_socks)
         make_new(&env->socks[0]);
 }
 
 bool sock_set_world(struct skep_env *env, const struct sock *socks, uint32_t n)
 {
+    sock_drop_objects(env);
     env->n_socks = 0;
     if (!n)
         return true;
@@ -58,6 +60,7 @@ bool sock_set_world(struct skep_env *env, const struct sock *socks, uint32_t n)
 
 void sock_drop(struct skep_env *env)
 {
+    sock_drop_objects(env);
     free(env->socks);
     env->socks = NULL;
     env->n_socks = env->cap_socks = 0;
@@ -66,8 +69,15 @@ void sock_drop(struct skep_env *env)
 bool sock_find_record(const struct skep_env *env, uint64_t addr, void **record, uint64_t *size, const char **name)
 {
     uint64_t off = addr - (uintptr_t)env->socks, in;
+    const struct sock_object *o = sock_object_at(env, addr);
     struct sock *sk;
 
+    if (o) {
+        *record = o->mem;
+        *size = o->size;
+        *name = "a socket of the kernel";
+        return true;
+    }
     if (off >= env->n_socks * sizeof(*sk))
         return false;
     sk = &env->socks[off / sizeof(*sk)];
@@ -89,7 +99,10 @@ bool sock_find_record(const struct skep_env *env, uint64_t addr, void **record, 
 struct sock *sock_at(const struct skep_env *env, uint64_t addr)
 {
     uint64_t off = addr - (uintptr_t)env->socks, in = off % sizeof(struct sock);
+    const struct sock_object *o = sock_object_at(env, addr);
 
+    if (o)
+        return addr == (uintptr_t)o->mem ? &env->socks[o->sock] : NULL;
     if (off >= env->n_socks * sizeof(struct sock) || (in && in != offsetof(struct sock, tcp)))
         return NULL;
     return &env->socks[off / sizeof(struct sock)];

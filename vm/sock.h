@@ -77,6 +77,13 @@ struct sock_tuple {
     uint16_t sport, dport;
 };
 
+/* A socket as a kernel object (vm/sock_object.c): `size` bytes that programs read at `mem`. */
+struct sock_object {
+    uint32_t sock; /* index */
+    uint64_t size;
+    unsigned char *mem;
+};
+
 /** The run's own socket, made when it is first asked for: family unset, closed. NULL: out of memory. */
 struct sock *sock_own(struct skep_env *env);
 /** Begins a run: the environment's sockets are copies of these, and the own one is as new. @return false: no memory. */
@@ -85,7 +92,8 @@ bool sock_set_world(struct skep_env *env, const struct sock *socks, uint32_t n);
 void sock_renew_own(struct skep_env *env);
 void sock_drop(struct skep_env *env);
 
-/** The socket whose record begins at this address, struct bpf_tcp_sock included. NULL: there is none. */
+/** The socket whose record begins at this address, struct bpf_tcp_sock and kernel objects included. NULL: there is
+ *  none. */
 struct sock *sock_at(const struct skep_env *env, uint64_t addr);
 /** The record of a socket that an address lies in. @return false: none. */
 bool sock_find_record(const struct skep_env *env, uint64_t addr, void **record, uint64_t *size, const char **name);
@@ -96,6 +104,16 @@ struct sock *sock_by_cookie(struct skep_env *env, uint64_t cookie);
  *  a listening (UDP: unconnected) one, a bound address before a wildcard. NULL: nobody. */
 struct sock *sock_lookup(const struct skep_env *env, uint32_t protocol, const struct sock_tuple *tuple,
                          uint32_t ifindex);
+
+/** The address of the socket as a kernel object of the program's target, which says what is so now; 0: the target's
+ *  types are not known, or no memory. */
+uint64_t sock_object(struct skep_env *env, const struct sock *sk);
+/** What the kernel's structure at an address says of itself: family, state, and, where it has them, type and protocol.
+ *  @return false: none can be read there. */
+bool sock_read_object(struct skep_env *env, uint64_t addr, struct sock *out);
+/** The kernel object that an address lies in. NULL: none. */
+const struct sock_object *sock_object_at(const struct skep_env *env, uint64_t addr);
+void sock_drop_objects(struct skep_env *env);
 
 /** A number that no other socket of the run has, given when it is first asked for. */
 uint64_t sock_cookie(struct skep_env *env, struct sock *sk);

@@ -57,5 +57,21 @@ for how in "--engine interp" "--engine jit" "--engine interp --no-opt all" --che
     *) failed=$((failed + 1)) && echo "failed: run $how: $got" ;;
     esac
 done
+# A socket of the world, as its record and as a structure of the kernel, is read and given back.
+cat >"$B/kobj/sockets.json" <<'END'
+{"sockets": [{"protocol": "tcp", "local": "10.0.0.1:80", "remote": "10.0.0.2:1000", "tcp": {"snd_cwnd": 7}}]}
+END
+for want in ok_cast:7002 ok_release_of_the_cast:1 ok_release_of_the_record:1; do
+    for how in "--engine interp" "--engine jit" "--engine interp --no-opt all" --checked; do
+        # shellcheck disable=SC2086
+        got=$("$B/skep" run "$B/kobj/sockets.bpf.o" "${want%:*}" data_in hex:0000000000000000000000000000 \
+            --world "$B/kobj/sockets.json" $how 2>&1)
+        case $got in
+        *"Return value: ${want#*:}"[,\ ]*) passed=$((passed + 1)) ;;
+        *"no machine code"*) skipped=$((skipped + 1)) ;;
+        *) failed=$((failed + 1)) && echo "failed: run ${want%:*} $how: $got" ;;
+        esac
+    done
+done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -58,6 +58,7 @@ enum ret_kind {
     RET_RINGBUF_MEM_OR_NULL, /* a record, as long as the CONST_SIZE argument says */
     RET_DYNPTR_MEM_OR_NULL,  /* part of a dynptr's memory, as long as the CONST_SIZE argument says */
     RET_BTF_ID,
+    RET_BTF_ID_OR_NULL,
     RET_SOCKET_OR_NULL,
     RET_SOCK_COMMON_OR_NULL,
     RET_TCP_SOCK_OR_NULL,

@@ -91,10 +91,11 @@ HELPER_BODY(skc_lookup_tcp)
 
 HELPER_BODY(sk_release)
 {
-    struct env_ref *ref = env_ref_find(env, a1);
+    /* Whatever it was cast to, the reference is that of the socket as it was found. */
     struct sock *sk = sock_at(env, a1);
+    struct env_ref *ref = sk ? env_ref_find(env, (uintptr_t)&sk->view) : NULL;
 
-    if (!ref || !sk)
+    if (!ref)
         return helper_refuse(env, "sk_release takes a socket that this run holds");
     sk->held--;
     env_ref_drop(env, ref);
@@ -120,6 +121,88 @@ HELPER_BODY(get_listener_sock)
     struct sock *sk = full(sock_at(env, a1));
 
     return sk && sk->view.state == SOCK_LISTEN ? (uintptr_t)&sk->view : 0;
+}
+
+/* ---- As kernel objects ---- */
+
+enum { UNIX = 1 };
+
+/* The same socket as a structure of the kernel's, when it is such a one. What a world's structures hold is one as it
+ * stands there. */
+static uint64_t as_object(struct skep_env *env, uint64_t addr, bool (*is)(const struct sock *sk))
+{
+    struct sock *sk = addr ? sock_at(env, addr) : NULL, seen;
+
+    if (sk)
+        return is(sk) ? sock_object(env, sk) : 0;
+    return addr && sock_read_object(env, addr, &seen) && is(&seen) ? addr : 0;
+}
+
+static bool is_tcp(const struct sock *sk)
+{
+    return sock_is_full(sk) && sock_is_tcp(sk);
+}
+
+static bool is_tcp6(const struct sock *sk)
+{
+    return is_tcp(sk) && sk->view.family == SOCK_INET6;
+}
+
+static bool is_timewait(const struct sock *sk)
+{
+    return (sk->view.family == SOCK_INET || sk->view.family == SOCK_INET6) && sk->view.state == SOCK_TIME_WAIT;
+}
+
+static bool is_request(const struct sock *sk)
+{
+    return (sk->view.family == SOCK_INET || sk->view.family == SOCK_INET6) && sk->view.state == SOCK_NEW_SYN_RECV;
+}
+
+static bool is_udp6(const struct sock *sk)
+{
+    return sock_is_full(sk) && sk->view.protocol == SOCK_UDP && sk->view.type == SOCK_TYPE_DGRAM &&
+           sk->view.family == SOCK_INET6;
+}
+
+static bool is_unix(const struct sock *sk)
+{
+    return sock_is_full(sk) && sk->view.family == UNIX;
+}
+
+HELPER_BODY(skc_to_tcp_sock)
+{
+    return as_object(env, a1, is_tcp);
+}
+
+HELPER_BODY(skc_to_tcp6_sock)
+{
+    return as_object(env, a1, is_tcp6);
+}
+
+HELPER_BODY(skc_to_tcp_timewait_sock)
+{
+    return as_object(env, a1, is_timewait);
+}
+
+HELPER_BODY(skc_to_tcp_request_sock)
+{
+    return as_object(env, a1, is_request);
+}
+
+HELPER_BODY(skc_to_udp6_sock)
+{
+    return as_object(env, a1, is_udp6);
+}
+
+HELPER_BODY(skc_to_unix_sock)
+{
+    return as_object(env, a1, is_unix);
+}
+
+/* No socket of a world is a part of a connection with several paths. */
+HELPER_BODY(skc_to_mptcp_sock)
+{
+    return 0;
 }
 
 /* ---- Choosing one ---- */
