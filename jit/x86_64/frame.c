@@ -8,12 +8,25 @@
 #include "jit/runtime.h"
 #include "jit/x86_64/lower.h"
 
+#include <stddef.h>
 #include <stdlib.h>
+
+/* Registers in which r2 to r5 come that the function reads. */
+static uint32_t params_used(const struct lower *l)
+{
+    uint32_t used = 0;
+
+    for (unsigned i = IR_R1; i < IR_PARAMS; i++)
+        if (l->alloc->params >> (i + 1) & 1)
+            used |= 1u << x86_params[i];
+    return used;
+}
 
 int x86_frame(struct lower *l)
 {
     const struct ir_func *f = l->f;
     bool calls = false, tail = false;
+    bool others = false;
     uint32_t pushed;
 
     for (uint32_t k = 0; k < l->alloc->n_order; k++) {
@@ -22,8 +35,10 @@ int x86_frame(struct lower *l)
         for (uint32_t i = 0; i < b->n; i++) {
             calls |= (ir_kinds[b->ops[i].kind].what & IR_W_CALL) != 0;
             tail |= b->ops[i].kind == IR_TAIL_CALL;
+            others |= ir_kinds[b->ops[i].kind].what & IR_W_CALL && b->ops[i].kind != IR_TAIL_CALL;
         }
     }
+    l->counts_tails = !f->index && tail && !others && !((l->alloc->used | params_used(l)) >> X86_TAILS & 1);
     if (l->alloc->n_slots > 1u << 20)
         return -E2BIG;
     l->saved = l->alloc->used & X86_CALLEE_SAVED;
@@ -144,6 +159,37 @@ static void clear_stack(struct lower *l)
         x86_mov_imm(l->a, 8, x86_at(X86_FP, at), 0);
 }
 _Static_assert(X86_FP == X86_RAX, "clear_stack() writes through rax");
+
+/* After a tail call r2 to r5 are 0, as far as anybody asks. */
+static void enter_by_tail(struct lower *l, uint32_t used)
+{
+    x86_bind(l->a, l->tail_label);
+    for (; used; used &= used - 1) {
+        enum x86_reg r = (enum x86_reg)__builtin_ctz(used);
+
+        x86_alu(l->a, X86_XOR, 4, r, x86_r(r));
+    }
+}
+
+void x86_enter_first(struct lower *l)
+{
+    uint32_t used = params_used(l), on = x86_label(l->a);
+
+    if (!l->counts_tails) {
+        enter_by_tail(l, used);
+        x86_bind(l->a, l->func_label);
+    } else if (used) {
+        enter_by_tail(l, used);
+        x86_jmp(l->a, on);
+        x86_bind(l->a, l->func_label);
+        x86_mov(l->a, 4, X86_TAILS, x86_at(X86_ENV, (int32_t)offsetof(struct skep_env, tail_calls)));
+    } else {
+        x86_bind(l->a, l->func_label);
+        x86_mov(l->a, 4, X86_TAILS, x86_at(X86_ENV, (int32_t)offsetof(struct skep_env, tail_calls)));
+        enter_by_tail(l, used);
+    }
+    x86_bind(l->a, on);
+}
 
 void x86_prologue(struct lower *l)
 {

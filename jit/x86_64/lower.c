@@ -171,7 +171,12 @@ void x86_const_of(struct lower *l, enum x86_reg reg, const struct ir_op *op)
 
 uint32_t x86_stub(struct lower *l, enum x86_stub_kind kind, const struct ir_op *op, enum x86_reg reg, uint32_t *back)
 {
-    struct x86_stub stub = {.kind = (uint8_t)kind, .width = op->width, .reg = (uint8_t)reg, .op = op};
+    struct x86_stub stub = {.kind = (uint8_t)kind,
+                            .width = op->width,
+                            .reg = (uint8_t)reg,
+                            .op = op,
+                            .saves = l->saves,
+                            .n_saves = l->n_saves};
 
     if (l->n_stubs == l->stub_cap) {
         uint32_t cap = l->stub_cap ? l->stub_cap * 2 : 64;

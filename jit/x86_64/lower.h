@@ -28,7 +28,9 @@ enum { X86_C_ARGS = 6 };
 extern const uint8_t x86_c_args[X86_C_ARGS];
 
 #define X86_CALLEE_SAVED (1u << X86_RBX | 1u << X86_RBP | 0xf000u)
-#define X86_ALLOCATABLE  (0xffffu & ~(1u << X86_RSP | 1u << X86_SCRATCH))
+/* How many tail calls were made, where one enters a program. */
+#define X86_TAILS       X86_R9
+#define X86_ALLOCATABLE (0xffffu & ~(1u << X86_RSP | 1u << X86_SCRATCH))
 
 enum x86_feature { X86_HAS_BMI1 = 1, X86_HAS_BMI2 = 2, X86_HAS_MOVBE = 4 };
 /** What this CPU has. */
@@ -48,6 +50,8 @@ struct x86_stub {
     uint8_t kind, width, reg;
     uint32_t label, back;
     const struct ir_op *op;
+    const struct jit_save *saves; /* TAIL */
+    uint32_t n_saves;
 };
 
 /* A call of a C function, which x86_output_write() makes direct when it is near enough. */
@@ -104,6 +108,7 @@ struct lower {
     uint32_t next;        /* the block that is laid out next; IR_NO_BLOCK */
     uint32_t leave;       /* label of the epilogue for those who trap */
     bool leaves;          /* it is used */
+    bool counts_tails;    /* X86_TAILS holds env->tail_calls all the time */
     uint32_t saved;       /* callee-saved registers that are pushed */
     uint32_t frame;       /* bytes below them */
     uint32_t depth;       /* bytes between the return address and rsp */
@@ -194,6 +199,8 @@ void x86_call_c(struct lower *l, uint64_t address);
 /** Decides on the frame. */
 int x86_frame(struct lower *l);
 void x86_prologue(struct lower *l);
+/** Function 0, with X86_TAILS where it counts tail calls; binds both of its labels. */
+void x86_enter_first(struct lower *l);
 /** Undoes the frame; what follows returns or jumps. */
 void x86_epilogue(struct lower *l);
 void x86_lower_exit(struct lower *l, const struct ir_op *op);

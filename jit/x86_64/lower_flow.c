@@ -270,16 +270,19 @@ static void gather(struct lower *l, const uint32_t *v, const uint8_t *to, unsign
     }
 }
 
-static void keep(struct lower *l)
+/* Those of an operation's saves whose registers are among these. */
+static void keep(struct lower *l, const struct jit_save *saves, uint32_t n, uint32_t among)
 {
-    for (uint32_t i = 0; i < l->n_saves; i++)
-        x86_mov_to(l->a, 8, x86_slot(l, l->saves[i].slot), l->saves[i].reg);
+    for (uint32_t i = 0; i < n; i++)
+        if (among >> saves[i].reg & 1)
+            x86_mov_to(l->a, 8, x86_slot(l, saves[i].slot), saves[i].reg);
 }
 
-static void bring_back(struct lower *l)
+static void bring_back(struct lower *l, const struct jit_save *saves, uint32_t n, uint32_t among)
 {
-    for (uint32_t i = 0; i < l->n_saves; i++)
-        x86_mov(l->a, 8, l->saves[i].reg, x86_slot(l, l->saves[i].slot));
+    for (uint32_t i = 0; i < n; i++)
+        if (among >> saves[i].reg & 1)
+            x86_mov(l->a, 8, saves[i].reg, x86_slot(l, saves[i].slot));
 }
 
 void x86_lower_call(struct lower *l, const struct ir_op *op)
@@ -290,7 +293,7 @@ void x86_lower_call(struct lower *l, const struct ir_op *op)
         l->a->err = l->a->err ? l->a->err : -EINVAL;
         return;
     }
-    keep(l);
+    keep(l, l->saves, l->n_saves, UINT32_MAX);
     gather(l, &l->f->args[op->args], local ? x86_params : x86_c_args, op->n_args);
     if (local)
         x86_call(l->a, l->func_label + (uint32_t)op->imm);
@@ -298,7 +301,7 @@ void x86_lower_call(struct lower *l, const struct ir_op *op)
         x86_call_c(l, (uint64_t)op->imm);
     if (op->dst)
         x86_put(l, op, X86_RAX);
-    bring_back(l);
+    bring_back(l, l->saves, l->n_saves, UINT32_MAX);
 }
 
 /* Where env and fp wait while C decides on a tail call: behind the slots. */
@@ -322,7 +325,9 @@ static void tail_fast(struct lower *l, const struct ir_op *op, uint32_t slow, ui
     struct x86_asm *a = l->a;
     bool inner = l->f->index || l->entry_is_called;
 
-    x86_alu_imm(a, X86_CMP, 4, x86_at(X86_ENV, ENV(tail_calls)), PROG_MAX_TAIL_CALLS);
+    if (!l->counts_tails)
+        x86_mov(a, 4, X86_TAILS, x86_at(X86_ENV, ENV(tail_calls)));
+    x86_alu_imm(a, X86_CMP, 4, x86_r(X86_TAILS), PROG_MAX_TAIL_CALLS);
     x86_jcc(a, X86_AE, through);
     if (op->imm) {
         x86_const(l, X86_R8, op->imm);
@@ -345,38 +350,62 @@ static void tail_fast(struct lower *l, const struct ir_op *op, uint32_t slow, ui
     x86_jcc(a, X86_A, slow);
     if (inner)
         x86_mov(a, 4, X86_R10, x86_at(X86_ENV, ENV(frame)));
-    x86_alu_imm(a, X86_ADD, 4, x86_at(X86_ENV, ENV(tail_calls)), 1);
+    x86_alu_imm(a, X86_ADD, 4, x86_r(X86_TAILS), 1);
+    x86_mov_to(a, 4, x86_at(X86_ENV, ENV(tail_calls)), X86_TAILS);
     x86_mov_to(a, 8, x86_at(X86_ENV, ENV(code)), X86_R8);
     if (inner)
         x86_mov_to(a, 4, x86_at(X86_ENV, ENV(first_frame)), X86_R10);
 }
 
+static const uint8_t tail_args[] = {X86_ENV, X86_FP, X86_RSI, X86_RDX, X86_RCX};
+
+/* Registers that hold something else once the fast path has looked. */
+static uint32_t tail_spoils(const struct lower *l, const struct ir_op *op)
+{
+    uint32_t spoils = 1u << X86_RSI | 1u << X86_RDX | 1u << X86_RCX | 1u << X86_R8 | 1u << X86_TAILS | 1u << X86_R10;
+
+    for (unsigned i = 0; i < op->n_args; i++)
+        if (place_reg(l, l->f->args[op->args + i]) != (enum x86_reg)tail_args[i])
+            spoils |= 1u << tail_args[i];
+    return spoils;
+}
+
 void x86_lower_tail_call(struct lower *l, const struct ir_op *op)
 {
-    static const uint8_t to[] = {X86_ENV, X86_FP, X86_RSI, X86_RDX, X86_RCX};
-    uint32_t through, slow = x86_stub(l, X86_STUB_TAIL, op, X86_NONE, &through);
+    uint32_t through, slow = x86_stub(l, X86_STUB_TAIL, op, X86_NONE, &through), spoils = tail_spoils(l, op);
 
-    keep(l);
-    gather(l, &l->f->args[op->args], to, op->n_args);
+    keep(l, l->saves, l->n_saves, spoils);
+    gather(l, &l->f->args[op->args], tail_args, op->n_args);
     tail_fast(l, op, slow, through);
     go_on(l);
     x86_bind(l->a, through);
-    bring_back(l);
+    bring_back(l, l->saves, l->n_saves, spoils);
 }
 
 static void tail_slow(struct lower *l, const struct x86_stub *stub)
 {
+    uint32_t rest = ~tail_spoils(l, stub->op), leaves = x86_label(l->a);
+
+    keep(l, stub->saves, stub->n_saves, rest);
     x86_mov_to(l->a, 8, waiting(l, 0), X86_ENV);
     x86_mov_to(l->a, 8, waiting(l, 1), X86_FP);
     if (stub->op->imm)
         x86_const(l, X86_RDX, stub->op->imm);
     x86_call_c(l, stub->op->imm ? (uintptr_t)jit_tail_call_at : (uintptr_t)jit_tail_call);
     x86_test(l->a, 8, x86_r(X86_RAX), X86_RAX);
-    x86_jcc(l->a, X86_E, stub->back);
+    x86_jcc(l->a, X86_NE, leaves);
+    if (l->counts_tails) {
+        x86_mov(l->a, 8, X86_TAILS, waiting(l, 0));
+        x86_mov(l->a, 4, X86_TAILS, x86_at(X86_TAILS, ENV(tail_calls)));
+    }
+    bring_back(l, stub->saves, stub->n_saves, rest);
+    x86_jmp(l->a, stub->back);
+    x86_bind(l->a, leaves);
     x86_move(l, X86_R11, X86_RAX);
     x86_move(l, X86_RSI, X86_RDX);
     x86_mov(l->a, 8, X86_ENV, waiting(l, 0));
     x86_mov(l->a, 8, X86_FP, waiting(l, 1));
+    x86_mov(l->a, 4, X86_TAILS, x86_at(X86_ENV, ENV(tail_calls)));
     go_on(l);
 }
 

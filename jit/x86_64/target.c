@@ -448,14 +448,6 @@ static void lower_block(struct lower *l, uint32_t k)
     }
 }
 
-/* After a tail call r2 to r5 are 0, as far as anybody asks. */
-static void enter_by_tail(struct lower *l)
-{
-    for (unsigned i = IR_R1; i < IR_PARAMS; i++)
-        if (l->alloc->params >> (i + 1) & 1)
-            x86_alu(l->a, X86_XOR, 4, x86_params[i], x86_r(x86_params[i]));
-}
-
 /* May anything but who runs the program begin function 0? */
 static bool entry_is_called(const struct ir *ir)
 {
@@ -486,13 +478,12 @@ static void lower_func(struct lower *l, uint32_t index, const struct jit_alloc *
     for (uint32_t i = 1; i < l->f->n_blocks; i++)
         x86_label(l->a);
     x86_align(l->a, 16, 15);
-    frame->begin = l->func_label + index;
-    if (!index) {
-        frame->begin = l->tail_label;
-        x86_bind(l->a, l->tail_label);
-        enter_by_tail(l);
-    }
-    x86_bind(l->a, l->func_label + index);
+    frame->begin = x86_label(l->a);
+    x86_bind(l->a, frame->begin);
+    if (index)
+        x86_bind(l->a, l->func_label + index);
+    else
+        x86_enter_first(l);
     x86_prologue(l);
     frame->body = x86_label(l->a);
     x86_bind(l->a, frame->body);

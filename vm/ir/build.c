@@ -218,6 +218,14 @@ static bool jumps_back(const struct builder *b, uint32_t i)
     return build_jumps(op) && op->target <= i;
 }
 
+/* A call of what may become a loop. */
+static bool calls_back(const struct builder *b, uint32_t i)
+{
+    const struct op *op = &b->code->ops[i];
+
+    return op->kind == OP_CALL_BODY && b->code->helpers[op->aux]->effects & EFFECT_CALLS_BACK;
+}
+
 static int make_blocks(struct builder *b, uint32_t begin, uint32_t end)
 {
     struct ir_func *f = b->f;
@@ -283,7 +291,7 @@ static int build_func(struct builder *b, uint32_t index)
     b->f->n_vregs = IR_FIRST_FREE;
     b->fuel = b->may_goto = false;
     for (uint32_t i = info->begin; i < info->end; i++) {
-        b->fuel |= b->code->opts.count_insns && jumps_back(b, i);
+        b->fuel |= b->code->opts.count_insns && (jumps_back(b, i) || calls_back(b, i));
         b->may_goto |= b->code->ops[i].kind == ISA_MAY_GOTO;
     }
     b->f->fuel = b->fuel ? IR_FUEL : IR_NONE;
@@ -320,15 +328,13 @@ static int build_all(struct builder *b)
             err = ir_clean(f);
         if (!err && b->opts & IR_OPT_WEBS)
             err = build_webs(f, IR_R1, IR_R9 - IR_R1 + 1);
+        if (!err && b->opts & IR_OPT_WEBS && b->code->opts.opts & CODE_OPT_INLINE)
+            err = build_special(b, f);
     }
     if (!err)
         err = build_trim_args(ir);
-    for (uint32_t i = 0; i < ir->n_funcs && !err; i++) {
-        if (b->opts & IR_OPT_WEBS && b->code->opts.opts & CODE_OPT_INLINE)
-            err = build_special(b, &ir->funcs[i]);
-        if (!err && b->opts & IR_OPT_PROMOTE)
-            err = build_promote(b, &ir->funcs[i]);
-    }
+    for (uint32_t i = 0; i < ir->n_funcs && !err && b->opts & IR_OPT_PROMOTE; i++)
+        err = build_promote(b, &ir->funcs[i]);
     if (!err)
         build_settle_calls(ir);
     return err;

@@ -8,6 +8,7 @@
 
 #include "vm/env.h"
 #include "vm/ir/shape.h"
+#include "vm/maps/map.h"
 #include <stddef.h>
 
 /* r1 to r5 are parameters. The others follow, so that all ten lie side by side. */
@@ -91,9 +92,11 @@ void build_one(struct builder *b, uint32_t i);
 /* Those that are more than a few operations. */
 void build_helper(struct builder *b, const struct op *op);
 void build_local(struct builder *b, const struct op *op);
+/** A local call of this function, r1 to r5 being these registers, and all that goes around it. */
+void build_call_func(struct builder *b, uint32_t dst, uint32_t func, const uint32_t args[5]);
 void build_tail(struct builder *b, const struct op *op);
 void build_packet(struct builder *b, const struct op *op, uint32_t next);
-void build_lookup(struct builder *b, const struct op *op);
+void build_lookup(struct builder *b, uint32_t i);
 void build_exit(struct builder *b);
 
 /** Fills in b->info. */
@@ -140,10 +143,25 @@ const struct map *build_map_of(const struct builder *b, const struct known *k);
 
 /* In op->aux of a CALL: it calls a map's own function, with the helper's arguments and then the CPU. */
 enum { BUILD_MAP_CALL = 1 };
-/** Is it one of Linux's helpers that do what a map's operation does? */
-bool build_is_map_call(const struct helper *helper, const struct op *op);
-/** Calls of helpers whose arguments are known become what the helpers would do. @return 0 or -ENOMEM. */
+/** Is it one of Linux's helpers that build_special() knows? */
+bool build_may_be_special(const struct helper *helper, const struct op *op);
+/** Calls of helpers whose arguments are known become what the helpers would do. preds must be right, and are so
+ *  afterwards. @return 0 or -ENOMEM. */
 int build_special(struct builder *b, struct ir_func *f);
+
+/* A helper's call that gives way to several blocks: what is built goes on in `cur`, and in the end jumps to `rest`, in
+ * which stands all that came behind it. */
+struct opened {
+    uint32_t dst;     /* what the call writes */
+    uint32_t args[5]; /* the helper's */
+    uint32_t rest;
+};
+/** A lookup in a map whose elements are known to stand so. */
+void build_hash_lookup(struct builder *b, const struct map *map, const struct map_hash_layout *layout,
+                       const struct opened *call);
+/** Does bpf_loop() with these arguments become a loop? *func: the callback's number. */
+bool build_is_loop(const struct builder *b, const struct known *from, const uint32_t *args, uint32_t *func);
+void build_loop(struct builder *b, const struct known *from, const struct opened *call, uint32_t func);
 /** Stack slots to registers. @return 0 or -ENOMEM. */
 int build_promote(struct builder *b, struct ir_func *f);
 

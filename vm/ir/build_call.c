@@ -41,7 +41,7 @@ void build_helper(struct builder *b, const struct op *op)
 
     if (back)
         save_fuel(b);
-    if (build_is_map_call(helper, op))
+    if (build_may_be_special(helper, op))
         build_op(b, IR_NOP); /* room for build_special() */
     build_call(b, IR_CALL, IR_R0, op->imm, (uint32_t[]){IR_ENV, IR_R1, IR_R1 + 1, IR_R1 + 2, IR_R1 + 3, IR_R1 + 4},
                1 + count_args(helper));
@@ -64,7 +64,7 @@ static void step_frame(struct builder *b, enum ir_kind kind)
     op->imm = 1;
 }
 
-static void push_frame(struct builder *b, const struct op *op)
+static void push_frame(struct builder *b, uint32_t index)
 {
     uint32_t func;
 
@@ -73,7 +73,7 @@ static void push_frame(struct builder *b, const struct op *op)
         return;
     }
     func = ir_vreg(b->f);
-    build_const(b, func, op->imm);
+    build_const(b, func, index);
     build_call(b, IR_CALL, IR_NONE, (uintptr_t)run_push_frame, (uint32_t[]){IR_ENV, func}, 2);
     build_check(b);
 }
@@ -89,19 +89,19 @@ static void come_back(struct builder *b, uint32_t first_frame)
 }
 
 /* The address of the callee's frame is made directly before the call, so that spare_frame() finds it. */
-void build_local(struct builder *b, const struct op *op)
+void build_call_func(struct builder *b, uint32_t dst, uint32_t func, const uint32_t args[5])
 {
-    const struct func_info *callee = &b->info[op->imm];
+    const struct func_info *callee = &b->info[func];
     uint32_t fp = ir_vreg(b->f), first_frame = callee->tail_calls ? ir_vreg(b->f) : IR_NONE;
 
     if (callee->tail_calls)
         build_load(b, 4, first_frame, IR_ENV, ENV_AT(first_frame));
     save_fuel(b);
     if (callee->calls_out)
-        push_frame(b, op);
+        push_frame(b, func);
     build_imm(b, IR_ADD, 8, fp, IR_FP, -PROG_STACK_FRAME);
-    build_call(b, IR_CALL_LOCAL, IR_R0, op->imm,
-               (uint32_t[]){IR_ENV, fp, IR_R1, IR_R1 + 1, IR_R1 + 2, IR_R1 + 3, IR_R1 + 4}, IR_PARAMS);
+    build_call(b, IR_CALL_LOCAL, dst, func, (uint32_t[]){IR_ENV, fp, args[0], args[1], args[2], args[3], args[4]},
+               IR_PARAMS);
     b->f->calls_local = true;
     build_check(b);
     if (callee->calls_out)
@@ -109,6 +109,11 @@ void build_local(struct builder *b, const struct op *op)
     if (callee->tail_calls)
         come_back(b, first_frame);
     reload_fuel(b);
+}
+
+void build_local(struct builder *b, const struct op *op)
+{
+    build_call_func(b, IR_R0, (uint32_t)op->imm, (uint32_t[]){IR_R1, IR_R1 + 1, IR_R1 + 2, IR_R1 + 3, IR_R1 + 4});
 }
 
 void build_tail(struct builder *b, const struct op *op)
@@ -147,35 +152,125 @@ void build_packet(struct builder *b, const struct op *op, uint32_t next)
     build_jump(b, next);
 }
 
-/* An element of an array: its address, or NULL past the end. */
-void build_lookup(struct builder *b, const struct op *op)
-{
-    struct map_array_layout a;
-    uint32_t index = ir_vreg(b->f), at = ir_vreg(b->f), base = ir_vreg(b->f), sum = ir_vreg(b->f), none = ir_vreg(b->f);
-    struct ir_op *select;
+/* ---- Elements of arrays ---- */
 
-    if (!map_array_layout((const struct map *)(uintptr_t)op->imm, &a))
-        a = (struct map_array_layout){0};
-    build_load(b, 4, index, build_loc(op->src), 0);
-    build_imm(b, IR_MUL, 8, at, index, a.stride);
-    build_const(b, base, (uintptr_t)a.values);
+/* What a lookup reads: the index, and with it the address, which is right for indices below the number of elements. */
+struct element {
+    struct map_array_layout array;
+    uint32_t index;
+};
+
+static struct element element_of(struct builder *b, const struct op *op)
+{
+    struct element e = {.index = ir_vreg(b->f)};
+
+    if (!map_array_layout((const struct map *)(uintptr_t)op->imm, &e.array))
+        e.array = (struct map_array_layout){0};
+    build_load(b, 4, e.index, build_loc(op->src), 0);
+    return e;
+}
+
+static void address_of(struct builder *b, const struct op *op, const struct element *e, uint32_t dst)
+{
+    uint32_t at = ir_vreg(b->f), base = ir_vreg(b->f);
+
+    build_imm(b, IR_MUL, 8, at, e->index, e->array.stride);
+    build_const(b, base, (uintptr_t)e->array.values);
     if (op->kind == OP_PERCPU_ARRAY_AT) {
         uint32_t cpu = ir_vreg(b->f), stride = ir_vreg(b->f), skip = ir_vreg(b->f), mine = ir_vreg(b->f);
         build_load(b, 4, cpu, IR_ENV, ENV_AT(cpu));
-        build_const(b, stride, a.cpu_stride);
+        build_const(b, stride, e->array.cpu_stride);
         build_reg(b, IR_MUL, 8, skip, cpu, stride);
         build_reg(b, IR_ADD, 8, mine, base, skip);
         base = mine;
     }
-    build_reg(b, IR_ADD, 8, sum, at, base);
+    build_reg(b, IR_ADD, 8, dst, at, base);
+}
+
+/* The jump that asks whether r0 is NULL, when it stands behind this op and a few that leave r0 alone; 0: none. */
+static uint32_t test_behind(const struct builder *b, uint32_t i)
+{
+    enum { FEW = 4 };
+
+    for (uint32_t k = i + 1; k <= i + 1 + FEW && k + 1 < b->info[b->index].end; k++) {
+        const struct op *op = &b->code->ops[k];
+        if (b->block_at[k] != IR_NO_BLOCK)
+            return 0;
+        if (op->kind == ISA_JEQ64_K || op->kind == ISA_JNE64_K)
+            return op->dst == 0 && !op->imm && op->target != k + 1 ? k : 0;
+        if (op->kind >= ISA_OP_COUNT || op->dst == 0 || build_dead(b, k))
+            return 0;
+        if (isa_rows[op->kind].form != ISA_FORM_ALU_K && (isa_rows[op->kind].form != ISA_FORM_ALU_X || op->src == 0))
+            return 0;
+    }
+    return 0;
+}
+
+/* One way on from a lookup: r0 is settled, and what stands before the test is done. */
+static void go_on(struct builder *b, uint32_t i, uint32_t test, uint32_t target)
+{
+    while (++i < test) {
+        b->slot = b->code->slot[i];
+        build_one(b, i);
+    }
+    b->slot = b->code->slot[test];
+    if (build_dead(b, target))
+        build_one(b, target); /* a trap */
+    else
+        build_jump(b, b->block_at[target]);
+}
+
+/* A program that asks at once whether there is such an element is answered by the test of the index. */
+static void lookup_and_test(struct builder *b, uint32_t i, uint32_t test)
+{
+    const struct op *op = &b->code->ops[i], *jump = &b->code->ops[test];
+    bool null_jumps = jump->kind == ISA_JEQ64_K;
+    uint32_t null = null_jumps ? jump->target : test + 1, there = null_jumps ? test + 1 : jump->target;
+    struct element e = element_of(b, op);
+
+    if (!build_dead(b, null)) {
+        uint32_t here = b->cur, in = build_block(b, 8), out = build_block(b, 4);
+        struct ir_op *br;
+        b->cur = here;
+        br = build_branch(b, IR_ULT, in, out);
+        br->width = 4;
+        br->a = e.index;
+        br->imm = (int32_t)e.array.n;
+        br->flags = IR_IMM | IR_LIKELY;
+        b->cur = out;
+        build_const(b, IR_R0, 0);
+        go_on(b, i, test, null);
+        b->cur = in;
+        b->slot = b->code->slot[i];
+    }
+    address_of(b, op, &e, IR_R0);
+    go_on(b, i, test, there);
+}
+
+/* An element of an array: its address, or NULL past the end. */
+void build_lookup(struct builder *b, uint32_t i)
+{
+    const struct op *op = &b->code->ops[i];
+    uint32_t test = test_behind(b, i), sum, none;
+    struct ir_op *select;
+    struct element e;
+
+    if (test) {
+        lookup_and_test(b, i, test);
+        return;
+    }
+    e = element_of(b, op);
+    sum = ir_vreg(b->f);
+    none = ir_vreg(b->f);
+    address_of(b, op, &e, sum);
     build_const(b, none, 0);
     select = build_op(b, IR_SELECT);
     select->width = 4;
     select->cc = IR_ULT;
     select->flags = IR_IMM;
-    select->imm = (int32_t)a.n;
+    select->imm = (int32_t)e.array.n;
     select->dst = IR_R0;
-    select->a = index;
+    select->a = e.index;
     select->yes = sum;
     select->no = none;
 }

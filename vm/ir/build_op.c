@@ -373,7 +373,7 @@ static void one(struct builder *b, uint32_t i)
     case OP_CTX_DATA_META: packet_meta(b, build_loc(op->dst)); break;
     case OP_CPU: build_load(b, 4, IR_R0, IR_ENV, ENV_AT(cpu)); break;
     case OP_ARRAY_AT:
-    case OP_PERCPU_ARRAY_AT: build_lookup(b, op); break;
+    case OP_PERCPU_ARRAY_AT: build_lookup(b, i); break;
     default: trap(b, &unknown); break;
     }
     /* clang-format on */

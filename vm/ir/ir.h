@@ -112,6 +112,7 @@ struct ir_block {
     bool cold;      /* ends in TRAP, or comes only before such */
     bool loop_head; /* by ir_loops() */
     uint8_t turns;  /* of its loop, several of which unrolling put into it; 0: one */
+    uint16_t calls; /* instructions of what a turn of its loop calls, which are counted with it */
 };
 #define IR_NO_BLOCK UINT32_MAX
 

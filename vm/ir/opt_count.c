@@ -1,6 +1,7 @@
 /*
  * Counting: where code is counted against a budget, every loop takes what its turns are worth from the function's fuel.
- * A turn is worth as many instructions as lie between its first and its last, as in the interpreter, and is paid where
+ * A turn is worth as many instructions as lie between its first and its last, as in the interpreter (and those of the
+ * callback that it stands for), and is paid where
  * the loop begins (POLL at its head), before it is done. Every cycle of blocks goes through a head, so none is free.
  *
  * A loop that runs a known number of turns and has no other way out is paid for before it begins, where that is
@@ -8,6 +9,7 @@
  * that counting stands in no pass's way, and several turns in one block are paid for at once.
  */
 #include "vm/ir/opt.h"
+#include "vm/prog.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +152,15 @@ static uint64_t known_turns(const struct opt *o, const struct loop *l)
 
 /* ---- Tolls ---- */
 
+/* A turn that stands for a callback's is told of where that begins, as when a helper calls it. */
+static uint32_t callback_slot(const struct ir_func *f, const struct ir_block *h, uint32_t slot)
+{
+    for (uint32_t i = 0; i < h->n && h->calls; i++)
+        if (h->ops[i].kind == IR_CALL_LOCAL)
+            return f->ir->code->prog->funcs[h->ops[i].imm].start;
+    return slot;
+}
+
 /* What a turn is worth, and where it ends. */
 static uint32_t worth(const struct ir_func *f, uint32_t head, uint32_t *slot)
 {
@@ -167,7 +178,8 @@ static uint32_t worth(const struct ir_func *f, uint32_t head, uint32_t *slot)
         if (from->depth >= h->depth && far >= length)
             length = far < UINT16_MAX ? far + 1 : UINT16_MAX;
     }
-    return length * (h->turns ? h->turns : 1);
+    *slot = callback_slot(f, h, *slot);
+    return (length + h->calls) * (h->turns ? h->turns : 1);
 }
 
 static void charge(struct count *c, uint32_t head)

@@ -15,6 +15,9 @@ enum {
     HTAB_HOPS = 1024,      /* after so many elements a reader looks whether it was led astray */
 };
 
+/* What keys of one word are multiplied by: any odd number with bits of both kinds everywhere. */
+#define HTAB_FACTOR UINT64_C(0xa0761d6478bd642f)
+
 /* 64 times 64 bits, folded: each bit of the product's halves depends on all of both factors. */
 static inline uint64_t htab_fold(uint64_t a, uint64_t b)
 {
@@ -65,9 +68,9 @@ static inline __attribute__((always_inline)) uint32_t htab_hash_sized(const stru
     bool long_key = size > 8;
 
     if (size == 4)
-        return (uint32_t)htab_fold(key_read32(key) ^ a, 0xa0761d6478bd642full);
+        return (uint32_t)htab_fold(key_read32(key) ^ a, HTAB_FACTOR);
     if (size == 8)
-        return (uint32_t)htab_fold(key_read64(key) ^ a, 0xa0761d6478bd642full);
+        return (uint32_t)htab_fold(key_read64(key) ^ a, HTAB_FACTOR);
     for (; size > 16; size -= 16, key += 16) {
         uint64_t next = htab_fold(key_read64(key) ^ a, key_read64(key + 8) ^ secret);
 

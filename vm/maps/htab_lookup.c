@@ -74,6 +74,23 @@ static inline void *inner_map(const struct htab *h, struct elem *e, uint32_t siz
         }                                                                                                              \
     }
 
+/* For who looked at the first element itself, and has the key as a number. */
+#define SLOWLY(type, made)                                                                                             \
+    static void *type##_slowly(struct map *map, uint64_t key, uint32_t hash, uint32_t cpu)                             \
+    {                                                                                                                  \
+        struct htab *h = htab_of(map);                                                                                 \
+        uint32_t size = h->key_size;                                                                                   \
+        struct elem *e = htab_walk_word(h, key, hash);                                                                 \
+                                                                                                                       \
+        return e ? made(h, e, size, cpu) : NULL;                                                                       \
+    }
+
+/* As htab_walk(): what stands in an element is one word, zeros behind a shorter key. */
+static inline struct elem *htab_walk_word(struct htab *h, uint64_t key, uint32_t hash)
+{
+    return htab_walk(h, (const unsigned char *)&key, sizeof(key), hash);
+}
+
 void *htab_lookup(struct map *map, const void *key, uint32_t cpu)
 {
     return map->lookup(map, key, cpu);
@@ -84,3 +101,33 @@ LOOKUPS(percpu, percpu_value)
 LOOKUPS(lru, lru_value)
 LOOKUPS(lru_percpu, lru_percpu_value)
 LOOKUPS(inner, inner_map)
+SLOWLY(hash, hash_value)
+SLOWLY(percpu, percpu_value)
+SLOWLY(lru, lru_value)
+
+bool map_hash_layout(const struct map *map, struct map_hash_layout *out)
+{
+    const struct htab *h = map->priv;
+    uint32_t size = map->def.key_size;
+
+    if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__ || (size != 1 && size != 2 && size != 4 && size != 8))
+        return false;
+    *out = (struct map_hash_layout){.key_off = offsetof(struct elem, key)};
+    switch (map->def.type) {
+    case MAP_TYPE_HASH: out->slowly = hash_slowly; break;
+    case MAP_TYPE_PERCPU_HASH: out->slowly = percpu_slowly; break;
+    case MAP_TYPE_LRU_HASH: out->slowly = lru_slowly; break;
+    default: return false;
+    }
+    out->buckets = h->buckets;
+    out->mask = h->mask;
+    out->value_off = h->value_off;
+    out->mixed = size < 4 ? h->seed[1] : h->seed[0];
+    out->factor = size < 4 ? h->seed[0] : HTAB_FACTOR;
+    out->marks = map->def.type == MAP_TYPE_LRU_HASH;
+    if (map->def.type == MAP_TYPE_PERCPU_HASH) {
+        out->cpu_stride = h->value_room;
+        out->n_cpus = h->n_values;
+    }
+    return true;
+}

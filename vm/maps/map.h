@@ -205,6 +205,21 @@ struct map_array_layout {
 /** @return false for maps of other types. */
 bool map_array_layout(const struct map *map, struct map_array_layout *out);
 
+/* How elements of a hash stand, for who looks them up without a call: keys of 1, 2, 4 or 8 bytes, read as a number.
+ * m = (key ^ mixed) * factor is of 128 bits, hash the low 32 bits of its upper half ^ its lower one; buckets[hash &
+ * mask] is the address of an element, 0 for none. What stands there at key_off is 8 bytes: this key, then the value is
+ * at value_off (and cpu * cpu_stride for cpu < n_cpus, where cpu_stride is not 0); or another one, then slowly() says.
+ * Readers acquire the bucket and the key. Holds as long as the map. */
+struct map_hash_layout {
+    const uint64_t *buckets;
+    uint64_t mixed, factor, cpu_stride;
+    uint32_t mask, n_cpus, key_off, value_off;
+    bool marks; /* a 32-bit word 8 bytes before the element is not to be 0 from now on */
+    void *(*slowly)(struct map *map, uint64_t key, uint32_t hash, uint32_t cpu);
+};
+/** @return false for maps of other types and sizes. */
+bool map_hash_layout(const struct map *map, struct map_hash_layout *out);
+
 /** No map may take more memory than this from now on (default 4 GiB): -ENOMEM at creation or growth. */
 void map_set_limit(uint64_t bytes);
 
