@@ -119,5 +119,5 @@ bench-kernel-build: $(if $(strip $(LIBBPF)),$(B)/bench/load/load $(LOAD_BPF) $(S
 bench-kernel:
 	@tools/deps.sh build demo
 	+@$(MAKE) --no-print-directory -j$$(nproc) bench-kernel-build
-	@[ -z "$(strip $(LIBBPF))" ] || $(B)/bench/load/load $(BENCHFLAGS) $(LOAD_BPF) $(START_BPF) $(wildcard /usr/lib/*/bpf/xdp*.o)
+	@[ -z "$(strip $(LIBBPF))" ] || $(B)/bench/load/load $(BENCHFLAGS) -t $(B)/bench/start/core.bpf.o $(LOAD_BPF) $(START_BPF) $(wildcard /usr/lib/*/bpf/xdp*.o)
 -include $(B)/obj/bench/kernel/main.d

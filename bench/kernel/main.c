@@ -1,12 +1,17 @@
 /*
  * What it costs to open, load and close an object for Linux through us, beside plain libbpf doing the same:
  *
- *     bench-kernel [-r ROUNDS] OBJECT...
+ *     bench-kernel [-r ROUNDS] [-t OBJECT] OBJECT...
  *
  * Both take turns in one run, so that whatever else the machine does meets both; the ratio is that of medians of CPU
  * time (what libbpf and the kernel's verifier take is in both). Exit status 1 when the geometric mean or any object is
  * over the limit.
+ *
+ * -t: an object that is linked against the kernel's types (CO-RE). It is also loaded here, types read, linked, verified
+ * and compiled; beside it stands what libbpf needs before it can link at all: the object opened and the kernel's types
+ * read. It must not take longer.
  */
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <math.h>
@@ -15,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { ROUNDS = 31, MAX_ROUNDS = 1001 };
 static const double limit = 1.2;
@@ -55,10 +61,10 @@ static int by_libbpf(const char *path)
     return err;
 }
 
-static int by_skep(const char *path)
+static int by_skep(const char *path, uint32_t backend)
 {
     SKEP_OPTS(skep_vm_opts, vm, .cpus = 1, .log = silent);
-    SKEP_OPTS(skep_object_open_opts, opts, .vm_opts = &vm, .backend = SKEP_BACKEND_KERNEL);
+    SKEP_OPTS(skep_object_open_opts, opts, .vm_opts = &vm, .backend = backend);
     struct skep_object *o = skep_object__open_file(path, &opts);
     int err = o ? skep_object__load(o) : -errno;
     skep_object__close(o);
@@ -84,7 +90,7 @@ static double compare(const char *path, int rounds)
     const char *name = strrchr(path, '/');
     int err = by_libbpf(path);
     name = name ? name + 1 : path;
-    if (err || by_skep(path)) {
+    if (err || by_skep(path, SKEP_BACKEND_KERNEL)) {
         printf("%-28s not loaded: %s\n", name, strerror(err ? -err : errno));
         return 0;
     }
@@ -92,7 +98,7 @@ static double compare(const char *path, int rounds)
         double begin = cpu_us();
         by_libbpf(path);
         double between = cpu_us();
-        by_skep(path);
+        by_skep(path, SKEP_BACKEND_KERNEL);
         plain[i] = between - begin;
         ours[i] = cpu_us() - between;
     }
@@ -101,16 +107,55 @@ static double compare(const char *path, int rounds)
     return b / a;
 }
 
+static int types_by_libbpf(const char *path)
+{
+    struct bpf_object *o = bpf_object__open_file(path, NULL);
+    struct btf *types = btf__load_vmlinux_btf();
+    int err = o && types ? 0 : -errno;
+    btf__free(types);
+    bpf_object__close(o);
+    return err;
+}
+
+/* @return false: it takes longer than it may */
+static bool compare_types(const char *path, int rounds)
+{
+    static double plain[MAX_ROUNDS], ours[MAX_ROUNDS];
+    int err = types_by_libbpf(path);
+    if (err || by_skep(path, SKEP_BACKEND_USER))
+        return printf("types of the kernel: not read: %s\n", strerror(err ? -err : errno)), true;
+    for (int i = 0; i < rounds; i++) {
+        double begin = cpu_us();
+        types_by_libbpf(path);
+        double between = cpu_us();
+        by_skep(path, SKEP_BACKEND_USER);
+        plain[i] = between - begin;
+        ours[i] = cpu_us() - between;
+    }
+    double a = median(plain, rounds), b = median(ours, rounds);
+    printf(
+        "opening and reading the kernel's types: libbpf %.0f us; that, linking, verifying and compiling: skep %.0f us, "
+        "ratio %.3f, limit 1\n",
+        a, b, b / a);
+    return b <= a;
+}
+
 int main(int argc, char **argv)
 {
-    int first = 1, rounds = ROUNDS, n = 0, over = 0;
+    int first, rounds = ROUNDS, n = 0, over = 0, opt;
+    const char *types = NULL;
     double sum = 0, worst = 0;
-    if (argc > 2 && !strcmp(argv[1], "-r")) {
-        rounds = atoi(argv[2]);
-        first = 3;
+    while ((opt = getopt(argc, argv, "r:t:")) != -1) {
+        if (opt == 'r')
+            rounds = atoi(optarg);
+        else if (opt == 't')
+            types = optarg;
+        else
+            rounds = 0;
     }
+    first = optind;
     if (first >= argc || rounds < 1 || rounds > MAX_ROUNDS)
-        return fprintf(stderr, "usage: %s [-r ROUNDS] OBJECT...\n", argv[0]), 2;
+        return fprintf(stderr, "usage: %s [-r ROUNDS] [-t OBJECT] OBJECT...\n", argv[0]), 2;
     libbpf_set_print(quiet);
     for (int i = first; i < argc; i++) {
         double ratio = compare(argv[i], rounds);
@@ -121,8 +166,10 @@ int main(int argc, char **argv)
         worst = ratio > worst ? ratio : worst;
         over += ratio > limit;
     }
+    if (types && !compare_types(types, rounds))
+        over++;
     if (!n)
-        return puts("bench-kernel: Linux takes no program here"), 0;
+        return puts("bench-kernel: Linux takes no program here"), over ? 1 : 0;
     printf(
         "opening and loading for Linux, over plain libbpf: geometric mean %.3f, worst %.3f, limit %.1f (%d objects)\n",
         exp(sum / n), worst, limit, n);
