@@ -116,6 +116,7 @@ static void settle(struct reg *r, const void *ctx)
 bool branch_settle_null(struct verifier *v, struct state *s, uint32_t id, bool is_null)
 {
     struct null_case c = {id, is_null};
+    bool dropped = true;
 
     if (is_null)
         for (uint32_t f = 0; f < s->n_frames; f++)
@@ -123,9 +124,9 @@ bool branch_settle_null(struct verifier *v, struct state *s, uint32_t id, bool i
                 const struct reg *reg = &s->frames[f]->regs[r];
 
                 if (may_be_null(reg, &c) && reg->ref && reg->ref == reg->id)
-                    state_drop_ref(s, reg->ref); /* nothing was acquired */
+                    dropped &= state_drop_ref(&v->pool, s, reg->ref); /* nothing was acquired */
             }
-    return state_change_regs(&v->pool, s, may_be_null, settle, &c);
+    return dropped && state_change_regs(&v->pool, s, may_be_null, settle, &c);
 }
 
 /* The packet. */

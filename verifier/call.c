@@ -63,8 +63,8 @@ bool call_release(struct verifier *v, struct state *s, uint32_t ref)
 {
     const struct voided dead = {.privileged = v->privileged, .ref = ref};
 
-    state_drop_ref(s, ref);
-    return state_change_regs(&v->pool, s, has_ref, invalidate, &dead) && dynptr_release(v, s, ref);
+    return state_drop_ref(&v->pool, s, ref) && state_change_regs(&v->pool, s, has_ref, invalidate, &dead) &&
+           dynptr_release(v, s, ref);
 }
 
 static enum reason lock_step(struct verifier *v, struct state *s, const struct call_args *c, bool lock)
@@ -121,8 +121,6 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
         reason = call_wants(v, 1, state_reg(s, 1), "a map's value");
     if (!reason && h->ret == RET_BTF_ID_OR_NULL && !btf_kernel_type(v, helper_kernel_type(h, 0)))
         reason = unsupported(v, "kernel objects without the target's types");
-    if (!reason && call_acquires(&c) && s->n_refs == MAX_REFS)
-        reason = unsupported(v, "more than 16 references at a time");
     if (reason)
         return reason;
     for (unsigned i = 0; i < c.n_out; i++)
@@ -146,7 +144,9 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
     }
     if (h->id == TAIL_CALL)
         v->func_tail_calls[state_top(s)->func] = true;
-    r0 = call_result(v, &c, s);
+    r0 = call_result(v, &c);
+    if (call_acquires(&c) && r0.ref && !state_hold(&v->pool, s, r0.ref, REF_OBJECT))
+        return REASON_out_of_memory;
     f = state_frame_mut(&v->pool, s, s->n_frames - 1);
     if (!f)
         return REASON_out_of_memory;

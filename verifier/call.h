@@ -35,8 +35,8 @@ enum reason call_argument(struct verifier *v, struct state *s, struct call_args 
 /* A register is not what is needed; also for what only the whole call shows. */
 enum reason call_wants(struct verifier *v, unsigned reg, const struct reg *r, const char *what);
 
-/* call_ret.c: what the helper returns; a reference that it holds is the state's from now on. */
-struct reg call_result(struct verifier *v, const struct call_args *c, struct state *s);
+/* call_ret.c: what the helper returns; a new reference that it holds is not the state's yet. */
+struct reg call_result(struct verifier *v, const struct call_args *c);
 /* Does that hold a reference of its own? */
 bool call_acquires(const struct call_args *c);
 

@@ -19,18 +19,17 @@ bool call_acquires(const struct call_args *c)
 }
 
 /* The result holds a reference of its own, or shares that of what it was cast from. */
-static struct reg referenced(struct verifier *v, const struct call_args *c, struct state *s, struct reg out)
+static struct reg referenced(struct verifier *v, const struct call_args *c, struct reg out)
 {
     if (c->helper->effects & EFFECT_CASTS)
         out.ref = c->ref;
     if (!call_acquires(c))
         return out;
     out.id = out.ref = ++v->next_id;
-    s->refs[s->n_refs++] = out.ref;
     return out;
 }
 
-struct reg call_result(struct verifier *v, const struct call_args *c, struct state *s)
+struct reg call_result(struct verifier *v, const struct call_args *c)
 {
     struct reg out = reg_unknown();
 
@@ -42,7 +41,7 @@ struct reg call_result(struct verifier *v, const struct call_args *c, struct sta
         out.map_uid = c->map_uid;
         if (policy_map_finds(c->map->type) != MAP_FINDS_VALUE)
             return referenced(
-                v, c, s,
+                v, c,
                 sock_reg(v, policy_map_finds(c->map->type) == MAP_FINDS_SOCKET ? REG_SOCKET : REG_XDP_SOCK, true));
         if (c->map->inner) {
             out.kind = REG_MAP;
@@ -55,10 +54,10 @@ struct reg call_result(struct verifier *v, const struct call_args *c, struct sta
     case RET_RINGBUF_MEM_OR_NULL:
         out = (struct reg){
             .kind = REG_MEM, .flags = REG_MAYBE_NULL | REG_RECORD, .size = (uint32_t)c->mem_size, .s = scalar_const(0)};
-        return referenced(v, c, s, out);
-    case RET_SOCKET_OR_NULL: return referenced(v, c, s, sock_reg(v, REG_SOCKET, true));
-    case RET_SOCK_COMMON_OR_NULL: return referenced(v, c, s, sock_reg(v, REG_SOCK_COMMON, true));
-    case RET_TCP_SOCK_OR_NULL: return referenced(v, c, s, sock_reg(v, REG_TCP_SOCK, true));
+        return referenced(v, c, out);
+    case RET_SOCKET_OR_NULL: return referenced(v, c, sock_reg(v, REG_SOCKET, true));
+    case RET_SOCK_COMMON_OR_NULL: return referenced(v, c, sock_reg(v, REG_SOCK_COMMON, true));
+    case RET_TCP_SOCK_OR_NULL: return referenced(v, c, sock_reg(v, REG_TCP_SOCK, true));
     case RET_BTF_ID:
         if (!helper_kernel_type(c->helper, 0) || !btf_kernel_type(v, helper_kernel_type(c->helper, 0)))
             return (struct reg){.kind = REG_KERNEL, .s = scalar_const(0)};
@@ -67,7 +66,7 @@ struct reg call_result(struct verifier *v, const struct call_args *c, struct sta
         out = btf_ptr_reg(v, helper_kernel_type(c->helper, 0), 0);
         out.flags |= REG_MAYBE_NULL;
         out.id = ++v->next_id;
-        return referenced(v, c, s, out);
+        return referenced(v, c, out);
     case RET_DYNPTR_MEM_OR_NULL:
         out =
             (struct reg){.kind = REG_MEM, .flags = REG_MAYBE_NULL, .size = (uint32_t)c->mem_size, .s = scalar_const(0)};

@@ -362,16 +362,16 @@ static bool same_refs(const struct skep_env *env, const struct state *s)
 
         for (uint32_t f = 0; f < s->n_frames; f++)
             for (unsigned r = 0; r < REGS; r++)
-                maybe |= s->frames[f]->regs[r].ref == s->refs[i] && s->frames[f]->regs[r].flags & REG_MAYBE_NULL;
+                maybe |= s->frames[f]->regs[r].ref == s->refs->at[i].id && s->frames[f]->regs[r].flags & REG_MAYBE_NULL;
         for (uint32_t f = 0; f < s->n_frames; f++)
             for (unsigned k = 0; k < s->frames[f]->n_slots; k++)
                 maybe |= slot_is_spill(frame_slot(s->frames[f], k)) &&
-                         frame_slot(s->frames[f], k)->reg.ref == s->refs[i] &&
+                         frame_slot(s->frames[f], k)->reg.ref == s->refs->at[i].id &&
                          frame_slot(s->frames[f], k)->reg.flags & REG_MAYBE_NULL;
         for (uint32_t f = 0; f < s->n_frames; f++) /* a dynptr that could not be made points to nothing */
             for (unsigned k = 0; k < s->frames[f]->n_slots; k++)
-                maybe |=
-                    slot_is_dynptr(frame_slot(s->frames[f], k)) && frame_slot(s->frames[f], k)->reg.ref == s->refs[i];
+                maybe |= slot_is_dynptr(frame_slot(s->frames[f], k)) &&
+                         frame_slot(s->frames[f], k)->reg.ref == s->refs->at[i].id;
         open += maybe;
     }
     return env->n_refs <= s->n_refs && env->n_refs + open >= s->n_refs;

@@ -138,7 +138,8 @@ bool dynptr_make(struct verifier *v, struct state *s, const struct reg *where, u
         return false;
     if (type == DYNPTR_RINGBUF) {
         d.ref = ++v->next_id;
-        s->refs[s->n_refs++] = d.ref;
+        if (!state_hold(&v->pool, s, d.ref, REF_OBJECT))
+            return false;
     }
     for (unsigned i = first - 1; i <= first; i++) {
         struct slot *slot = frame_slot_own(f, i);

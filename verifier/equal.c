@@ -205,7 +205,7 @@ bool states_equal(struct verifier *v, const struct checkpoint *old, const struct
     if (o->lock_id && !same_id(&m, o->lock_id, cur->lock_id))
         return false;
     for (uint32_t i = 0; i < o->n_refs; i++)
-        if (!same_id(&m, o->refs[i], cur->refs[i]))
+        if (o->refs->at[i].kind != cur->refs->at[i].kind || !same_id(&m, o->refs->at[i].id, cur->refs->at[i].id))
             return false;
     for (unsigned f = 0; f < o->n_frames; f++)
         if (!frame_covers(v, &m, old, cur, f, how))

@@ -290,7 +290,11 @@ enum reason global_call(struct verifier *v, struct state *s, uint32_t func)
     if (v->func_effects[func] & EFFECT_SLEEPS && !v->prog->sleepable)
         return refuse(v, REASON_helper_not_allowed, "the global function '%s' may sleep and this program may not",
                       name);
-    reason = proto_of(v, func, &p);
+    reason = v->func_effects[func] & EFFECT_SLEEPS
+                 ? kfunc_sections_end(v, s, "a global function that may sleep is called")
+                 : REASON_ok;
+    if (!reason)
+        reason = proto_of(v, func, &p);
     for (unsigned i = 0; !reason && i < p->n; i++)
         reason = pass(v, s, p, i);
     if (reason)
@@ -396,6 +400,8 @@ bool global_init(struct verifier *v)
 
                 if (insn->poisoned)
                     continue;
+                if (insn->op == ISA_CALL_KFUNC)
+                    effects |= kfunc_effects(kfunc_at(v, i));
                 if (insn->op == ISA_CALL_HELPER && (h = helper_set_find(p->helpers, (uint32_t)insn->imm)))
                     effects |= h->effects;
                 for (uint32_t c = 0; (insn->op == ISA_CALL_LOCAL || insn->op == ISA_LD_FUNC) && c < p->n_funcs; c++)

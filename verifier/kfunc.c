@@ -23,6 +23,20 @@ struct kcall {
     unsigned n_out;
 };
 
+const struct kfunc *kfunc_at(const struct verifier *v, uint32_t at)
+{
+    const struct insn *insn = insn_at(v, at);
+
+    if (insn->poisoned || insn->op != ISA_CALL_KFUNC || (uint64_t)insn->imm >= v->prog->n_externs)
+        return NULL;
+    return v->prog->externs[insn->imm].kfunc;
+}
+
+uint16_t kfunc_effects(const struct kfunc *k)
+{
+    return k && k->flags & KFUNC_SLEEPS ? EFFECT_SLEEPS : 0;
+}
+
 enum reason kfunc_sections_end(struct verifier *v, const struct state *s, const char *what)
 {
     if (s->rcu)
@@ -168,7 +182,7 @@ static enum reason argument(struct verifier *v, struct state *s, struct kcall *c
             return refuse(v, REASON_helper_size, "the size in r%u has no upper bound, or may be negative", reg);
         if (c->k->arg[i - 1].kind == KARG_MEM_OR_NULL && is_null(state_reg(s, reg - 1)))
             return precision_mark_reg(v, s, reg);
-        return memory(v, s, c, reg - 1, r->s.r.umax, false);
+        return memory(v, s, c, reg - 1, r->s.r.umax, true);
     case KARG_ANY:
         c->any = *r;
         if (r->kind == REG_STACK)
@@ -290,7 +304,8 @@ static enum reason result(struct verifier *v, struct state *s, const struct kcal
     }
     if (k->flags & KFUNC_ACQUIRE) {
         out->id = out->ref = ++v->next_id;
-        s->refs[s->n_refs++] = out->ref;
+        if (!state_hold(&v->pool, s, out->ref, REF_OBJECT))
+            return REASON_out_of_memory;
     }
     return REASON_ok;
 }
@@ -312,8 +327,6 @@ enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *i
         reason = argument(v, s, &c, i);
     if (!reason && c.k->flags & KFUNC_RELEASE && (!c.ref || !state_has_ref(s, c.ref)))
         reason = refuse(v, REASON_reference_released, "no argument of %s holds a reference", c.k->name);
-    if (!reason && c.k->flags & KFUNC_ACQUIRE && s->n_refs == MAX_REFS)
-        reason = unsupported(v, "more than 16 references at a time");
     if (!reason)
         reason = enter(v, s, c.k);
     if (reason)

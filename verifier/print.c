@@ -195,7 +195,7 @@ void state_print(struct buf *out, const struct state *s)
     for (unsigned i = 0; i < top->n_slots; i++)
         print_slot(out, frame_slot(top, i), i, f);
     for (uint32_t i = 0; i < s->n_refs; i++)
-        buf_printf(out, "%s%u", i ? "," : " refs=", s->refs[i]);
+        buf_printf(out, "%s%u", i ? "," : " refs=", s->refs->at[i].id);
     if (top->callback)
         buf_puts(out, " cb");
 }
@@ -219,7 +219,7 @@ void state_print_change(struct buf *out, const struct state *before, const struc
         if (i >= was->n_slots || memcmp(frame_slot(was, i), frame_slot(now, i), sizeof(struct slot)))
             print_slot(&all, frame_slot(now, i), i, f);
     for (uint32_t i = 0; i < after->n_refs; i++)
-        buf_printf(&all, "%s%u", i ? "," : " refs=", after->refs[i]);
+        buf_printf(&all, "%s%u", i ? "," : " refs=", after->refs->at[i].id);
     if (all.len && f)
         buf_printf(out, " frame%u:", f);
     buf_puts(out, buf_text(&all));

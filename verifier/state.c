@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_SLAB = 1 << 14, LAST_SLAB = 1 << 20, ALIGN = 16 };
+enum { FIRST_REFS = 4, FIRST_SLAB = 1 << 14, LAST_SLAB = 1 << 20, ALIGN = 16 };
 
 /* What the pool's things lie in, in the order in which they were first taken. */
 struct slab {
@@ -12,13 +12,15 @@ struct slab {
     _Alignas(ALIGN) unsigned char bytes[];
 };
 
-static bool more(struct pool *pool)
+static bool more(struct pool *pool, size_t least)
 {
-    size_t size = pool->slabs && pool->slabs->size < LAST_SLAB ? pool->slabs->size * 2 : FIRST_SLAB;
+    size_t size = pool->slabs ? pool->slabs->size * 2 : FIRST_SLAB;
     struct slab *slab;
 
-    if (pool->slabs && pool->slabs->size == LAST_SLAB)
+    if (size > LAST_SLAB)
         size = LAST_SLAB;
+    if (size < least + sizeof(*slab))
+        size = least + sizeof(*slab);
     slab = malloc(size);
     if (!slab)
         return false;
@@ -35,7 +37,8 @@ static void *take(struct pool *pool, size_t size)
     void *p;
 
     size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-    if ((pool->limit && pool->bytes + size > pool->limit) || ((size_t)(pool->end - pool->at) < size && !more(pool))) {
+    if ((pool->limit && pool->bytes + size > pool->limit) ||
+        ((size_t)(pool->end - pool->at) < size && !more(pool, size))) {
         pool->failed = true;
         return NULL;
     }
@@ -79,6 +82,37 @@ static void chunk_put(struct pool *pool, struct chunk *c)
         return;
     memcpy(c->slots, &pool->free_chunks, sizeof(c));
     pool->free_chunks = c;
+}
+
+static unsigned class_of(uint32_t cap)
+{
+    return (unsigned)__builtin_ctz(cap);
+}
+
+static struct refs *refs_new(struct pool *pool, uint32_t cap)
+{
+    struct refs **list = &pool->free_refs[class_of(cap)], *r = *list;
+
+    if (r)
+        memcpy(list, r->at, sizeof(r));
+    else
+        r = take(pool, sizeof(*r) + cap * sizeof(r->at[0]));
+    if (r) {
+        r->shared = 1;
+        r->cap = cap;
+    }
+    return r;
+}
+
+static void refs_put(struct pool *pool, struct refs *r)
+{
+    struct refs **list;
+
+    if (!r || --r->shared)
+        return;
+    list = &pool->free_refs[class_of(r->cap)];
+    memcpy(r->at, list, sizeof(r));
+    *list = r;
 }
 
 static unsigned chunks_of(unsigned slots)
@@ -129,6 +163,8 @@ void state_share(struct state *to, const struct state *from)
     to->next = NULL;
     for (uint32_t i = 0; i < to->n_frames; i++)
         to->frames[i]->shared++;
+    if (to->refs)
+        to->refs->shared++;
 }
 
 struct state *state_copy(struct pool *pool, const struct state *from)
@@ -150,7 +186,9 @@ void state_release_frames(struct pool *pool, struct state *s)
 {
     for (uint32_t i = 0; i < s->n_frames; i++)
         frame_put(pool, s->frames[i]);
-    s->n_frames = 0;
+    refs_put(pool, s->refs);
+    s->n_frames = s->n_refs = 0;
+    s->refs = NULL;
 }
 
 void state_free(struct pool *pool, struct state *s)
@@ -362,20 +400,52 @@ bool state_change_regs(struct pool *pool, struct state *s, reg_want want, reg_ch
     return true;
 }
 
-bool state_has_ref(const struct state *s, uint32_t ref)
+/* The references for writing, with room for n. */
+static bool own_refs(struct pool *pool, struct state *s, uint32_t n)
+{
+    uint32_t cap = s->refs ? s->refs->cap : FIRST_REFS;
+    struct refs *mine;
+
+    if (s->refs && s->refs->shared == 1 && n <= cap)
+        return true;
+    while (cap < n)
+        cap *= 2;
+    mine = refs_new(pool, cap);
+    if (!mine)
+        return false;
+    if (s->n_refs)
+        memcpy(mine->at, s->refs->at, s->n_refs * sizeof(mine->at[0]));
+    refs_put(pool, s->refs);
+    s->refs = mine;
+    return true;
+}
+
+bool state_hold(struct pool *pool, struct state *s, uint32_t id, enum ref_kind kind)
+{
+    if (!own_refs(pool, s, s->n_refs + 1))
+        return false;
+    s->refs->at[s->n_refs++] = (struct ref){.id = id, .kind = kind};
+    return true;
+}
+
+bool state_has_ref(const struct state *s, uint32_t id)
 {
     for (uint32_t i = 0; i < s->n_refs; i++)
-        if (s->refs[i] == ref)
+        if (s->refs->at[i].id == id)
             return true;
     return false;
 }
 
-bool state_drop_ref(struct state *s, uint32_t ref)
+bool state_drop_ref(struct pool *pool, struct state *s, uint32_t id)
 {
-    for (uint32_t i = 0; i < s->n_refs; i++)
-        if (s->refs[i] == ref) {
-            s->refs[i] = s->refs[--s->n_refs];
-            return true;
-        }
-    return false;
+    uint32_t i = 0;
+
+    while (i < s->n_refs && s->refs->at[i].id != id)
+        i++;
+    if (i == s->n_refs)
+        return true;
+    if (!own_refs(pool, s, s->n_refs))
+        return false;
+    memmove(&s->refs->at[i], &s->refs->at[i + 1], (--s->n_refs - i) * sizeof(s->refs->at[0]));
+    return true;
 }

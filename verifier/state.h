@@ -14,7 +14,7 @@
 #include "verifier/scalar.h"
 #include "vm/prog.h"
 
-enum { REGS = 11, MAX_REFS = 16, SLOT = 8, MAX_SLOTS = PROG_STACK_FRAME / SLOT };
+enum { REGS = 11, SLOT = 8, MAX_SLOTS = PROG_STACK_FRAME / SLOT };
 
 enum reg_kind {
     REG_NONE, /* nothing was written to it */
@@ -149,13 +149,29 @@ struct history {
     uint32_t n_links, cap_links;
 };
 
+/* What a path holds and must give back, in the order in which it was taken. States share it until one changes it. */
+enum ref_kind {
+    REF_OBJECT, /* what an acquiring call returned, or a record, or an iterator */
+};
+
+struct ref {
+    uint32_t id;
+    uint32_t kind; /* enum ref_kind */
+};
+
+struct refs {
+    uint32_t shared; /* states that hold it */
+    uint32_t cap;    /* a power of two */
+    struct ref at[];
+};
+
 struct checkpoint;
 
 struct state {
     uint32_t insn; /* about to be executed */
     uint32_t n_frames;
     struct frame *frames[PROG_MAX_FRAMES];
-    uint32_t refs[MAX_REFS]; /* ids of references held */
+    struct refs *refs; /* NULL: none were ever taken */
     uint32_t n_refs;
     uint32_t lock_id; /* of the value whose spin lock is held; 0: none */
     const struct map_def *lock_map;
@@ -174,10 +190,11 @@ struct state {
 /* Frames and states of one verification, which go together. Allocation fails by returning NULL and setting `failed`. */
 struct pool {
     struct state *free_states;
-    struct frame *free_frames; /* linked through chunks[0] */
-    struct chunk *free_chunks; /* linked through their first slot */
-    struct slab *slabs;        /* where all of them lie */
-    unsigned char *at, *end;   /* what the newest has left */
+    struct frame *free_frames;  /* linked through chunks[0] */
+    struct chunk *free_chunks;  /* linked through their first slot */
+    struct refs *free_refs[32]; /* by the logarithm of cap; linked through their first bytes */
+    struct slab *slabs;         /* where all of them lie */
+    unsigned char *at, *end;    /* what the newest has left */
     size_t bytes, peak, limit;
     bool failed;
 };
@@ -223,8 +240,11 @@ typedef bool (*reg_want)(const struct reg *r, const void *ctx);
 typedef void (*reg_change)(struct reg *r, const void *ctx);
 bool state_change_regs(struct pool *pool, struct state *s, reg_want want, reg_change change, const void *ctx);
 
-bool state_has_ref(const struct state *s, uint32_t ref);
-bool state_drop_ref(struct state *s, uint32_t ref);
+/** Notes that the path holds this from now on. @return false: out of memory. */
+bool state_hold(struct pool *pool, struct state *s, uint32_t id, enum ref_kind kind);
+bool state_has_ref(const struct state *s, uint32_t id);
+/** The path holds it no more, if it did; the others keep their order. @return false: out of memory. */
+bool state_drop_ref(struct pool *pool, struct state *s, uint32_t id);
 
 static inline struct reg reg_scalar(struct scalar v)
 {

@@ -162,6 +162,10 @@ struct reg mem_value(struct verifier *v, const struct state *s, const struct reg
                      bool sign);
 
 /* kfunc.c */
+/* The kernel function that this instruction calls; NULL: it calls none that is known. */
+const struct kfunc *kfunc_at(const struct verifier *v, uint32_t at);
+/* What it does to those who call it, as enum helper_effect has it. NULL: nothing. */
+uint16_t kfunc_effects(const struct kfunc *k);
 enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *insn);
 /* Calls that may not come back, exits and sleeping helpers, inside a section that is protected by RCU or may not be
  * preempted. */

@@ -27,8 +27,10 @@ struct skep_env *env_new(void)
 {
     struct skep_env *env = calloc(1, sizeof(*env));
 
-    if (!env)
+    if (!env || !env_ref_room(env)) {
+        free(env);
         return NULL;
+    }
     env->n_cpus = 1;
     env->insn_budget = UINT64_MAX;
     env->task.unread = true;
@@ -68,6 +70,7 @@ void env_free(struct skep_env *env)
     sock_drop(env);
     mock_drop(env);
     buf_free(&env->scratch);
+    free(env->refs);
     free(env);
 }
 
@@ -87,9 +90,24 @@ uint64_t env_trap(struct skep_env *env, enum trap_kind kind, uint64_t addr, uint
     return 0;
 }
 
+bool env_ref_room(struct skep_env *env)
+{
+    uint32_t cap = env->cap_refs ? 2 * env->cap_refs : ENV_FIRST_REFS;
+    struct env_ref *more;
+
+    if (env->n_refs < env->cap_refs)
+        return true;
+    more = cap <= ENV_MAX_REFS ? realloc(env->refs, cap * sizeof(*more)) : NULL;
+    if (!more)
+        return false;
+    env->refs = more;
+    env->cap_refs = cap;
+    return true;
+}
+
 bool env_ref_add(struct skep_env *env, struct env_ref ref)
 {
-    if (env->n_refs == ENV_MAX_REFS)
+    if (!env_ref_room(env))
         return false;
     env->refs[env->n_refs++] = ref;
     return true;

@@ -49,7 +49,14 @@ struct env_ref {
     void (*release)(struct skep_env *env, struct env_ref *ref); /* what a trap does */
 };
 
-enum { ENV_MAX_REFS = 32, ENV_MEM_CACHE = 4, ENV_MAX_MEMS = 64, ENV_WINDOWS = 64, ENV_MAX_INNER = 256 };
+enum {
+    ENV_FIRST_REFS = 32,
+    ENV_MAX_REFS = 1 << 16,
+    ENV_MEM_CACHE = 4,
+    ENV_MAX_MEMS = 64,
+    ENV_WINDOWS = 64,
+    ENV_MAX_INNER = 256
+};
 
 /* What checked code found out about the operations that share this window: an access of their size, in their way, may
  * be made at the address itself when address - base < limit. limit 0: nothing is known. */
@@ -117,8 +124,8 @@ struct skep_env {
     struct ctx_store *ctx_store; /* the contexts' buffers, kept between runs; ctx_drop() gives them back */
 
     /* What it holds. */
-    struct env_ref refs[ENV_MAX_REFS];
-    uint32_t n_refs;
+    struct env_ref *refs;
+    uint32_t n_refs, cap_refs;
     void *spin_lock; /* held, or NULL */
 
     /* Memory besides stack, context, packet and maps: raw memory, records, kernel and user memory. */
@@ -240,6 +247,8 @@ struct map *env_find_map(struct skep_env *env, uint64_t addr);
 /** Notes that a resource was acquired. @return false when there are too many (the helper then fails as for no memory).
  */
 bool env_ref_add(struct skep_env *env, struct env_ref ref);
+/** Is there room for one more in env->refs, after making some? */
+bool env_ref_room(struct skep_env *env);
 /** The reference with this address, or NULL. */
 struct env_ref *env_ref_find(struct skep_env *env, uint64_t addr);
 void env_ref_drop(struct skep_env *env, struct env_ref *ref);

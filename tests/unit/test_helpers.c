@@ -148,15 +148,15 @@ static void records_are_held_until_they_are_given_back(void **state)
 
 static void more_records_than_a_run_may_hold_fail(void **state)
 {
-    struct map *map = make_map(MAP_TYPE_RINGBUF, 0, 0, 4096);
-    uint64_t records[ENV_MAX_REFS + 1];
+    struct map *map = make_map(MAP_TYPE_RINGBUF, 0, 0, 1 << 21);
+    static uint64_t records[ENV_MAX_REFS + 1];
 
     (void)state;
     for (int i = 0; i <= ENV_MAX_REFS; i++)
         records[i] = helper_ringbuf_reserve(env, P(map), 8, 0, 0, 0);
     assert_int_not_equal(records[ENV_MAX_REFS - 1], 0);
     assert_int_equal(records[ENV_MAX_REFS], 0);
-    for (int i = 0; i < ENV_MAX_REFS; i++)
+    for (int i = ENV_MAX_REFS; i-- > 0;)
         helper_ringbuf_discard(env, records[i], 0, 0, 0, 0);
     assert_int_equal(env->n_refs, 0);
     assert_int_equal(env->trap.kind, TRAP_none);

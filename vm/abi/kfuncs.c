@@ -92,7 +92,7 @@
 #define H_CONST             ARG_ANYTHING
 #define H_PTR(type)         ARG_BTF_ID
 #define H_PTR_OR_NULL(type) ARG_BTF_ID
-#define H_MEM               ARG_MEM
+#define H_MEM               ARG_MEM_RDWR
 #define H_MEM_OR_NULL       ARG_MEM_OR_NULL
 #define H_MEM_OUT(bytes)    ARG_OUT_##bytes
 #define H_SIZE              ARG_SIZE_OR_ZERO

@@ -15,15 +15,16 @@ HELPER_BODY(ringbuf_reserve)
 {
     struct map *map = helper_map(a1);
     uint32_t n = env->n_refs;
-    struct env_ref *ref = &env->refs[n];
+    struct env_ref *ref;
     void *record;
 
-    if (a3 || n == ENV_MAX_REFS)
+    if (a3 || (n == env->cap_refs && !env_ref_room(env)))
         return 0;
     record = ringbuf_reserve(map, a2);
     if (!record)
         return 0;
     /* In place: a struct that is copied would be read wider than it was just written, which processors wait for. */
+    ref = &env->refs[n];
     ref->addr = (uintptr_t)record;
     ref->size = a2;
     ref->owner = map;
