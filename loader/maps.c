@@ -93,6 +93,28 @@ static int read_type(const struct reader *r, const struct btf_member *m, const c
     return set_size(r, what, size, (uint64_t)bytes);
 }
 
+/* Linux takes these maps with types alone, and their keys are descriptors. */
+static int check_storage(struct reader *r, const struct map_def *def)
+{
+    const struct btf *btf = r->obj->btf;
+    const struct btf_type *key;
+
+    switch (def->type) {
+    case MAP_TYPE_SK_STORAGE:
+    case MAP_TYPE_INODE_STORAGE:
+    case MAP_TYPE_TASK_STORAGE:
+    case MAP_TYPE_CGRP_STORAGE: break;
+    default: return 0;
+    }
+    if (!def->btf_key_id || !def->btf_value_id)
+        return log_fail(r->log, -EINVAL, "map '%s': a %s needs types; write __type(key, int) and __type(value, ...)",
+                        r->name, map_type_name(def->type));
+    key = btf_type_at(btf, btf_resolve(btf, def->btf_key_id));
+    if (btf_kind(key) != BTF_INT || key->size != sizeof(int))
+        return log_fail(r->log, -EINVAL, "map '%s': the key of a %s is an int", r->name, map_type_name(def->type));
+    return 0;
+}
+
 static int read_def(struct reader *r, const struct btf_type *t, struct map_def *def, uint32_t *values_off);
 
 static int read_inner(const struct reader *r, const struct btf_type *t, struct map_def *def)
@@ -218,7 +240,7 @@ static int read_def(struct reader *r, const struct btf_type *t, struct map_def *
         def->max_entries = ringbuf_size(def->max_entries);
     if (def->btf_value_id)
         def->spin_lock_off = load_spin_lock_off(r->obj->btf, def->btf_value_id);
-    return 0;
+    return check_storage(r, def);
 }
 
 static int read_map(struct object *obj, const struct btf_secinfo *info, const struct log *log)

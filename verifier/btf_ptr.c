@@ -232,13 +232,14 @@ bool btf_ptr_is(struct verifier *v, const struct reg *r, const char *type, bool 
     }
 }
 
-enum reason btf_ptr_argument(struct verifier *v, const struct helper *h, unsigned reg, const struct reg *r)
+enum reason btf_ptr_argument(struct verifier *v, const struct helper *h, unsigned reg, const struct reg *r,
+                             bool or_null)
 {
     const char *type = helper_kernel_type(h, reg);
 
     if (!type || !btf_kernel_type(v, type))
         return unsupported(v, "kernel objects without the target's types");
-    if (reg_is_pointer(r) && r->flags & REG_MAYBE_NULL)
+    if (reg_is_pointer(r) && r->flags & REG_MAYBE_NULL && !or_null)
         return refuse(v, REASON_null_check_missing, "argument %u (r%u) is a %s where a pointer to struct %s is needed",
                       reg, reg, reg_kind_name(r), type);
     if (r->kind != REG_BTF)

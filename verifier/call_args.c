@@ -185,6 +185,20 @@ static enum reason spin_lock(struct verifier *v, const struct state *s, struct c
     return REASON_ok;
 }
 
+/* Linux asks nobody to look whether what comes from a lookup is NULL: the helper does. */
+static enum reason value_or_null(struct verifier *v, struct state *s, struct call_args *c, unsigned reg)
+{
+    struct access a = {.insn = s->insn, .reg = reg, .size = c->map ? c->map->value_size : 0, .helper = true};
+    struct reg r = *state_reg(s, reg);
+
+    if (is_null(&r))
+        return precision_mark_reg(v, s, reg);
+    if (r.kind != REG_MAP_VALUE || !(r.flags & REG_MAYBE_NULL))
+        return memory(v, s, c, reg, a.size, false, true, false);
+    r.flags &= (uint8_t)~REG_MAYBE_NULL;
+    return mem_check(v, s, &r, &a);
+}
+
 enum reason call_argument(struct verifier *v, struct state *s, struct call_args *c, unsigned i)
 {
     enum arg_kind kind = (enum arg_kind)c->helper->arg[i];
@@ -241,6 +255,7 @@ enum reason call_argument(struct verifier *v, struct state *s, struct call_args 
         if (c->map && policy_map_reads_value(c->map->type, c->helper->id))
             return memory(v, s, c, reg, c->map->value_size, false, true, false);
         return memory(v, s, c, reg, c->map ? c->map->value_size : 0, true, false, false);
+    case ARG_MAP_VALUE_OR_NULL: return value_or_null(v, s, c, reg);
     case ARG_MEM_OR_NULL:
     case ARG_MEM_UNINIT_OR_NULL:
         if (is_null(r))
@@ -290,7 +305,15 @@ enum reason call_argument(struct verifier *v, struct state *s, struct call_args 
             return call_wants(v, reg, r, "a function of the program");
         c->func = r->size;
         return REASON_ok;
-    case ARG_BTF_ID: return btf_ptr_argument(v, c->helper, reg, r);
+    case ARG_BTF_ID_OR_NULL:
+        if (is_null(r))
+            return precision_mark_reg(v, s, reg);
+        /* fall through */
+    case ARG_BTF_ID: return btf_ptr_argument(v, c->helper, reg, r, kind == ARG_BTF_ID_OR_NULL);
+    case ARG_ZERO:
+        if (!is_null(r))
+            return refuse(v, REASON_helper_argument, "argument %u (r%u) must be 0", reg, reg);
+        return precision_mark_reg(v, s, reg);
     case ARG_SOCK:
     case ARG_SOCK_OR_NULL:
     case ARG_SOCK_COMMON:

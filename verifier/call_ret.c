@@ -51,6 +51,8 @@ struct reg call_result(struct verifier *v, const struct call_args *c)
             out.flags = 0;
         }
         return out;
+    case RET_MAP_VALUE:
+        return (struct reg){.kind = REG_MAP_VALUE, .map = c->map, .id = ++v->next_id, .s = scalar_const(0)};
     case RET_RINGBUF_MEM_OR_NULL:
         out = (struct reg){
             .kind = REG_MEM, .flags = REG_MAYBE_NULL | REG_RECORD, .size = (uint32_t)c->mem_size, .s = scalar_const(0)};

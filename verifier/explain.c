@@ -261,7 +261,7 @@ static bool trace_back(const struct walk *w, uint32_t i, unsigned reg, unsigned 
                 continue;
             if (reg || !h)
                 return false;
-            if (h->ret == RET_MAP_VALUE_OR_NULL) {
+            if (h->ret == RET_MAP_VALUE_OR_NULL || h->ret == RET_MAP_VALUE) {
                 o->source = FROM_VALUE;
                 called(w, w->steps[i], h, o);
                 return true;

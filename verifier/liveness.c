@@ -228,7 +228,7 @@ static void helper_effect(const struct verifier *v, const struct insn *insn, con
             continue;
         if (kind == ARG_MAP_KEY && map)
             size = map->key_size;
-        else if (kind == ARG_MAP_VALUE && map)
+        else if ((kind == ARG_MAP_VALUE || kind == ARG_MAP_VALUE_OR_NULL) && map)
             size = map->value_size;
         else if (h && i < 4 && (h->arg[i + 1] == ARG_SIZE || h->arg[i + 1] == ARG_SIZE_OR_ZERO) &&
                  r[i + 2].what == NUMBER && r[i + 2].n > 0)

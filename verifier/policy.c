@@ -39,8 +39,20 @@ enum reason policy_may_take(struct verifier *v, const struct helper *h, const st
     return REASON_ok;
 }
 
+/* What a program is given when it is attached is one map of each kind. */
+static enum reason one_storage(struct verifier *v, const struct map_def *map, const struct map_def **first)
+{
+    if (!first)
+        return REASON_ok;
+    if (*first && *first != map)
+        return refuse(v, REASON_helper_map_type, "a program has one map of type %s: '%s' and '%s' are two",
+                      map_type_name(map->type), (*first)->name, map->name);
+    *first = map;
+    return REASON_ok;
+}
+
 /* Linux's check_map_prog_compatibility(): what holds of every map that a program names, used or not. */
-enum reason policy_may_name(struct verifier *v, const struct map_def *map)
+enum reason policy_may_name(struct verifier *v, const struct map_def *map, struct policy_maps *named)
 {
     const struct prog_type *type = v->prog->type;
 
@@ -50,7 +62,10 @@ enum reason policy_may_name(struct verifier *v, const struct map_def *map)
     if (v->prog->sleepable && !policy_map_sleepable(map->type))
         return refuse(v, REASON_helper_map_type, "programs that may sleep may not use map '%s' of type %s", map->name,
                       map_type_name(map->type) ? map_type_name(map->type) : "unknown");
-    return REASON_ok;
+    return one_storage(v, map,
+                       map->type == MAP_TYPE_CGROUP_STORAGE          ? &named->storage
+                       : map->type == MAP_TYPE_PERCPU_CGROUP_STORAGE ? &named->percpu_storage
+                                                                     : NULL);
 }
 
 /* Linux lets programs without capabilities have one function only. */

@@ -179,7 +179,8 @@ bool btf_ptr_trusted(const struct reg *r);
 /* Is what r points to an object of this type of the kernel, or does it begin with one? `strict`: itself. */
 bool btf_ptr_is(struct verifier *v, const struct reg *r, const char *type, bool strict);
 /* An argument of a helper that is to be the kernel object that its row names. */
-enum reason btf_ptr_argument(struct verifier *v, const struct helper *h, unsigned reg, const struct reg *r);
+enum reason btf_ptr_argument(struct verifier *v, const struct helper *h, unsigned reg, const struct reg *r,
+                             bool or_null);
 /* A pointer to such an object, untrusted when the target has no such type. */
 struct reg btf_ptr_reg(struct verifier *v, const char *type, unsigned trust);
 /* The type of a struct or union of the target, 0: there is none. */
@@ -237,7 +238,11 @@ bool branch_settle_null(struct verifier *v, struct state *s, uint32_t id, bool i
 /* policy.c: what the tables of vm/abi allow this program. */
 enum reason policy_may_call(struct verifier *v, uint32_t id);
 enum reason policy_may_take(struct verifier *v, const struct helper *h, const struct map_def *map);
-enum reason policy_may_name(struct verifier *v, const struct map_def *map);
+/* What a program named so far, of which it may name one. */
+struct policy_maps {
+    const struct map_def *storage, *percpu_storage;
+};
+enum reason policy_may_name(struct verifier *v, const struct map_def *map, struct policy_maps *named);
 enum reason policy_functions(struct verifier *v, uint32_t *bad);
 bool policy_may_write_packet(const struct verifier *v);
 bool policy_helper_sees_packet(const struct verifier *v, const struct helper *h);

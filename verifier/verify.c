@@ -106,6 +106,7 @@ static bool first_state(struct verifier *v)
 static enum reason check_maps(struct verifier *v, uint32_t *bad)
 {
     enum reason reason = REASON_ok;
+    struct policy_maps named = {0};
 
     for (uint32_t i = 0; i < v->prog->n_insns && !reason; i++) {
         const struct insn *insn = insn_at(v, i);
@@ -114,9 +115,9 @@ static enum reason check_maps(struct verifier *v, uint32_t *bad)
             continue;
         *bad = i;
         if (insn->op == ISA_LD_MAP_FD || insn->op == ISA_LD_MAP_IDX)
-            reason = policy_may_name(v, v->prog->maps[insn->imm]);
+            reason = policy_may_name(v, v->prog->maps[insn->imm], &named);
         else if (insn->op == ISA_LD_MAP_VALUE || insn->op == ISA_LD_MAP_IDX_VALUE)
-            reason = policy_may_name(v, v->prog->maps[(uint64_t)insn->imm >> 32]);
+            reason = policy_may_name(v, v->prog->maps[(uint64_t)insn->imm >> 32], &named);
     }
     return reason;
 }

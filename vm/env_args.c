@@ -113,6 +113,10 @@ static bool check_one(struct call *c, unsigned i)
     case ARG_MAP: return check_map(c, i);
     case ARG_MAP_KEY: return c->map ? check_mem(c, i, c->map->def.key_size, ENV_READ) : refuse(c, i, "after a map");
     case ARG_MAP_VALUE: return c->map ? check_mem(c, i, c->map->def.value_size, ENV_READ) : refuse(c, i, "after a map");
+    case ARG_MAP_VALUE_OR_NULL:
+        if (!value)
+            return true;
+        return c->map ? check_mem(c, i, c->map->def.value_size, ENV_READ) : refuse(c, i, "after a map");
     case ARG_MAP_VALUE_UNINIT:
         if (!c->map)
             return refuse(c, i, "after a map");
@@ -149,13 +153,15 @@ static bool check_one(struct call *c, unsigned i)
     case ARG_SOCK:
     case ARG_SOCK_COMMON:
     case ARG_SOCKET: return is_sock(c, i) || refuse(c, i, "a socket");
+    case ARG_ZERO: return !value || refuse(c, i, "0");
     case ARG_NONE:
     case ARG_ANYTHING:
     case ARG_SIZE:
     case ARG_SIZE_OR_ZERO:
     case ARG_CONST_SIZE_OR_ZERO:
-    case ARG_STACK_OR_NULL:       /* handed on to the callback, which is checked itself */
-    case ARG_BTF_ID: return true; /* bodies follow kernel pointers through env_probe() only */
+    case ARG_STACK_OR_NULL: /* handed on to the callback, which is checked itself */
+    case ARG_BTF_ID:        /* bodies follow kernel pointers through env_probe() only */
+    case ARG_BTF_ID_OR_NULL: return true;
     }
     return refuse(c, i, "of a kind that checked execution knows");
 }

@@ -162,6 +162,7 @@ const char *mock_unfit(const struct helper *helper, uint64_t ret)
         return ret && helper->id >= KFUNC_FIRST_ID ? "it returns a pointer, of which a mock can give only NULL (0)"
                                                    : NULL;
     case RET_LENGTH: return NULL; /* held to the room when it is called */
+    case RET_MAP_VALUE: return "it returns a pointer that is never NULL: it cannot be mocked";
     case RET_CPU: return ret < LARGEST_CPU ? NULL : "there is no such CPU: 0 to 8191";
     default: return ret ? "it returns a pointer, of which a mock can give only NULL (0)" : NULL;
     }
@@ -335,6 +336,7 @@ uint32_t mock_arg_mem(const struct mock_call *call, unsigned i)
     case ARG_MEM_RDWR: return (uint32_t)(i < 4 ? call->args[i + 1] : 0);
     case ARG_MAP_KEY: return map ? map->def.key_size : 0;
     case ARG_MAP_VALUE:
+    case ARG_MAP_VALUE_OR_NULL:
     case ARG_MAP_VALUE_UNINIT: return map ? map->def.value_size : 0;
     case ARG_INT_PTR: return 4;
     case ARG_LONG_PTR: return 8;

@@ -79,8 +79,15 @@ static int create_map(struct kernel *k, uint32_t type, uint32_t key, uint32_t va
     return hold(k, bpf(BPF_MAP_CREATE, &attr));
 }
 
-/* Types of a map whose value holds a lock: a number for the key, a struct with the lock at its place for the value. */
-static int lock_btf(struct kernel *k, const struct map_def *d)
+/* Maps that Linux takes with types alone. */
+static bool needs_btf(const struct map_def *d)
+{
+    return d->spin_lock_off >= 0 || d->type == MAP_TYPE_SK_STORAGE || d->type == MAP_TYPE_INODE_STORAGE ||
+           d->type == MAP_TYPE_TASK_STORAGE || d->type == MAP_TYPE_CGRP_STORAGE;
+}
+
+/* Types of a map: a number for the key, a struct for the value, with the lock at its place or a number. */
+static int map_btf(struct kernel *k, const struct map_def *d)
 {
     static const char strings[] = "\0int\0val\0bpf_spin_lock\0lock\0v";
     const struct {
@@ -111,8 +118,8 @@ static int lock_btf(struct kernel *k, const struct map_def *d)
               BTF_KIND_STRUCT << 24 | 1,
               d->value_size,
               23,
-              3,
-              8u * (uint32_t)d->spin_lock_off},
+              d->spin_lock_off >= 0 ? 3 : 2,
+              d->spin_lock_off >= 0 ? 8u * (uint32_t)d->spin_lock_off : 0},
     };
     struct buf all = {0};
     union bpf_attr attr;
@@ -144,8 +151,8 @@ static int create_def(struct kernel *k, const struct map_def *d)
             return inner;
         attr.inner_map_fd = (uint32_t)inner;
     }
-    if (d->spin_lock_off >= 0) {
-        int btf = lock_btf(k, d);
+    if (needs_btf(d)) {
+        int btf = map_btf(k, d);
 
         if (btf < 0)
             return btf;

@@ -5,6 +5,7 @@
  */
 #include "vm/epoch.h"
 #include "vm/maps/map.h"
+#include "vm/maps/storage.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -325,14 +326,108 @@ static void values_a_cpu_in_lru_maps(void **state)
     map_put(map);
 }
 
+/* ---- Storage: what is found belongs to its owner ---- */
+
+static void *change_storage(void *arg)
+{
+    struct load *l = arg;
+    uint64_t rnd = 88172645463325252 + l->thread * 7919, values[4];
+
+    for (uint32_t i = 0; i < STEPS; i++) {
+        uint32_t owner = next_random(&rnd) % 16;
+
+        for (int j = 0; j < 4; j++)
+            values[j] = owner + 1;
+        if (next_random(&rnd) % 4)
+            map_host_update(l->map, &owner, values, next_random(&rnd) % 3);
+        else
+            storage_delete(l->map, owner);
+    }
+    return NULL;
+}
+
+static void *keep_storage(void *arg)
+{
+    struct load *l = arg;
+    uint64_t rnd = 1181783497276652981 + l->thread * 104729;
+    uint32_t key, next;
+    bool begun = false;
+
+    do {
+        struct epoch_slot *s = epoch_enter();
+
+        for (int i = 0; i < 50; i++) {
+            uint64_t owner = next_random(&rnd) % 16, first[4] = {owner + 1, owner + 1, owner + 1, owner + 1};
+            const uint64_t *value = storage_get(l->map, owner, first, next_random(&rnd) % 2);
+
+            must(!value || __atomic_load_n(value, __ATOMIC_RELAXED) == owner + 1, "a value is its owner's");
+        }
+        epoch_exit(s);
+        begun = !map_host_next_key(l->map, begun ? &key : NULL, &next);
+        must(!begun || next < 16, "an owner is one that there was");
+        key = next;
+    } while (!__atomic_load_n(l->stop, __ATOMIC_RELAXED));
+    return NULL;
+}
+
+static void *use_cgroups(void *arg)
+{
+    struct load *l = arg;
+    uint64_t rnd = 88172645463325252 + l->thread * 7919;
+
+    for (uint32_t i = 0; i < STEPS; i++) {
+        struct epoch_slot *s = epoch_enter();
+        uint64_t *value = storage_of_cgroup(l->map, next_random(&rnd) % 8, 0, l->thread);
+
+        must(value != NULL, "a cgroup has a value");
+        __atomic_fetch_add(value, 1, __ATOMIC_RELAXED);
+        epoch_exit(s);
+    }
+    return NULL;
+}
+
+static void *read_cgroups(void *arg)
+{
+    struct load *l = arg;
+    uint64_t values[16], key;
+
+    do {
+        for (key = 0; key < 8; key++)
+            map_host_lookup(l->map, &key, values, 0);
+    } while (!__atomic_load_n(l->stop, __ATOMIC_RELAXED));
+    return NULL;
+}
+
+static void storages(void **state)
+{
+    (void)state;
+    for (uint32_t percpu = 0; percpu < 2; percpu++) {
+        struct map *map =
+            make(percpu ? MAP_TYPE_PERCPU_CGROUP_STORAGE : MAP_TYPE_CGROUP_STORAGE, 8, 8, 0, 0, percpu ? 8 : 1);
+        uint64_t all = 0, values[8] = {0};
+
+        run(map, use_cgroups, read_cgroups, NULL);
+        for (uint64_t key = 0; key < 8; key++) {
+            assert_int_equal(map_host_lookup(map, &key, values, 0), 0);
+            for (int i = 0; i < 8; i++)
+                all += values[i];
+        }
+        assert_int_equal(all, THREADS * STEPS);
+        map_put(map);
+    }
+    for (uint32_t type = MAP_TYPE_INODE_STORAGE; type <= MAP_TYPE_TASK_STORAGE; type++) {
+        struct map *map = make(type, 4, 32, 0, MAP_F_NO_PREALLOC, 1);
+
+        run(map, change_storage, keep_storage, NULL);
+        map_put(map);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tries),
-        cmocka_unit_test(queues),
-        cmocka_unit_test(filters),
-        cmocka_unit_test(targets),
-        cmocka_unit_test(values_a_cpu_in_lru_maps),
+        cmocka_unit_test(storages), cmocka_unit_test(tries),   cmocka_unit_test(queues),
+        cmocka_unit_test(filters),  cmocka_unit_test(targets), cmocka_unit_test(values_a_cpu_in_lru_maps),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,18 @@ says "no world in Linux" 2 "--world is for runs in userspace" "$S" run "$tmp/cha
 echo '{"tasks": [{"pid": 1}, {"pid": 2, "comm": 5}]}' >"$tmp/bad.json"
 says "a wrong file" 2 "bad.json: JSON: line 1: tasks[1].comm: a text was expected" "$S" run "$tmp/chain.bpf.o" --world "$tmp/bad.json"
 
+# ---- Storage ----
+
+for how in "--engine interp" "--engine jit" --checked; do
+    says "storage $how" 0 'got = [-1,-2,0,0]
+42: 1
+1: 110
+77: 105' "$S" run "$tmp/storage.bpf.o" --world "$tmp/tasks.json" --dump-maps $how
+done
+echo '[{"key": 42, "value": 9}, {"key": 7, "value": 1}]' >"$tmp/seen.json"
+says "storage that the host wrote" 0 'got = [9,-2,0,0]
+42: 10' "$S" run "$tmp/storage.bpf.o" --world "$tmp/tasks.json" --map tasks="$tmp/seen.json" --dump-maps
+
 # ---- Stacks and symbols ----
 
 cat >"$tmp/stacks.json" <<'EOF'

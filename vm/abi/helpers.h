@@ -49,6 +49,9 @@ enum arg_kind {
     ARG_DYNPTR_RECORD,      /* one of a ring buffer's record, which is released */
     ARG_DYNPTR_NEW,         /* room for one, of memory */
     ARG_DYNPTR_NEW_RECORD,  /* room for one, of a ring buffer's record */
+    ARG_MAP_VALUE_OR_NULL,  /* as MAP_VALUE, or NULL */
+    ARG_BTF_ID_OR_NULL,     /* as BTF_ID, or NULL */
+    ARG_ZERO,               /* 0: the helper has no way to say that it does not know a flag */
 };
 
 enum ret_kind {
@@ -62,8 +65,9 @@ enum ret_kind {
     RET_SOCKET_OR_NULL,
     RET_SOCK_COMMON_OR_NULL,
     RET_TCP_SOCK_OR_NULL,
-    RET_LENGTH, /* INT: at most what the last size argument allows, or an error number */
-    RET_CPU,    /* INT: the number of a CPU */
+    RET_LENGTH,    /* INT: at most what the last size argument allows, or an error number */
+    RET_CPU,       /* INT: the number of a CPU */
+    RET_MAP_VALUE, /* as MAP_VALUE_OR_NULL, and always there */
 };
 
 enum helper_effect {

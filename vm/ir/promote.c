@@ -76,6 +76,7 @@ static int64_t reach(const struct promoter *p, const struct passed *c, unsigned 
     switch ((enum arg_kind)c->helper->arg[arg]) {
     case ARG_MAP_KEY: return map ? (int64_t)map->def.key_size : -1;
     case ARG_MAP_VALUE:
+    case ARG_MAP_VALUE_OR_NULL:
     case ARG_MAP_VALUE_UNINIT: return map ? (int64_t)map->def.value_size : -1;
     case ARG_MEM:
     case ARG_MEM_OR_NULL:

@@ -18,6 +18,7 @@ enum {
     NUMA_NODE = MAP_F_NUMA_NODE,
     STACK_BUILD_ID = MAP_F_STACK_BUILD_ID,
     ZERO_SEED = MAP_F_ZERO_SEED,
+    CLONE = MAP_F_CLONE,
     MMAPABLE = MAP_F_MMAPABLE,
     PRESERVE_ELEMS = MAP_F_PRESERVE_ELEMS,
     INNER_MAP = MAP_F_INNER_MAP,
@@ -29,7 +30,8 @@ enum {
     SIZE_FIRST = 1 << 27,
     READ_ONLY = 1 << 26,
     SOCKETS = 1 << 25,
-    TRAITS = NOT_INNER | PERCPU | EXTRA | SIZE_FIRST | READ_ONLY | SOCKETS,
+    UNCOUNTED = 1 << 24,
+    TRAITS = NOT_INNER | PERCPU | EXTRA | SIZE_FIRST | READ_ONLY | SOCKETS | UNCOUNTED,
 };
 
 enum size_rule { ANY, U32, ZERO };
@@ -101,13 +103,27 @@ static int check_inner(const struct map_def *def, const struct log *log)
     return 0;
 }
 
+static bool may_lock(uint32_t type)
+{
+    switch (type) {
+    case MAP_TYPE_HASH:
+    case MAP_TYPE_ARRAY:
+    case MAP_TYPE_CGROUP_STORAGE:
+    case MAP_TYPE_SK_STORAGE:
+    case MAP_TYPE_INODE_STORAGE:
+    case MAP_TYPE_TASK_STORAGE:
+    case MAP_TYPE_CGRP_STORAGE: return true;
+    default: return false;
+    }
+}
+
 static int check_lock(const struct map_def *def, const struct log *log)
 {
     int64_t off = def->spin_lock_off;
 
     if (off < 0)
         return 0;
-    if (def->type != MAP_TYPE_HASH && def->type != MAP_TYPE_ARRAY)
+    if (!may_lock(def->type))
         return log_fail(log, -EOPNOTSUPP, "map '%s': a %s cannot hold a bpf_spin_lock", def->name,
                         map_type_name(def->type));
     if (off % 4 || off + 4 > def->value_size)
@@ -147,7 +163,10 @@ int map_def_check(const struct map_def *def, const struct log *log)
     if (!size_fits(def->value_size, row->value))
         return log_fail(log, -EINVAL, "map '%s': a %s cannot have values of %u bytes", def->name,
                         map_type_name(def->type), def->value_size);
-    if (!def->max_entries)
+    if (row->flags & UNCOUNTED && def->max_entries)
+        return log_fail(log, -EINVAL, "map '%s': a %s has as many entries as there are owners; max_entries is 0",
+                        def->name, map_type_name(def->type));
+    if (!def->max_entries && !(row->flags & UNCOUNTED))
         return log_fail(
             log, -EINVAL,
             "map '%s': max_entries is 0: its loader is to size it (skep_map__set_max_entries(), --set %s.max_entries=N)",
