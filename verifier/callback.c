@@ -30,6 +30,9 @@ static struct reg gets(struct verifier *v, enum callback_gets what, const struct
     case GETS_NOTHING: return (struct reg){.kind = REG_NONE};
     case GETS_NUMBER: return reg_unknown();
     case GETS_CALLERS_R3: return caller->regs[3];
+    case GETS_CALLERS_R4: return caller->regs[4];
+    case GETS_TASK: return btf_ptr_reg(v, "task_struct", 0);
+    case GETS_AREA: return btf_ptr_reg(v, "vm_area_struct", 0);
     case GETS_MAP: return *map;
     case GETS_MAP_KEY: r.kind = REG_MAP_KEY; break;
     case GETS_MAP_VALUE:

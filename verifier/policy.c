@@ -4,10 +4,20 @@
  */
 #include "vm/abi/policy.h"
 #include "verifier/verifier.h"
+#include "vm/abi/hooks.h"
 #include "vm/abi/map_types.h"
 
 #include <stdio.h>
 #include <string.h>
+
+static enum hook_kind hook_of(const struct prog *prog)
+{
+    if (prog->type->id == PROG_TYPE_LSM)
+        return HOOK_LSM;
+    if (prog->type->id != PROG_TYPE_TRACING || prog->attach_type == ATTACH_TRACE_RAW_TP)
+        return HOOK_OTHER;
+    return prog->attach_type == ATTACH_TRACE_ITER ? HOOK_ITERATOR : HOOK_FUNCTION;
+}
 
 enum reason policy_may_call(struct verifier *v, uint32_t id)
 {
@@ -16,6 +26,9 @@ enum reason policy_may_call(struct verifier *v, uint32_t id)
 
     if (!h)
         return refuse(v, REASON_helper_unknown, "there is no helper %u", id);
+    if (type && !hook_may_call(h->name, hook_of(v->prog), v->prog->attach_target))
+        return refuse(v, REASON_helper_not_allowed, "programs of type %s may not call bpf_%s at '%s'", type->name,
+                      h->name, v->prog->attach_target);
     if (!type || policy_helper(type, v->prog->attach_type, !v->privileged, id))
         return REASON_ok;
     if (policy_helper(type, v->prog->attach_type, false, id))

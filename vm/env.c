@@ -69,6 +69,7 @@ void env_free(struct skep_env *env)
     ctx_drop(env);
     sock_drop(env);
     mock_drop(env);
+    free(env->counter_reads);
     buf_free(&env->scratch);
     free(env->refs);
     free(env);
@@ -168,6 +169,8 @@ static void begin(struct skep_env *env, const struct code *code)
     env->n_inner = 0;
     env->insns_run = 0;
     env->fuel = 0;
+    if (env->n_counter_reads)
+        memset(env->counter_reads, 0, env->n_counter_reads * sizeof(*env->counter_reads));
     if (env->checked)
         env_forget_mem(env);
     else /* helpers search, too, and what the last run saw may be gone */

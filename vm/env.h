@@ -139,6 +139,8 @@ struct skep_env {
     uint32_t n_inner;          /* how many were ever noted in this run */
     const struct env_mem *world_mems; /* more of them, sorted by guest, borrowed */
     uint32_t n_world_mems;
+    const struct env_mem *task_mems; /* the same of the current task's process alone */
+    uint32_t n_task_mems;
     struct env_mem *own_mems; /* copies of those that this run wrote to, until it ends; the world's stay as they are */
     uint32_t n_own_mems;
     const struct world *world;        /* where they come from (vm/world/world.h), and more; NULL: there is none */
@@ -164,7 +166,9 @@ struct skep_env {
     struct mock_state *mocks; /* what calls that go through vm/mock.h find; NULL: nothing */
     void *user;               /* the host's, for its own helpers */
     struct buf scratch;       /* for formatting */
-    struct buf *seq;          /* what bpf_seq_printf() writes to; NULL: the program is no iterator */
+    uint32_t *counter_reads;  /* how often this run read each counter of the world (vm/helpers/counter.c) */
+    uint32_t n_counter_reads;
+    struct buf *seq; /* what bpf_seq_printf() writes to; NULL: the program is no iterator */
 
     /* Sees each instruction of traced code before it is done; NULL: nobody. regs: r0..r10. It may end the run with
      * env_trap(). */

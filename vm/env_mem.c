@@ -236,20 +236,29 @@ static bool find_map_value(struct skep_env *env, uint64_t addr, struct env_mem *
     return found;
 }
 
-static bool find_world(const struct skep_env *env, uint64_t addr, struct env_mem *m)
+static const struct env_mem *find_sorted(const struct env_mem *mems, uint32_t n, uint64_t addr)
 {
-    uint32_t lo = 0, hi = env->n_world_mems;
+    uint32_t lo = 0, hi = n;
 
     while (lo < hi) { /* how many begin at or below addr */
         uint32_t mid = lo + (hi - lo) / 2;
-        if (env->world_mems[mid].guest <= addr)
+        if (mems[mid].guest <= addr)
             lo = mid + 1;
         else
             hi = mid;
     }
-    if (!lo || !holds(&env->world_mems[lo - 1], addr))
+    return lo && holds(&mems[lo - 1], addr) ? &mems[lo - 1] : NULL;
+}
+
+static bool find_world(const struct skep_env *env, uint64_t addr, struct env_mem *m)
+{
+    const struct env_mem *found = find_sorted(env->world_mems, env->n_world_mems, addr);
+
+    if (!found)
+        found = find_sorted(env->task_mems, env->n_task_mems, addr);
+    if (!found)
         return false;
-    *m = env->world_mems[lo - 1];
+    *m = *found;
     for (uint32_t i = 0; i < env->n_own_mems; i++)
         if (env->own_mems[i].guest == m->guest)
             *m = env->own_mems[i];

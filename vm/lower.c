@@ -126,7 +126,7 @@ static bool may_probe(const struct prog *prog)
         if (insn->op == ISA_LD_BTF_ID || insn->op == ISA_CALL_KFUNC)
             return true;
         h = insn->op == ISA_CALL_HELPER ? helper_set_find(prog->helpers, (uint32_t)insn->imm) : NULL;
-        if (h && (h->ret == RET_BTF_ID || h->ret == RET_BTF_ID_OR_NULL))
+        if (h && helper_names_kernel_object(h))
             return true;
     }
     return false;

@@ -38,6 +38,7 @@ struct both_in {
     /* Array maps of one value of BOTH_VALUE bytes, named a, b, c, d; read-only ones are frozen. */
     const unsigned char *maps[BOTH_MAPS];
     bool read_only[BOTH_MAPS];
+    const struct btf *types; /* the target's; NULL: none */
 };
 
 struct both_out {
@@ -250,6 +251,7 @@ static inline struct code *both_lower(const struct both_in *in, struct map *cons
                              .license = "GPL",
                              .attach_target = "",
                              .type = prog_type_find(in->type),
+                             .kernel_btf = in->types,
                              .insns = text.insns,
                              .n_insns = text.n_insns};
     struct code_opts opts = {.checked = checked, .opts = CODE_OPT_ALL};

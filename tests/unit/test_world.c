@@ -180,6 +180,50 @@ static void tasks_are_their_structures(void **state)
     world_put(w);
 }
 
+static void what_surrounds_tasks_is_read_strictly(void **state)
+{
+    (void)state;
+    refused("{\"namespaces\": [{\"name\": \"a\", \"kind\": \"x\", \"inum\": 1}]}",
+            "namespaces[0].kind: a namespace is of");
+    refused("{\"namespaces\": [{\"name\": \"a\", \"kind\": \"pid\", \"inum\": 1, \"parent\": \"a\"}]}",
+            "namespaces[0].parent: no namespace of this kind");
+    refused("{\"namespaces\": [{\"name\": \"a\", \"kind\": \"uts\", \"inum\": 1, \"cookie\": 2}]}", "cookies are for");
+    refused("{\"tasks\": [{\"pid\": 1, \"namespaces\": [\"a\"]}]}",
+            "tasks[0].namespaces[0]: there is no namespace 'a'");
+    refused("{\"namespaces\": [{\"name\": \"a\", \"kind\": \"uts\", \"inum\": 1}], "
+            "\"tasks\": [{\"pid\": 1, \"namespaces\": [\"a\", \"a\"]}]}",
+            "one namespace of each kind");
+    refused("{\"tasks\": [{\"pid\": 1, \"regs\": {\"xx\": 1}}]}",
+            "tasks[0].regs.xx: struct pt_regs has no such register");
+    refused("{\"tasks\": [{\"pid\": 1}], \"user\": [{\"addr\": 1, \"data\": \"00\", \"task\": 2}]}",
+            "user[0].task: none of the tasks");
+    refused(
+        "{\"tasks\": [{\"pid\": 1}], \"user\": [{\"addr\": 1, \"data\": \"0000\", \"task\": 1}, {\"addr\": 2, \"data\": \"00\"}]}",
+        "memory of a process at 0x1 (2 bytes) lies over other");
+    refused("{\"tasks\": [{\"pid\": 1}], \"user\": [{\"addr\": 1, \"data\": \"0000\", \"task\": 1}, "
+            "{\"addr\": 2, \"data\": \"00\", \"task\": 1}]}",
+            "memory of a process at 0x2 (1 bytes) lies over other");
+    refused("{\"perf_events\": {\"maps\": {\"m\": [[]]}}}",
+            "perf_events.maps.m[0]: a value, or a list of at least one");
+    refused("{\"perf_events\": {\"program\": {\"enabled\": 1}}}", "perf_events.program: \"counter\" is missing");
+    refused("{\"branches\": [{\"from\": 1, \"to\": 2, \"cycles\": 65536}]}", "branches[0]: a branch has 16 bits");
+    refused("{\"hashes\": [{\"of\": \"&x\", \"algorithm\": \"md5\", \"hash\": \"00\"}]}",
+            "hashes[0].hash: md5 has 16 bytes");
+    refused("{\"hashes\": [{\"of\": \"&x\", \"algorithm\": \"crc\", \"hash\": \"00\"}]}",
+            "hashes[0]: the algorithm is none");
+    refused("{\"hashes\": [{\"of\": \"&x\", \"algorithm\": \"md5\", \"hash\": \"000102030405060708090a0b0c0d0e0f\"}]}",
+            "hashes[0]: nothing has the name that is referred to by '&x'");
+    if (!has_types())
+        skip();
+    refused("{\"tasks\": [{\"pid\": 1, \"vmas\": [{\"vm_start\": 2, \"vm_end\": 2}]}]}",
+            "tasks[0].vmas[0]: an area lies from");
+    refused(
+        "{\"tasks\": [{\"pid\": 1, \"vmas\": [{\"vm_start\": 2, \"vm_end\": 9}, {\"vm_start\": 1, \"vm_end\": 3}]}]}",
+        "tasks[0].vmas: the areas from 0x1 and 0x2 overlap");
+    refused("{\"kernel\": {\"f\": {\"type\": \"file\", \"f_path\": \"x\"}}}",
+            "kernel.f.f_path: a path is text that begins with /");
+}
+
 static void variables_have_a_place_a_cpu(void **state)
 {
     const struct world_variable *rq;
@@ -232,6 +276,7 @@ int main(void)
         cmocka_unit_test(structures_that_do_not_fit_are_refused),
         cmocka_unit_test(pointers_become_structures_of_their_own),
         cmocka_unit_test(tasks_are_their_structures),
+        cmocka_unit_test(what_surrounds_tasks_is_read_strictly),
         cmocka_unit_test(variables_have_a_place_a_cpu),
         cmocka_unit_test(a_small_text_takes_no_more_than_its_limit),
     };

@@ -126,6 +126,52 @@ says "iterator over a map" 0 'sum = 35
 last = 1' "$S" run "$tmp/iter.bpf.o" elements --map numbers="$tmp/numbers.json" --iter-map numbers --dump-maps --checked
 says "iterator over nothing" 1 "goes over 'task', of which this run has none" "$S" run "$tmp/iter.bpf.o" tasks --checked
 
+# ---- Around a task ----
+
+cat >"$tmp/around.json" <<'EOF'
+{"namespaces": [{"name": "host", "kind": "pid", "inum": 1}, {"name": "box", "kind": "pid", "inum": 777, "dev": 4, "parent": "host"},
+                {"name": "first", "kind": "net", "inum": 20, "cookie": 50}, {"name": "n", "kind": "net", "inum": 21, "cookie": 51}],
+ "cgroups": [{"path": "/", "id": 1}, {"path": "/a", "id": 10}, {"path": "/a/b", "id": 11}, {"path": "/a/b/c", "id": 12}],
+ "tasks": [{"pid": 300, "tgid": 299, "ns_pid": 8, "ns_tgid": 7, "namespaces": ["box", "n"], "cgroup": "/a/b/c",
+            "regs": {"ip": 4660, "sp": 22136},
+            "vmas": [{"vm_start": "0x401000", "vm_end": "0x402000", "vm_file": {"f_path": "/usr/bin/true"}},
+                     {"vm_start": "0x500000", "vm_end": "0x501000"}]},
+           {"pid": 5, "name": "other"}],
+ "user": [{"addr": "0x7000", "data": "01020304", "task": 300}, {"addr": "0x7000", "data": "05060708", "task": "other"}],
+ "kernel": {"exe": {"type": "file", "f_path": "/usr/bin/true", "f_inode": {"&": "ino", "i_ino": 5}},
+            "sock": {"type": "file", "f_path": "/", "private_data": {"type": "socket", "flags": 1}}},
+ "hashes": [{"of": "&ino", "algorithm": "sha1", "hash": "6162636465666768696a6b6c6d6e6f7071727374"}],
+ "branches": [{"from": 1, "to": 2}, {"from": 3, "to": 4, "mispredicted": true, "cycles": 9}],
+ "perf_events": {"maps": {"counters": [[7, 8], null, {"counter": 5, "enabled": 10, "running": 4}, {"cpu": 63, "values": 1}]},
+                 "program": 99},
+ "contexts": {"fentry/vfs_truncate": {"path": {"dentry": {"d_name": {"name": "x", "len": 1}, "d_parent": {"&": "r", "d_parent": "&r"}}}, "length": 0},
+              "lsm.s/bprm_committed_creds": {"bprm": {"file": "&exe"}},
+              "iter/task_file": [{"fd": 0, "file": "&exe"}, {"fd": 1, "file": "&sock"}],
+              "tp_btf/net_dev_queue": {"skb": {"len": 8, "data": [69, 0, 1, 2, 3, 4, 5, 6]}}}}
+EOF
+around() { # program, what it got, options...
+    local prog=$1 want=$2
+    shift 2
+    says "$prog $*" 0 "$want" "$S" run "$tmp/around.bpf.o" "$prog" --world "$tmp/around.json" --dump-maps "$@"
+}
+for how in "--engine interp" "--engine jit" --checked; do
+    around names 'got = [0,8,7,-22,21,1,8,10,12,2,0,0]' $how
+    around cookies 'got = [51,50,' $how
+    around areas 'got = [0,4198400,-2,-22,4660,22136,3,-36,0,0,0,0]
+"/x"' $how
+    around exec 'got = [0,-22,2,2,0,-22,67305985,0,0,0,0,0]
+text = "abcdefghabcdefgh"
+bprm_opts_set' $how
+    around counted 'got = [7,8,-2,-7,0,4,-22,0,99,48,4,48]' $how
+    around others 'got = [48,-22,7,' $how
+    around shown 'got = [67,
+(struct timespec64){.tv_sec = (time64_t)-3,.tv_nsec = (long int' $how
+done
+around files 'got = [-1,0,16,0' --checked
+says "a packet behind a sample" 0 'got = [0,-14,
+event counters: "050000000000000045000102"' "$S" run "$tmp/around.bpf.o" packet --world "$tmp/around.json" --dump-maps --checked
+says "without a world" 0 'got = [-2,-22,0,' "$S" run "$tmp/around.bpf.o" others --dump-maps
+
 # ---- A recorded world ----
 
 says "recording" 0 "" "$S" world record "$tmp/recorded.json" --pid $$

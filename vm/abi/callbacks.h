@@ -11,9 +11,12 @@ enum callback_gets {
     GETS_NOTHING,
     GETS_NUMBER,     /* any */
     GETS_CALLERS_R3, /* what the program passed the helper there */
-    GETS_MAP,        /* the helper's map */
-    GETS_MAP_KEY,    /* a key of it, to be read */
-    GETS_MAP_VALUE,  /* and the value */
+    GETS_CALLERS_R4,
+    GETS_TASK,      /* a struct task_struct of the kernel */
+    GETS_AREA,      /* a struct vm_area_struct */
+    GETS_MAP,       /* the helper's map */
+    GETS_MAP_KEY,   /* a key of it, to be read */
+    GETS_MAP_VALUE, /* and the value */
 };
 
 enum {

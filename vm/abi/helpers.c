@@ -111,7 +111,8 @@ bool helper_names_kernel_object(const struct helper *helper)
     bool names = helper->ret == RET_BTF_ID || helper->ret == RET_BTF_ID_OR_NULL;
 
     for (unsigned i = 0; i < 5; i++)
-        names |= helper->arg[i] == ARG_BTF_ID || helper->arg[i] == ARG_BTF_ID_OR_NULL;
+        names |= helper->arg[i] == ARG_BTF_ID || helper->arg[i] == ARG_BTF_ID_OR_NULL ||
+                 (helper->arg[i] == ARG_MEM && helper_is_linux(helper) && helper_kernel_type(helper, i + 1));
     return names;
 }
 

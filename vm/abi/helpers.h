@@ -119,7 +119,7 @@ const struct helper *helper_for(const struct helper_set *set, uint32_t prog_type
 /** The kernel struct that argument `arg` (from 1; 0: the result) points to, where its kind is BTF_ID; NULL: none is
  * named. */
 const char *helper_kernel_type(const struct helper *helper, unsigned arg);
-/** Does it take or give pointers to kernel objects by their types? */
+/** Does it go by the target's types: take or give pointers to kernel objects, or show their values? */
 bool helper_names_kernel_object(const struct helper *helper);
 /** Is it Linux's own, and not a host's? */
 bool helper_is_linux(const struct helper *helper);

@@ -17,6 +17,7 @@ static const struct row tracepoints[] = {
 #define ERRORS(name, n)   {#name, n, HOOK_ARG_ERRORS},
 #define ITER              NOTHING
 #define LSM               NOTHING
+#define CALLS             NOTHING
 #include "vm/abi/hooks.def"
 };
 
@@ -25,6 +26,7 @@ static const struct row iterators[] = {
 #define ERRORS              NOTHING
 #define ITER(name, n, what) {#name, n, HOOK_ITER_##what},
 #define LSM                 NOTHING
+#define CALLS               NOTHING
 #include "vm/abi/hooks.def"
 };
 
@@ -33,6 +35,18 @@ static const struct row lsm[] = {
 #define ERRORS          NOTHING
 #define ITER            NOTHING
 #define LSM(name, what) {#name, 0, HOOK_LSM_##what},
+#define CALLS           NOTHING
+#include "vm/abi/hooks.def"
+};
+
+static const struct {
+    const char *helper, *function;
+} calls[] = {
+#define NULLABLE                NOTHING
+#define ERRORS                  NOTHING
+#define ITER                    NOTHING
+#define LSM                     NOTHING
+#define CALLS(helper, function) {#helper, #function},
 #include "vm/abi/hooks.def"
 };
 
@@ -59,4 +73,18 @@ enum hook_iter_arg hook_iter_arg(const char *name, unsigned arg)
 unsigned hook_lsm(const char *name)
 {
     return find(lsm, COUNT(lsm), name, 0);
+}
+
+bool hook_may_call(const char *helper, enum hook_kind kind, const char *target)
+{
+    bool narrowed = false;
+
+    for (size_t i = 0; i < COUNT(calls); i++) {
+        if (strcmp(calls[i].helper, helper))
+            continue;
+        if (kind == HOOK_FUNCTION && !strcmp(calls[i].function, target))
+            return true;
+        narrowed = true;
+    }
+    return !narrowed || kind == HOOK_ITERATOR || (kind == HOOK_LSM && hook_lsm(target) & HOOK_LSM_SLEEPS);
 }

@@ -23,4 +23,9 @@ enum hook_lsm { HOOK_LSM_SLEEPS = 1, HOOK_LSM_UNTRUSTED = 2, HOOK_LSM_BOOL = 4, 
 /** Of an LSM hook: a set of enum hook_lsm. */
 unsigned hook_lsm(const char *name);
 
+enum hook_kind { HOOK_OTHER, HOOK_FUNCTION, HOOK_ITERATOR, HOOK_LSM };
+
+/** May programs at this hook call a helper (by its name, without "bpf_") that their type may call? */
+bool hook_may_call(const char *helper, enum hook_kind kind, const char *target);
+
 #endif

@@ -3,6 +3,7 @@
  * reference counts of kernel objects have nothing to do: what is acquired stays as long as the world.
  */
 #include "vm/helpers/kfunc.h"
+#include "vm/world/world.h"
 
 KFUNC_BODY(bpf_rcu_read_lock)
 {
@@ -45,23 +46,35 @@ KFUNC_BODY(bpf_task_release)
     return 0;
 }
 
-/* The task that runs is the one that the world is sure to have. */
 KFUNC_BODY(bpf_task_from_pid)
 {
-    const struct env_task *task = env_task(env);
+    const struct world_task *task = env->world ? world_task_by_pid(env->world, (uint32_t)a1) : NULL;
 
-    return (uint32_t)a1 == task->pid ? task->addr : 0;
+    if (task)
+        return task->addr;
+    return (uint32_t)a1 == env_task(env)->pid ? env_task(env)->addr : 0;
 }
 
+/* By its number in the namespace of the task that runs. */
 KFUNC_BODY(bpf_task_from_vpid)
 {
-    return kfunc_bpf_task_from_pid(env, a1, a2, a3, a4, a5);
+    const struct world *w = env->world;
+    const struct world_ns *ns = env->current ? env->current->ns[WORLD_NS_PID] : NULL;
+
+    if (!ns)
+        return kfunc_bpf_task_from_pid(env, a1, a2, a3, a4, a5);
+    for (uint32_t i = 0; i < w->n_tasks; i++)
+        if (w->tasks[i].ns[WORLD_NS_PID] == ns && w->tasks[i].ns_pid == (uint32_t)a1)
+            return w->tasks[i].addr;
+    return 0;
 }
 
-/* Nothing says which task is in which group but the group of the task that runs. */
 KFUNC_BODY(bpf_task_under_cgroup)
 {
-    return 0;
+    const struct world_task *task = env->world ? world_task_at(env->world, a1) : NULL;
+    const struct world_cgroup *under = env->world ? world_cgroup_at(env->world, a2) : NULL;
+
+    return task && under && world_cgroup_above(task->cgroup, under->level) == under;
 }
 
 /* Signals reach nobody, as with bpf_send_signal. */
@@ -80,15 +93,19 @@ KFUNC_BODY(bpf_cgroup_release)
     return 0;
 }
 
-/* No structure of a control group is known by its number or its level. */
 KFUNC_BODY(bpf_cgroup_ancestor)
 {
-    return 0;
+    const struct world_cgroup *c = env->world ? world_cgroup_at(env->world, a1) : NULL;
+
+    c = (int32_t)a2 < 0 ? NULL : world_cgroup_above(c, (uint32_t)a2);
+    return c ? c->addr : 0;
 }
 
 KFUNC_BODY(bpf_cgroup_from_id)
 {
-    return 0;
+    const struct world_cgroup *c = env->world ? world_cgroup_by_id(env->world, a1) : NULL;
+
+    return c ? c->addr : 0;
 }
 
 /* The driver of a run's interface tells nothing beside the packet. */

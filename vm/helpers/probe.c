@@ -99,17 +99,25 @@ HELPER_BODY(copy_from_user)
     return copy(env, a1, a2, a3, ENV_MEM_USER);
 }
 
-/* User memory is the current task's; of others the world knows none. */
+/* Of another process there is what the world gives it alone. */
 HELPER_BODY(copy_from_user_task)
 {
-    bool mine = env->current && env->current->addr && env->current->addr == a4;
+    const struct world_task *task = env->world ? world_task_at(env->world, a4) : NULL;
+    uint32_t size = (uint32_t)a2;
+    const void *from;
 
     if (a5)
         return helper_error(-EINVAL);
-    if (mine || !(uint32_t)a2)
-        return (uint32_t)a2 ? copy(env, a1, a2, a3, ENV_MEM_USER) : 0;
-    memset(helper_ptr(a1), 0, (uint32_t)a2);
-    return helper_error(-EFAULT);
+    if (!size)
+        return 0;
+    if (task && env->current && task->tgid == env->current->tgid)
+        return copy(env, a1, a2, a3, ENV_MEM_USER);
+    from = task ? world_task_memory(task, a3, size) : NULL;
+    if (from)
+        memcpy(helper_ptr(a1), from, size);
+    else
+        memset(helper_ptr(a1), 0, size);
+    return from ? 0 : helper_error(-EFAULT);
 }
 
 HELPER_BODY(probe_read_str)

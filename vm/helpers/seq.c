@@ -2,14 +2,15 @@
  * What iterators write. The file is a buffer of the run, as long as a reader of Linux's could make it; what does not
  * fit is not written at all, as Linux begins again with a larger buffer.
  */
+#include "vm/helpers/seq.h"
 #include "vm/helpers/format.h"
 #include "vm/helpers/helper.h"
 
 enum { MAX_TEXT = 16 << 20, LINE = 1024 /* MAX_BPRINTF_BUF */ };
 
-static const char no_seq[] = "this run has no file that it could write to: the program is no iterator";
+const char seq_missing[] = "this run has no file that it could write to: the program is no iterator";
 
-static uint64_t write_text(struct skep_env *env, const void *text, uint64_t size)
+uint64_t seq_write_text(struct skep_env *env, const void *text, uint64_t size)
 {
     if (env->seq->len + size > MAX_TEXT)
         return helper_error(-EOVERFLOW);
@@ -20,8 +21,8 @@ static uint64_t write_text(struct skep_env *env, const void *text, uint64_t size
 HELPER_BODY(seq_write)
 {
     if (!env->seq)
-        return helper_refuse(env, no_seq);
-    return write_text(env, helper_ptr(a2), (uint32_t)a3);
+        return helper_refuse(env, seq_missing);
+    return seq_write_text(env, helper_ptr(a2), (uint32_t)a3);
 }
 
 HELPER_BODY(seq_printf)
@@ -32,11 +33,11 @@ HELPER_BODY(seq_printf)
     int64_t len;
 
     if (!env->seq)
-        return helper_refuse(env, no_seq);
+        return helper_refuse(env, seq_missing);
     if (size % 8 || size > sizeof(args) || (size && !a4))
         return helper_error(-EINVAL);
     if (size)
         memcpy(args, helper_ptr(a4), size);
     len = format_text(env, line, sizeof(line), helper_ptr(a2), (uint32_t)a3, args, size / 8);
-    return len < 0 ? (uint64_t)len : write_text(env, line, strlen(line));
+    return len < 0 ? (uint64_t)len : seq_write_text(env, line, strlen(line));
 }

@@ -3,6 +3,7 @@
  */
 #include "vm/ctx/hook.h"
 #include "vm/helpers/helper.h"
+#include "vm/world/world.h"
 
 HELPER_BODY(get_current_pid_tgid)
 {
@@ -48,10 +49,26 @@ HELPER_BODY(get_current_cgroup_id)
     return env->cgroup_id;
 }
 
-/* The world has one cgroup below the root, which is level 0 and has number 1. */
+/* The cgroup that the task is in, as long as nothing else was said; NULL: the world does not know it. */
+static const struct world_cgroup *own_cgroup(const struct skep_env *env)
+{
+    const struct world_cgroup *c = env->current ? env->current->cgroup : NULL;
+
+    return c && c->id == env->cgroup_id ? c : NULL;
+}
+
+/* Without a world there is one cgroup below the root, which is level 0 and has number 1. */
 HELPER_BODY(get_current_ancestor_cgroup_id)
 {
-    return (int32_t)a1 == 0 ? 1 : (int32_t)a1 == 1 ? env->cgroup_id : 0;
+    const struct world_cgroup *c = own_cgroup(env);
+    int32_t level = (int32_t)a1;
+
+    if (level < 0)
+        return 0;
+    if (!c)
+        return level == 0 ? 1 : level == 1 ? env->cgroup_id : 0;
+    c = world_cgroup_above(c, (uint32_t)level);
+    return c ? c->id : 0;
 }
 
 HELPER_BODY(current_task_under_cgroup)
@@ -64,19 +81,29 @@ HELPER_BODY(current_task_under_cgroup)
     number = map_cgroup_at(map, index);
     if (!number)
         return helper_error(-EAGAIN);
+    for (const struct world_cgroup *c = own_cgroup(env); c; c = c->parent)
+        if (c->id == number)
+            return 1;
     return number == 1 || number == env->cgroup_id;
 }
 
-/* The run's pid namespace is whichever a program asks for: its loader found the numbers out on another machine. */
+/* Where the world does not say which namespace the task is in, it is whichever a program asks for: its loader found the
+ * numbers out on another machine. */
 HELPER_BODY(get_ns_current_pid_tgid)
 {
-    uint32_t *out = helper_ptr(a3);
+    const struct world_ns *ns = env->current ? env->current->ns[WORLD_NS_PID] : NULL;
+    const struct env_task *task = env_task(env);
+    uint32_t ids[2] = {task->pid, task->tgid};
 
-    if ((uint32_t)a4 != 8 || a1 != (uint32_t)a1) {
-        memset(out, 0, (uint32_t)a4);
+    if ((uint32_t)a4 != sizeof(ids) || a1 != (uint32_t)a1 || (ns && (ns->inum != a2 || (ns->dev && ns->dev != a1)))) {
+        memset(helper_ptr(a3), 0, (uint32_t)a4);
         return helper_error(-EINVAL);
     }
-    memcpy(out, (uint32_t[]){env_task(env)->pid, env_task(env)->tgid}, 8);
+    if (ns && task->pid == env->current->pid) {
+        ids[0] = env->current->ns_pid;
+        ids[1] = env->current->ns_tgid;
+    }
+    memcpy(helper_ptr(a3), ids, sizeof(ids));
     return 0;
 }
 
@@ -127,7 +154,16 @@ HELPER_BODY(set_retval)
     return 0;
 }
 
+/* No context asks for the first namespace that there is. */
 HELPER_BODY(get_netns_cookie)
 {
-    return env->netns_cookie ? env->netns_cookie : 1;
+    const struct world *w = env->world;
+    const struct world_ns *ns = a1 && env->current ? env->current->ns[WORLD_NS_NET] : NULL;
+
+    for (uint32_t i = 0; w && !a1 && !ns && i < w->n_namespaces; i++)
+        if (w->namespaces[i].kind == WORLD_NS_NET)
+            ns = &w->namespaces[i];
+    if (env->netns_cookie && a1)
+        return env->netns_cookie;
+    return ns ? ns->cookie : 1;
 }

@@ -210,7 +210,7 @@ static int read_typed(struct reading *c, const struct json_path *at, const struc
 /* ---- Registers ---- */
 
 /* struct pt_regs of x86_64, by the names that programs use. */
-enum { REGS_SIZE = 168, REG_AX = 80, REG_DI = 112, REG_IP = 128 };
+enum { REGS_SIZE = WORLD_REGS_SIZE, REG_AX = 80, REG_DI = 112, REG_IP = 128 };
 static const struct {
     const char *name;
     uint32_t off;
@@ -220,7 +220,7 @@ static const struct {
 /* Where a C function, and a system call, take their arguments. */
 static const uint32_t call_args[] = {112, 104, 96, 88, 72, 64}, syscall_args[] = {112, 104, 96, 56, 72, 64};
 
-static int take_regs(struct world_reader *r, const struct json_path *at, const struct json *v, unsigned char *to)
+int world_take_regs(struct world_reader *r, const struct json_path *at, const struct json *v, unsigned char *to)
 {
     int err = world_is_object(r, at, v);
 
@@ -245,7 +245,7 @@ static int other_regs(struct reading *c, const struct json_path *at, const char 
     int err;
 
     if (!strcmp(name, "regs"))
-        err = take_regs(c->r, at, v, c->out->data);
+        err = world_take_regs(c->r, at, v, c->out->data);
     else if (!strcmp(name, "ret"))
         err = take_value(c, at, v, 0, c->out->data + REG_AX, SLOT);
     else

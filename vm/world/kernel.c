@@ -76,7 +76,7 @@ bool world_symbol(const struct world *world, const char *name, uint64_t *addr)
 struct user_memory {
     uint64_t addr, size;
     const char *type, *name;
-    const struct json *data, *string, *value;
+    const struct json *data, *string, *value, *task;
     bool read_only;
 };
 
@@ -88,6 +88,7 @@ static const struct world_member members[] = {
     {"type", world_take_text, offsetof(struct user_memory, type), false},
     {"value", world_take_json, offsetof(struct user_memory, value), false},
     {"size", world_take_u64, offsetof(struct user_memory, size), false},
+    {"task", world_take_json, offsetof(struct user_memory, task), false},
     {"read_only", world_take_bool, offsetof(struct user_memory, read_only), false},
 };
 
@@ -160,6 +161,23 @@ static int take_bytes(struct world_reader *r, const struct json_path *at, const 
     return err;
 }
 
+/* Whose it is, where the file says so. */
+static int give_to(struct world_reader *r, const struct json_path *at, const struct json *v)
+{
+    struct json_path here = {.up = at, .name = "task"};
+    const struct world_task *t = NULL;
+    uint32_t pid;
+    int err = 0;
+
+    if (v->kind == JSON_STRING)
+        t = world_task_named(r->w, v->string);
+    else if (!(err = world_take_u32(r, &here, v, &pid)))
+        t = world_task_by_pid(r->w, pid);
+    if (err)
+        return err;
+    return t ? world_memory_of(r, t) : WORLD_REFUSE(r, &here, v, "none of the tasks has this pid or name");
+}
+
 int world_read_user(struct world_reader *r, const struct json_path *at, const struct json *v)
 {
     int err = world_is_array(r, at, v);
@@ -177,6 +195,8 @@ int world_read_user(struct world_reader *r, const struct json_path *at, const st
             err = WORLD_REFUSE(r, &here, v->items[i], "nothing stands at address 0");
         if (!err)
             err = m.type ? take_typed(r, &here, v->items[i], &m) : take_bytes(r, &here, v->items[i], &m);
+        if (!err && m.task)
+            err = give_to(r, &here, m.task);
         if (!err && m.name)
             err = world_name(r, &here, v->items[i], m.name, m.addr, 0);
     }

@@ -38,6 +38,12 @@ struct world_list {
     struct place place;
 };
 
+/* A piece of one process's memory, by its thread group. */
+struct world_task_mem {
+    uint32_t tgid;
+    struct env_mem mem;
+};
+
 enum { ALIGN = 64, GAP = 64 };
 
 static int no_memory(struct world_reader *r)
@@ -95,6 +101,14 @@ int world_memory(struct world_reader *r, const struct json_path *at, const struc
                                                       .access = (uint8_t)access,
                                                       .kind = (uint8_t)kind,
                                                       .name = name};
+    return 0;
+}
+
+int world_memory_of(struct world_reader *r, const struct world_task *task)
+{
+    if (!grow(&r->task_mems, r->n_task_mems, &r->cap_task_mems, sizeof(*r->task_mems)))
+        return no_memory(r);
+    r->task_mems[r->n_task_mems++] = (struct world_task_mem){task->tgid, r->w->mems[--r->w->n_mems]};
     return 0;
 }
 
@@ -216,23 +230,109 @@ static int sort(struct world_reader *r)
     return 0;
 }
 
-/* Where 16 bytes of the world stand. */
-static unsigned char *host_of(const struct world *w, uint64_t addr)
+/* Where so many bytes stand; NULL: not in one piece. */
+static unsigned char *host_of(const struct env_mem *mems, uint32_t n, uint64_t addr, uint64_t size)
 {
-    uint32_t lo = 0, hi = w->n_mems;
+    uint32_t lo = 0, hi = n;
 
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
 
-        if (w->mems[mid].guest <= addr)
+        if (mems[mid].guest <= addr)
             lo = mid + 1;
         else
             hi = mid;
     }
-    if (!lo || addr - w->mems[lo - 1].guest > w->mems[lo - 1].size ||
-        w->mems[lo - 1].size - (addr - w->mems[lo - 1].guest) < 16)
+    if (!lo || addr - mems[lo - 1].guest > mems[lo - 1].size || mems[lo - 1].size - (addr - mems[lo - 1].guest) < size)
         return NULL;
-    return w->mems[lo - 1].host + (addr - w->mems[lo - 1].guest);
+    return mems[lo - 1].host + (addr - mems[lo - 1].guest);
+}
+
+const void *world_task_memory(const struct world_task *task, uint64_t addr, uint64_t size)
+{
+    return host_of(task->mems, task->n_mems, addr, size);
+}
+
+const void *world_memory_at(const struct world *world, uint64_t addr, uint64_t size)
+{
+    return host_of(world->mems, world->n_mems, addr, size);
+}
+
+/* Pieces are called by the types of what stands in them. */
+bool world_is_object_of(const struct world *world, uint64_t addr, const char *type)
+{
+    uint32_t lo = 0, hi = world->n_mems;
+
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+
+        if (world->mems[mid].guest < addr)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < world->n_mems && world->mems[lo].guest == addr && !strcmp(world->mems[lo].name, type);
+}
+
+/* ---- Memory of one process ---- */
+
+static int by_process(const void *a, const void *b)
+{
+    const struct world_task_mem *x = a, *y = b;
+
+    if (x->tgid != y->tgid)
+        return x->tgid < y->tgid ? -1 : 1;
+    return by_guest(&x->mem, &y->mem);
+}
+
+static int overlap(struct world_reader *r, const struct env_mem *m)
+{
+    return log_fail(r->log, -EINVAL, "world: memory of a process at 0x%" PRIx64 " (%" PRIu64 " bytes) lies over other",
+                    m->guest, m->size);
+}
+
+/* Each process's pieces stand together; its threads share them. None lies over what every process has. */
+static int give_to_tasks(struct world_reader *r)
+{
+    struct world *w = r->w;
+    struct env_mem *all;
+    uint32_t n = r->n_task_mems;
+
+    if (!n)
+        return 0;
+    qsort(r->task_mems, n, sizeof(*r->task_mems), by_process);
+    all = ARENA_ARRAY(&w->arena, struct env_mem, n);
+    if (!all)
+        return no_memory(r);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct world_task_mem *m = &r->task_mems[i], *before = i ? m - 1 : NULL;
+        uint32_t lo = 0, hi = w->n_mems;
+
+        all[i] = m->mem;
+        if (before && before->tgid == m->tgid && before->mem.guest + before->mem.size > m->mem.guest)
+            return overlap(r, &m->mem);
+        while (lo < hi) { /* the first piece that ends behind where this one begins */
+            uint32_t mid = lo + (hi - lo) / 2;
+
+            if (w->mems[mid].guest + w->mems[mid].size <= m->mem.guest)
+                lo = mid + 1;
+            else
+                hi = mid;
+        }
+        if (lo < w->n_mems && w->mems[lo].guest < m->mem.guest + m->mem.size)
+            return overlap(r, &m->mem);
+    }
+    for (uint32_t t = 0; t < w->n_tasks; t++) {
+        struct world_task *task = &w->tasks[t];
+        uint32_t first = 0;
+
+        while (first < n && r->task_mems[first].tgid != task->tgid)
+            first++;
+        task->mems = all + first;
+        while (first + task->n_mems < n && r->task_mems[first + task->n_mems].tgid == task->tgid)
+            task->n_mems++;
+    }
+    return 0;
 }
 
 /* ---- Lists ---- */
@@ -258,7 +358,7 @@ static int link_nodes(struct world_reader *r, const struct world_list *l)
 
         if (err)
             return err;
-        node = host_of(r->w, addr);
+        node = host_of(r->w->mems, r->w->n_mems, addr, 16);
         if (!node)
             return refuse_at(r, &l->place, "this is no memory of the world:", ref);
         put(last, addr);
@@ -279,6 +379,8 @@ int world_settle(struct world_reader *r)
 
     if (!err)
         err = sort(r);
+    if (!err)
+        err = give_to_tasks(r);
     for (uint32_t i = 0; i < r->n_lists && !err; i++)
         err = link_nodes(r, &r->lists[i]);
     return err;
@@ -289,4 +391,5 @@ void world_reader_free(struct world_reader *r)
     free(r->names);
     free(r->fixups);
     free(r->lists);
+    free(r->task_mems);
 }

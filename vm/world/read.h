@@ -11,6 +11,7 @@
 struct world_name;
 struct world_fixup;
 struct world_list;
+struct world_task_mem;
 
 struct world_reader {
     struct world *w;
@@ -25,6 +26,8 @@ struct world_reader {
     uint32_t n_fixups, cap_fixups;
     struct world_list *lists;
     uint32_t n_lists, cap_lists;
+    struct world_task_mem *task_mems;
+    uint32_t n_task_mems, cap_task_mems;
 };
 
 typedef int (*world_read_fn)(struct world_reader *r, const struct json_path *at, const struct json *v, void *to);
@@ -77,6 +80,9 @@ const struct btf *world_btf(struct world_reader *r, const struct json_path *at, 
 int world_memory(struct world_reader *r, const struct json_path *at, const struct json *v, uint64_t *guest,
                  uint64_t size, enum env_mem_kind kind, unsigned access, const char *name, unsigned char **host);
 
+/** The piece that was taken last is memory of this task's process, and of no other's. */
+int world_memory_of(struct world_reader *r, const struct world_task *task);
+
 /**
  * Makes a structure of what v says, in memory of its own. v may be an object (members; "type", "&" its name, "@" its
  * address), an array of values, a text (char), or a reference "&name" to one that stands elsewhere.
@@ -121,6 +127,24 @@ int world_link(struct world_reader *r, const struct json_path *at, const struct 
  *  @return 0, or an error, said. */
 int world_type(struct world_reader *r, const struct json_path *at, const struct json *v, const char *text, uint32_t *id,
                uint32_t *count);
+
+/* ---- What sections share of each other ---- */
+
+enum { WORLD_REGS_SIZE = 168 /* struct pt_regs of x86_64 */ };
+/** Registers by name into a struct pt_regs. */
+int world_take_regs(struct world_reader *r, const struct json_path *at, const struct json *v, unsigned char *to);
+/** A text for a struct path: its chain of dentries. */
+int world_path(struct world_reader *r, const struct json_path *at, const struct json *v,
+               const struct world_object *path);
+/* Members of a task: namespaces, regs, vmas; v is the task's object. */
+int world_task_namespaces(struct world_reader *r, const struct json_path *at, const struct json *v,
+                          struct world_task *t);
+int world_task_regs(struct world_reader *r, const struct json_path *at, const struct json *v, struct world_task *t);
+int world_task_areas(struct world_reader *r, const struct json_path *at, const struct json *v, struct world_task *t,
+                     const struct world_object *task);
+/** What its namespaces make of its task_struct. */
+int world_put_namespaces(struct world_reader *r, const struct json_path *at, const struct json *v,
+                         const struct world_task *t, const struct world_object *task);
 
 /** Settles references and lists, sorts memory, refuses overlaps. The last step. */
 int world_settle(struct world_reader *r);

@@ -164,6 +164,13 @@ static int on_value(void *ctx, const struct json_path *at, uint32_t id, const st
     }
     if (btf_kind(t) == BTF_PTR && !f->o->user)
         return take_pointer(f, at, id, v, off);
+    if (btf_kind(t) == BTF_STRUCT && v->kind == JSON_STRING && !f->o->user && !strcmp(btf_name(btf, id), "path")) {
+        struct world_object path = {
+            .type = id, .addr = f->o->addr + off, .size = (uint64_t)size, .host = f->o->host + off};
+
+        err = world_path(f->r, at, v, &path);
+        return err ? err : 1;
+    }
     if (btf_kind(t) == BTF_STRUCT && v->kind == JSON_OBJECT &&
         (!strcmp(btf_name(btf, id), "list_head") || !strcmp(btf_name(btf, id), "hlist_head")))
         return take_list(f, at, btf_name(btf, id), v, off);

@@ -45,6 +45,29 @@ static const struct world_cgroup *cgroup_at(const struct world *w, const char *p
     return w->n_cgroups ? bsearch(&key, w->cgroups, w->n_cgroups, sizeof(key), by_path) : NULL;
 }
 
+const struct world_cgroup *world_cgroup_by_id(const struct world *world, uint64_t id)
+{
+    for (uint32_t i = 0; i < world->n_cgroups; i++)
+        if (world->cgroups[i].id == id)
+            return &world->cgroups[i];
+    return NULL;
+}
+
+const struct world_cgroup *world_cgroup_at(const struct world *world, uint64_t addr)
+{
+    for (uint32_t i = 0; i < world->n_cgroups && addr; i++)
+        if (world->cgroups[i].addr == addr)
+            return &world->cgroups[i];
+    return NULL;
+}
+
+const struct world_cgroup *world_cgroup_above(const struct world_cgroup *cgroup, uint32_t level)
+{
+    while (cgroup && cgroup->level > level)
+        cgroup = cgroup->parent;
+    return cgroup && cgroup->level == level ? cgroup : NULL;
+}
+
 static int find_parent(struct world_reader *r, struct world_cgroup *c)
 {
     const char *slash = strrchr(c->path, '/');
@@ -139,7 +162,8 @@ int world_read_cgroups(struct world_reader *r, const struct json_path *at, const
 /* ---- Tasks ---- */
 
 /* Members of the file's own; the others are members of task_struct. */
-static const char *const own_members[] = {"uid", "gid", "ppid", "cgroup", "stacks", "name"};
+static const char *const own_members[] = {"uid",        "gid",    "ppid",    "cgroup", "stacks", "name",
+                                          "namespaces", "ns_pid", "ns_tgid", "regs",   "vmas"};
 
 static bool is_own(void *ctx, const char *name)
 {
@@ -153,8 +177,8 @@ static bool is_own(void *ctx, const char *name)
 static bool needs_types(const struct json *v)
 {
     for (size_t i = 0; i < v->length; i++)
-        if (!is_own(NULL, v->names[i]) && strcmp(v->names[i], "pid") && strcmp(v->names[i], "tgid") &&
-            strcmp(v->names[i], "comm"))
+        if (!strcmp(v->names[i], "vmas") || (!is_own(NULL, v->names[i]) && strcmp(v->names[i], "pid") &&
+                                             strcmp(v->names[i], "tgid") && strcmp(v->names[i], "comm")))
             return true;
     return false;
 }
@@ -250,6 +274,19 @@ static int take_task(struct world_reader *r, const struct json_path *at, const s
     memcpy(t->comm, text, strlen(text) + 1);
     if (!has_tgid)
         t->tgid = t->pid;
+    t->ns_pid = t->pid;
+    t->ns_tgid = t->tgid;
+    err = take_number(r, at, v, "ns_pid", &t->ns_pid, &given);
+    if (!err)
+        err = take_number(r, at, v, "ns_tgid", &t->ns_tgid, &has_tgid);
+    if (!err && given && !has_tgid)
+        t->ns_tgid = t->ns_pid;
+    if (!err)
+        err = world_task_namespaces(r, at, v, t);
+    if (!err)
+        err = world_task_regs(r, at, v, t);
+    if (err)
+        return err;
     here.name = own ? "&" : "name";
     if (own || name)
         err = world_take_text(r, &here, own ? own : name, &t->name);
@@ -292,6 +329,8 @@ static int put_cred(struct world_reader *r, const struct json_path *at, const st
     }
     if (err)
         return err;
+    if (t->ns[WORLD_NS_USER])
+        world_put_u64(r, &cred, "user_ns", t->ns[WORLD_NS_USER]->addr);
     world_put_u64(r, o, "cred", cred.addr);
     world_put_u64(r, o, "real_cred", cred.addr);
     return 0;
@@ -321,8 +360,8 @@ static uint64_t task_address(const struct world *w, uint32_t pid)
     return t ? t->addr : 0;
 }
 
-static int fill_task(struct world_reader *r, const struct json_path *at, const struct json *v,
-                     const struct world_task *t, const struct world_object *o)
+static int fill_task(struct world_reader *r, const struct json_path *at, const struct json *v, struct world_task *t,
+                     const struct world_object *o)
 {
     uint64_t parent = t->has_ppid ? task_address(r->w, t->ppid) : 0, leader = task_address(r->w, t->tgid);
     int err;
@@ -336,7 +375,11 @@ static int fill_task(struct world_reader *r, const struct json_path *at, const s
     err = put_cred(r, at, v, t, o);
     if (!err)
         err = put_cgroup(r, at, v, t, o);
-    return err ? err : world_fill(r, at, v, o, is_own);
+    if (!err)
+        err = world_put_namespaces(r, at, v, t, o);
+    if (!err)
+        err = world_fill(r, at, v, o, is_own);
+    return err ? err : world_task_areas(r, at, v, t, o);
 }
 
 /* Task structures where they can be had, or must be. */

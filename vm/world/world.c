@@ -107,6 +107,8 @@ void world_enter(struct skep_env *env, const struct world *world, const struct w
     env->n_world_mems = world ? world->n_mems : 0;
     env->net = world && world->has_net ? &world->net : NULL;
     env->current = task ? task : world ? world->current : NULL;
+    env->task_mems = env->current ? env->current->mems : NULL;
+    env->n_task_mems = env->current ? env->current->n_mems : 0;
     env->task.addr = env->current ? env->current->addr : 0;
 }
 
