@@ -20,6 +20,22 @@ struct arena_block {
     _Alignas(ALIGN) unsigned char data[];
 };
 
+enum { LOOK_AT = 16 };
+
+/* One of the first spare blocks that has room; NULL: none. */
+static struct arena_block *reuse(struct arena *a, size_t size)
+{
+    struct arena_block **link = &a->spare, *b;
+
+    for (unsigned i = 0; i < LOOK_AT && (b = *link); i++, link = &b->next)
+        if (b->size >= size) {
+            *link = b->next;
+            b->used = 0;
+            return b;
+        }
+    return NULL;
+}
+
 /* Large blocks that are to be zeroed come from the system, which has zeroed pages. */
 static void *take(struct arena *a, size_t size, bool zeroed)
 {
@@ -34,12 +50,17 @@ static void *take(struct arena *a, size_t size, bool zeroed)
     if (!b || b->size - b->used < size) {
         size_t want = size > BLOCK_SIZE / 4 ? size : BLOCK_SIZE;
 
-        b = zeroed && want == size ? calloc(1, sizeof(*b) + want) : malloc(sizeof(*b) + want);
-        if (!b)
-            return NULL;
-        zeroed &= want != size;
-        b->size = want;
-        b->used = 0;
+        b = reuse(a, size);
+        if (b) {
+            want = b->size > size ? b->size : want;
+        } else {
+            b = zeroed && want == size ? calloc(1, sizeof(*b) + want) : malloc(sizeof(*b) + want);
+            if (!b)
+                return NULL;
+            zeroed &= want != size;
+            b->size = want;
+            b->used = 0;
+        }
         /* A large block goes behind the head, so that the room left in the head stays in use. */
         if (a->head && want == size) {
             b->next = a->head->next;
@@ -116,16 +137,32 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
     return to;
 }
 
-void arena_free(struct arena *a)
+static void free_list(struct arena_block *b)
 {
-    struct arena_block *b = a->head;
-
     while (b) {
         struct arena_block *next = b->next;
 
         free(b);
         b = next;
     }
-    a->head = NULL;
+}
+
+void arena_free(struct arena *a)
+{
+    free_list(a->head);
+    free_list(a->spare);
+    a->head = a->spare = NULL;
+    a->used = 0;
+}
+
+void arena_reset(struct arena *a)
+{
+    while (a->head) {
+        struct arena_block *b = a->head;
+
+        a->head = b->next;
+        b->next = a->spare;
+        a->spare = b;
+    }
     a->used = 0;
 }

@@ -11,8 +11,9 @@
 
 struct arena {
     struct arena_block *head;
-    size_t used;  /* bytes handed out */
-    size_t limit; /* 0: none */
+    struct arena_block *spare; /* after arena_reset() */
+    size_t used;               /* bytes handed out */
+    size_t limit;              /* 0: none */
 };
 
 /** Takes size bytes, zeroed. size 0 gives a valid unique-enough pointer. @return NULL when out of memory or over the
@@ -32,6 +33,9 @@ char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(
 
 /** Gives everything back; the arena is then as good as new (its limit stays). */
 void arena_free(struct arena *a);
+
+/** The same, but what was taken from the system is kept for what is asked for next: for an arena of scratch. */
+void arena_reset(struct arena *a);
 
 #define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
 /* Not zeroed. n * sizeof(type) must not overflow. */

@@ -106,13 +106,10 @@ static int begin(struct alloc *a, const struct jit_opts *opts)
 
 static void end_round(struct alloc *a)
 {
-    arena_free(&a->arena);
-    free(a->uses);
-    free(a->segments.at);
-    free(a->wishes.at);
-    free(a->exposed.at);
-    a->uses = NULL;
-    a->segments = a->wishes = a->exposed = (struct alloc_list){0};
+    arena_reset(a->arena);
+    a->segments.n = a->wishes.n = a->exposed.n = 1;
+    for (unsigned i = 0; i < ALLOC_LISTS; i++)
+        a->lists[i].n = 1;
 }
 
 /* What found no register in this round lives elsewhere from now on. */
@@ -203,7 +200,10 @@ static int run(struct alloc *a, const struct jit_opts *opts, struct jit_alloc *o
 
 int jit_allocate(struct ir_func *f, const struct jit_target *target, const struct jit_opts *opts, struct jit_alloc *out)
 {
-    struct alloc a = {.f = f, .target = target, .caller_saved = target->allocatable & ~target->callee_saved};
+    struct alloc a = {.f = f,
+                      .target = target,
+                      .caller_saved = target->allocatable & ~target->callee_saved,
+                      .arena = &f->ir->scratch};
     int err;
 
     memset(out, 0, sizeof(*out));
@@ -217,6 +217,11 @@ int jit_allocate(struct ir_func *f, const struct jit_target *target, const struc
         assert(!wrong);
     }
 #endif
+    free(a.segments.at);
+    free(a.wishes.at);
+    free(a.exposed.at);
+    for (unsigned i = 0; i < ALLOC_LISTS; i++)
+        free(a.lists[i].at);
     free(a.order);
     free(a.freq);
     free(a.kind);

@@ -55,6 +55,8 @@ struct alloc_list {
     uint32_t n, room;
 };
 
+enum { ALLOC_USES, ALLOC_CALLS, ALLOC_CLOBBERS, ALLOC_WRITTEN, ALLOC_LIVE_IN, ALLOC_LISTS };
+
 struct alloc {
     struct ir_func *f;
     const struct jit_target *target;
@@ -68,20 +70,21 @@ struct alloc {
     uint32_t *home;   /* of a PIECE: whose slot has it */
     uint32_t room;
     /* Of this round: */
-    struct arena arena;
-    uint32_t *first; /* of each block: the number of its first operation; 0: cannot be reached */
-    uint32_t n_ops;  /* one more than the highest number */
+    struct arena *arena; /* scratch */
+    uint32_t *first;     /* of each block: the number of its first operation; 0: cannot be reached */
+    uint32_t n_ops;      /* one more than the highest number */
     struct alloc_op *ops;
     uint32_t *uses;
-    struct alloc_list wishes, exposed; /* of struct alloc_wish; of blocks that read before they write (live.c) */
-    uint32_t *wish;                    /* of each virtual register: its first */
-    uint32_t *exposed_in;              /* the same; not 0: lives over a block's border */
-    float *cost;                       /* of having no machine register: reads and writes of memory for each call */
-    const struct ir_op **makes;        /* the constant that is its only write, or NULL */
-    uint8_t *flags;                    /* ALLOC_F_* */
-    uint8_t *want;                     /* the machine register where its value goes in the end; JIT_NO_REG: none */
-    uint32_t *calls;                   /* numbers of the operations that destroy what is caller_saved */
-    uint32_t *call_block;              /* where they stand */
+    struct alloc_list wishes, exposed;    /* of struct alloc_wish; of blocks that read before they write (live.c) */
+    struct alloc_list lists[ALLOC_LISTS]; /* of uses, calls, clobbers; of pairs in live.c */
+    uint32_t *wish;                       /* of each virtual register: its first */
+    uint32_t *exposed_in;                 /* the same; not 0: lives over a block's border */
+    float *cost;                          /* of having no machine register: reads and writes of memory for each call */
+    const struct ir_op **makes;           /* the constant that is its only write, or NULL */
+    uint8_t *flags;                       /* ALLOC_F_* */
+    uint8_t *want;                        /* the machine register where its value goes in the end; JIT_NO_REG: none */
+    uint32_t *calls;                      /* numbers of the operations that destroy what is caller_saved */
+    uint32_t *call_block;                 /* where they stand */
     uint32_t n_calls;
     uint32_t *calls_before; /* of each operation number: how many calls have smaller ones */
     uint32_t *clobbers;     /* numbers of operations that destroy registers besides, and which */

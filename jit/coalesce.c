@@ -64,6 +64,12 @@ static void drop_ended(struct active *list, uint32_t point)
     list->n = n;
 }
 
+/* Do these two share points otherwise than as copies? */
+static bool clash(const struct alloc *a, const struct alloc_segment *p, const struct alloc_segment *q)
+{
+    return p->from <= q->to && q->from <= p->to && !is_copy(a, p, q) && !is_copy(a, q, p);
+}
+
 static bool apart(const struct alloc *a, uint32_t x, uint32_t y)
 {
     uint32_t s = a->head[x], t = a->head[y];
@@ -71,6 +77,9 @@ static bool apart(const struct alloc *a, uint32_t x, uint32_t y)
 
     if (a->end[x] < alloc_segment(a, t)->from || a->end[y] < alloc_segment(a, s)->from)
         return true;
+    /* What was joined last is where most that clash do. */
+    if (clash(a, alloc_segment(a, a->tail[x]), alloc_segment(a, a->tail[y])))
+        return false;
     active[0].n = active[1].n = 0;
     for (unsigned steps = 0; (s || active[0].n) && (t || active[1].n) && (s || t); steps++) {
         bool second = !s || (t && alloc_segment(a, t)->from < alloc_segment(a, s)->from);
@@ -164,10 +173,10 @@ static void join_block(struct alloc *a, uint32_t block, bool copies)
 int alloc_coalesce(struct alloc *a)
 {
     uint32_t n = a->f->n_vregs;
-    uint64_t *list = ARENA_ARRAY(&a->arena, uint64_t, (size_t)a->n_order * 4);
+    uint64_t *list = ARENA_ARRAY(a->arena, uint64_t, (size_t)a->n_order * 4);
 
-    a->unit = ARENA_ARRAY(&a->arena, uint32_t, n);
-    a->member = ARENA_ARRAY(&a->arena, uint32_t, n);
+    a->unit = ARENA_ARRAY(a->arena, uint32_t, n);
+    a->member = ARENA_ARRAY(a->arena, uint32_t, n);
     if (!list || !a->unit || !a->member)
         return -ENOMEM;
     for (uint32_t v = 0; v < n; v++)

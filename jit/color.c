@@ -1,8 +1,8 @@
 /*
  * Coloring by priority: virtual registers take machine registers one after another, the dearest for their length first,
- * and none is ever moved again in this round. `taken` holds for every point the machine registers in use there; for
- * chunks of points it is summed up twice, so that long segments are asked about and marked in steps of a chunk:
- * any[c] has every register in use somewhere in the chunk, all[c] those in use in all of it (points then need no mark).
+ * and none is ever moved again in this round. `taken` says where each machine register is in use: a row of masks for
+ * every CHUNK of points, a mask a register, so that a segment is asked about and marked in steps of a chunk, of all
+ * registers at once.
  *
  * Costs are counted in reads and writes of memory for each call of the function.
  */
@@ -13,6 +13,14 @@
 #include <string.h>
 
 enum { CHUNK = 16, LARGE = 1 << 12 };
+
+/* Masks of so many registers, a bit a point: four a word, the first lowest. A target that has more registers has
+ * several of these a chunk. */
+enum { LANES = 16, WORDS = LANES * CHUNK / 64 };
+struct row {
+    uint64_t of[WORDS];
+};
+_Static_assert(JIT_MAX_REGS <= 2 * LANES, "two rows at most");
 
 /* So many wishes of a register are looked at. */
 enum { WISHES = 16 };
@@ -33,7 +41,8 @@ enum { WISHES = 16 };
 
 struct color {
     struct alloc *a;
-    uint32_t *taken, *any, *all;
+    struct row *taken;
+    unsigned rows;     /* a chunk */
     double *call_cost; /* of one save and restore around each of the calls before this one, summed */
     uint64_t *heap;    /* members of units that were dissolved, by rank */
     size_t n_heap;
@@ -47,38 +56,80 @@ struct votes {
 
 /* ---- Points ---- */
 
-static uint32_t taken_in(const struct color *c, uint32_t from, uint32_t to)
+/* The points of a chunk from one to another, both of it. */
+static uint64_t part(uint32_t from, uint32_t to)
 {
-    uint32_t first = from / CHUNK, last = to / CHUNK, out = c->all[first] | c->all[last];
+    return (uint16_t)(UINT16_MAX << from % CHUNK & UINT16_MAX >> (CHUNK - 1 - to % CHUNK));
+}
 
-    if (first == last) {
-        for (uint32_t p = from; p <= to; p++)
-            out |= c->taken[p];
-        return out;
+static void add(struct row *sum, const struct row *of, uint64_t points)
+{
+    points *= 0x0001000100010001; /* of each register */
+    for (unsigned i = 0; i < WORDS; i++)
+        sum->of[i] |= of->of[i] & points;
+}
+
+/* Adds, for the registers of this row, what is taken somewhere in the segment. */
+static void add_taken(const struct color *c, const struct alloc_segment *s, unsigned r, struct row *sum)
+{
+    const struct row *at = c->taken + (size_t)(s->from / CHUNK) * c->rows + r;
+    const struct row *last = c->taken + (size_t)(s->to / CHUNK) * c->rows + r;
+
+    if (at == last) {
+        add(sum, at, part(s->from, s->to));
+        return;
     }
-    for (uint32_t p = from; p < (first + 1) * CHUNK; p++)
-        out |= c->taken[p];
-    for (uint32_t k = first + 1; k < last; k++)
-        out |= c->any[k];
-    for (uint32_t p = last * CHUNK; p <= to; p++)
-        out |= c->taken[p];
+    add(sum, at, part(s->from, CHUNK - 1));
+    while ((at += c->rows) < last)
+        add(sum, at, UINT16_MAX);
+    add(sum, last, part(0, s->to));
+}
+
+/* A bit a register: has it any point? */
+static uint32_t have_any(const struct row *row)
+{
+    const uint64_t low = 0x7fff7fff7fff7fff;
+    uint32_t out = 0;
+
+    for (unsigned i = 0; i < WORDS; i++) {
+        uint64_t any = (((row->of[i] & low) + low) | row->of[i]) >> 15 & 0x0001000100010001;
+
+        /* The product brings the four bits side by side. */
+        out |= (uint32_t)(any * 0x0001000200040008 >> 48 & 15) << 4 * i;
+    }
     return out;
 }
 
-static void take(struct color *c, uint32_t from, uint32_t to, uint32_t regs)
+/* Registers that are free in all segments from this one on. */
+static uint32_t spare_in(const struct color *c, uint32_t segment)
 {
-    uint32_t first = from / CHUNK, last = to / CHUNK;
+    uint32_t taken = 0;
 
-    for (uint32_t k = first; k <= last; k++) {
-        uint32_t begin = k == first ? from : k * CHUNK, end = k == last ? to : k * CHUNK + CHUNK - 1;
+    for (unsigned r = 0; r < c->rows; r++) {
+        struct row sum = {{0}};
 
-        c->any[k] |= regs;
-        if (end - begin == CHUNK - 1)
-            c->all[k] |= regs;
-        else
-            for (uint32_t p = begin; p <= end; p++)
-                c->taken[p] |= regs;
+        for (uint32_t s = segment; s; s = alloc_segment(c->a, s)->next)
+            add_taken(c, alloc_segment(c->a, s), r, &sum);
+        taken |= have_any(&sum) << r * LANES;
     }
+    return c->a->target->allocatable & ~taken;
+}
+
+static void take(struct color *c, uint32_t from, uint32_t to, unsigned reg)
+{
+    uint32_t k = from / CHUNK, last = to / CHUNK;
+    unsigned shift = reg % 4 * CHUNK;
+    uint64_t *at = &c->taken[(size_t)k * c->rows + reg / LANES].of[reg % LANES / 4];
+    size_t step = c->rows * (size_t)WORDS;
+
+    if (k == last) {
+        *at |= part(from, to) << shift;
+        return;
+    }
+    *at |= part(from, CHUNK - 1) << shift;
+    for (at += step; ++k < last; at += step)
+        *at |= (uint64_t)UINT16_MAX << shift;
+    *at |= part(0, to) << shift;
 }
 
 /* ---- Choice ---- */
@@ -178,12 +229,11 @@ static unsigned best_of(const struct color *c, uint32_t unit, uint32_t spare, fl
 static bool choose(struct color *c, uint32_t unit)
 {
     struct alloc *a = c->a;
-    uint32_t spare = a->target->allocatable, v = unit;
+    uint32_t spare, v = unit;
     unsigned best;
     float cost = 0;
 
-    for (uint32_t s = a->head[unit]; s && spare; s = alloc_segment(a, s)->next)
-        spare &= ~taken_in(c, alloc_segment(a, s)->from, alloc_segment(a, s)->to);
+    spare = spare_in(c, a->head[unit]);
     if (!spare)
         return false;
     best = best_of(c, unit, spare, &cost);
@@ -194,7 +244,7 @@ static bool choose(struct color *c, uint32_t unit)
     while ((v = a->member[v]) != unit);
     a->used |= 1u << best;
     for (uint32_t s = a->head[unit]; s; s = alloc_segment(a, s)->next)
-        take(c, alloc_segment(a, s)->from, alloc_segment(a, s)->to, 1u << best);
+        take(c, alloc_segment(a, s)->from, alloc_segment(a, s)->to, best);
     return true;
 }
 
@@ -212,9 +262,8 @@ static uint32_t rank(const struct alloc *a, uint32_t v)
     if (a->kind[v] == ALLOC_TINY)
         weight = a->flags[v] & ALLOC_F_LATE ? 2e30f : 1e30f;
     memcpy(&bits, &weight, sizeof(bits));
-    /* In large functions what weighs about the same goes by number, so that neighbours are met together. */
-    if (a->f->n_vregs > LARGE)
-        bits &= ~0x1fffffu;
+    /* What weighs about the same goes by number, in large functions above all, so that neighbours are met together. */
+    bits &= a->f->n_vregs > LARGE ? ~0x1fffffu : ~0xffffu;
     return UINT32_MAX - bits;
 }
 
@@ -249,7 +298,7 @@ static uint64_t pop(struct color *c)
 }
 
 /* The unit finds no room, or is not worth what there is: its members try for themselves when it is their turn. */
-static void part(struct color *c, uint32_t unit)
+static void dissolve(struct color *c, uint32_t unit)
 {
     struct alloc *a = c->a;
     uint32_t v = unit, n = 0, *members = c->parts;
@@ -266,7 +315,7 @@ static int choose_all(struct color *c)
 {
     struct alloc *a = c->a;
     uint32_t n = a->f->n_vregs;
-    uint64_t *list = ARENA_ARRAY(&a->arena, uint64_t, (size_t)n * 2);
+    uint64_t *list = ARENA_ARRAY(a->arena, uint64_t, (size_t)n * 2);
     size_t many = 0;
 
     if (!list)
@@ -276,7 +325,7 @@ static int choose_all(struct color *c)
             list[many++] = (uint64_t)rank(a, v) << 32 | v;
     alloc_sort(list, list + n, many);
     c->heap = list + n;
-    c->parts = ARENA_ARRAY(&a->arena, uint32_t, n);
+    c->parts = ARENA_ARRAY(a->arena, uint32_t, n);
     if (!c->parts)
         return -ENOMEM;
     for (size_t i = 0; i < many || c->n_heap;) {
@@ -286,7 +335,7 @@ static int choose_all(struct color *c)
         if (choose(c, v))
             continue;
         if (a->member[v] != v)
-            part(c, v);
+            dissolve(c, v);
         else if (a->kind[v] == ALLOC_TINY)
             return -EINVAL;
     }
@@ -318,6 +367,8 @@ void alloc_sort(uint64_t *v, uint64_t *tmp, size_t n)
         memset(at, 0, (size + 1) * sizeof(*at));
         for (size_t i = 0; i < n; i++)
             at[(in[i] >> shift & (size - 1)) + 1]++;
+        if (at[(in[0] >> shift & (size - 1)) + 1] == n) /* all have the same digit */
+            continue;
         for (unsigned k = 1; k <= size; k++)
             at[k] += at[k - 1];
         for (size_t i = 0; i < n; i++)
@@ -331,22 +382,21 @@ void alloc_sort(uint64_t *v, uint64_t *tmp, size_t n)
 
 int alloc_color(struct alloc *a)
 {
-    struct color c = {.a = a};
+    struct color c = {.a = a, .rows = a->target->allocatable >> LANES ? 2 : 1};
     size_t n = a->f->n_vregs, points = (size_t)a->n_ops * POINTS;
 
-    c.taken = ARENA_ARRAY(&a->arena, uint32_t, points);
-    c.any = ARENA_ARRAY(&a->arena, uint32_t, (points / CHUNK + 1) * 2);
-    c.call_cost = ARENA_ARRAY(&a->arena, double, (size_t)a->n_calls + 1);
-    a->place = ARENA_ARRAY(&a->arena, struct jit_place, n);
-    if (!c.taken || !c.any || !c.call_cost || !a->place)
+    c.taken = ARENA_ARRAY(a->arena, struct row, (points / CHUNK + 1) * c.rows);
+    c.call_cost = ARENA_ARRAY(a->arena, double, (size_t)a->n_calls + 1);
+    a->place = ARENA_ARRAY(a->arena, struct jit_place, n);
+    if (!c.taken || !c.call_cost || !a->place)
         return -ENOMEM;
-    c.all = c.any + points / CHUNK + 1;
     for (uint32_t i = 0; i < a->n_calls; i++)
         c.call_cost[i + 1] = c.call_cost[i] + 2.0 * a->freq[a->call_block[i]];
     for (uint32_t i = 0; i < a->n_clobbers; i++) {
         uint32_t at = a->clobbers[2 * (size_t)i] * POINTS + POINT_CLOBBER;
 
-        take(&c, at, at, a->clobbers[2 * (size_t)i + 1]);
+        for (uint32_t regs = a->clobbers[2 * (size_t)i + 1]; regs; regs &= regs - 1)
+            take(&c, at, at, (unsigned)__builtin_ctz(regs));
     }
     for (size_t v = 0; v < n; v++)
         a->place[v].reg = JIT_NO_REG;

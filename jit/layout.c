@@ -33,11 +33,6 @@ struct layout {
     uint8_t *inside; /* has a block before it in its chain */
 };
 
-static void *room(size_t n, size_t size)
-{
-    return calloc(n ? n : 1, size);
-}
-
 static bool only_leaves(const struct layout *l, const struct ir_block *b)
 {
     const struct ir_op *end = &b->ops[b->n - 1];
@@ -117,7 +112,7 @@ static void join(struct layout *l, uint32_t from, uint32_t to)
 /* Edges as from * 2 + which successor, the most frequent first. */
 static int sort_edges(const struct layout *l, uint64_t **out, size_t *n)
 {
-    uint64_t *list = room((size_t)l->n * 4, sizeof(*list));
+    uint64_t *list = ARENA_ROOM(&l->f->ir->scratch, uint64_t, (size_t)l->n * 4);
 
     if (!list)
         return -ENOMEM;
@@ -164,7 +159,6 @@ static int chain(struct layout *l)
             continue;
         join(l, from, to);
     }
-    free(edges);
     return 0;
 }
 
@@ -216,18 +210,21 @@ static int lay_out(struct layout *l, bool plain, uint32_t *out)
 int jit_layout(const struct ir_func *f, bool plain, float *freq, uint32_t **order, uint32_t *n)
 {
     struct layout l = {.f = f, .freq = freq};
+    struct arena *scratch = &f->ir->scratch;
     uint32_t *out;
     int err = -ENOMEM;
 
     l.order = ir_order(f, &l.n);
-    out = room(l.n, sizeof(*out));
-    l.at = room(f->n_blocks, sizeof(*l.at));
-    l.next = room(f->n_blocks, sizeof(*l.next));
-    l.other = room(f->n_blocks, sizeof(*l.other));
-    l.leaves = room(f->n_blocks, 1);
-    l.inside = room(f->n_blocks, 1);
+    if (!l.order)
+        return -ENOMEM;
+    out = malloc(l.n * sizeof(*out));
+    l.at = ARENA_ROOM(scratch, uint32_t, f->n_blocks);
+    l.next = ARENA_ROOM(scratch, uint32_t, f->n_blocks);
+    l.other = ARENA_ROOM(scratch, uint32_t, f->n_blocks);
+    l.leaves = ARENA_ARRAY(scratch, uint8_t, f->n_blocks);
+    l.inside = ARENA_ARRAY(scratch, uint8_t, f->n_blocks);
     memset(freq, 0, f->n_blocks * sizeof(*freq));
-    if (l.order && out && l.at && l.next && l.other && l.leaves && l.inside)
+    if (out && l.at && l.next && l.other && l.leaves && l.inside)
         err = lay_out(&l, plain, out);
     *order = out;
     *n = l.n;
@@ -235,11 +232,5 @@ int jit_layout(const struct ir_func *f, bool plain, float *freq, uint32_t **orde
         free(out);
         *order = NULL;
     }
-    free(l.order);
-    free(l.at);
-    free(l.next);
-    free(l.other);
-    free(l.leaves);
-    free(l.inside);
     return err;
 }

@@ -20,11 +20,11 @@ struct pair {
 
 struct walk {
     struct alloc *a;
-    struct alloc_list written, live_in; /* of struct pair */
-    uint32_t *written_in;               /* of each virtual register: the first pair */
-    uint32_t *live_at, *live;           /* of each block: what is live where it begins */
-    uint32_t *mark;                     /* for virtual registers */
-    uint32_t *open;                     /* where the segment that is being walked back ends; 0: none is */
+    struct alloc_list *written, *live_in; /* of struct pair */
+    uint32_t *written_in;                 /* of each virtual register: the first pair */
+    uint32_t *live_at, *live;             /* of each block: what is live where it begins */
+    uint32_t *mark;                       /* for virtual registers */
+    uint32_t *open;                       /* where the segment that is being walked back ends; 0: none is */
 };
 
 static int add(struct alloc_list *l, uint32_t vreg, uint32_t block, uint32_t next)
@@ -50,8 +50,8 @@ static int find_writes(struct walk *w)
                 continue;
             w->mark[v] = block + 1;
             at = w->written_in[v];
-            w->written_in[v] = w->written.n ? w->written.n : 1;
-            if (add(&w->written, v, block, at))
+            w->written_in[v] = w->written->n ? w->written->n : 1;
+            if (add(w->written, v, block, at))
                 return -ENOMEM;
         }
     }
@@ -65,8 +65,8 @@ static int walk_back(struct walk *w, uint32_t v, uint32_t *in, uint32_t *def, ui
     const uint32_t *exposed = a->exposed.at;
     uint32_t depth = 0;
 
-    for (uint32_t i = w->written_in[v]; i; i = ((struct pair *)w->written.at)[i].next)
-        def[((struct pair *)w->written.at)[i].block] = v;
+    for (uint32_t i = w->written_in[v]; i; i = ((struct pair *)w->written->at)[i].next)
+        def[((struct pair *)w->written->at)[i].block] = v;
     for (uint32_t i = a->exposed_in[v]; i; i = exposed[i + 1]) {
         in[exposed[i]] = v;
         stack[depth++] = exposed[i];
@@ -75,7 +75,7 @@ static int walk_back(struct walk *w, uint32_t v, uint32_t *in, uint32_t *def, ui
         uint32_t block = stack[--depth];
         const struct ir_block *b = &a->f->blocks[block];
 
-        if (add(&w->live_in, v, block, 0))
+        if (add(w->live_in, v, block, 0))
             return -ENOMEM;
         for (uint32_t i = 0; i < b->n_preds; i++) {
             uint32_t from = b->preds[i];
@@ -93,18 +93,18 @@ static int walk_back(struct walk *w, uint32_t v, uint32_t *in, uint32_t *def, ui
 static int sort_live_in(struct walk *w)
 {
     struct alloc *a = w->a;
-    const struct pair *pairs = w->live_in.at;
-    uint32_t n_blocks = a->f->n_blocks, *at = ARENA_ARRAY(&a->arena, uint32_t, (size_t)n_blocks + 2);
+    const struct pair *pairs = w->live_in->at;
+    uint32_t n_blocks = a->f->n_blocks, *at = ARENA_ARRAY(a->arena, uint32_t, (size_t)n_blocks + 2);
 
     w->live_at = at;
-    w->live = ARENA_ARRAY(&a->arena, uint32_t, (size_t)w->live_in.n + 1);
+    w->live = ARENA_ARRAY(a->arena, uint32_t, (size_t)w->live_in->n + 1);
     if (!at || !w->live)
         return -ENOMEM;
-    for (uint32_t i = 1; i < w->live_in.n; i++)
+    for (uint32_t i = 1; i < w->live_in->n; i++)
         at[pairs[i].block + 2]++;
     for (uint32_t b = 2; b < n_blocks + 2; b++)
         at[b] += at[b - 1];
-    for (uint32_t i = 1; i < w->live_in.n; i++)
+    for (uint32_t i = 1; i < w->live_in->n; i++)
         w->live[at[pairs[i].block + 1]++] = pairs[i].vreg;
     return 0;
 }
@@ -112,7 +112,7 @@ static int sort_live_in(struct walk *w)
 static int find_live_in(struct walk *w)
 {
     struct alloc *a = w->a;
-    uint32_t n_blocks = a->f->n_blocks, *marks = ARENA_ARRAY(&a->arena, uint32_t, (size_t)n_blocks * 3);
+    uint32_t n_blocks = a->f->n_blocks, *marks = ARENA_ARRAY(a->arena, uint32_t, (size_t)n_blocks * 3);
 
     if (!marks)
         return -ENOMEM;
@@ -121,7 +121,7 @@ static int find_live_in(struct walk *w)
             continue;
         if (walk_back(w, v, marks, marks + n_blocks, marks + 2 * (size_t)n_blocks))
             return -ENOMEM;
-        if (w->live_in.n > PAIRS_AT_LEAST + (size_t)PAIRS_AN_OP * a->n_ops)
+        if (w->live_in->n > PAIRS_AT_LEAST + (size_t)PAIRS_AN_OP * a->n_ops)
             return -E2BIG;
     }
     return sort_live_in(w);
@@ -223,23 +223,21 @@ static int cut_all(struct walk *w)
 
 int alloc_live(struct alloc *a)
 {
-    struct walk w = {.a = a};
+    struct walk w = {.a = a, .written = &a->lists[ALLOC_WRITTEN], .live_in = &a->lists[ALLOC_LIVE_IN]};
     uint32_t n = a->f->n_vregs;
     int err = -ENOMEM;
 
-    a->head = ARENA_ARRAY(&a->arena, uint32_t, n);
-    a->tail = ARENA_ROOM(&a->arena, uint32_t, n);
-    a->end = ARENA_ROOM(&a->arena, uint32_t, n);
-    w.written_in = ARENA_ARRAY(&a->arena, uint32_t, n);
-    w.mark = ARENA_ARRAY(&a->arena, uint32_t, n);
-    w.open = ARENA_ARRAY(&a->arena, uint32_t, n);
+    a->head = ARENA_ARRAY(a->arena, uint32_t, n);
+    a->tail = ARENA_ROOM(a->arena, uint32_t, n);
+    a->end = ARENA_ROOM(a->arena, uint32_t, n);
+    w.written_in = ARENA_ARRAY(a->arena, uint32_t, n);
+    w.mark = ARENA_ARRAY(a->arena, uint32_t, n);
+    w.open = ARENA_ARRAY(a->arena, uint32_t, n);
     if (a->head && a->tail && a->end && w.written_in && w.mark && w.open)
         err = find_writes(&w);
     if (!err)
         err = find_live_in(&w);
     if (!err)
         err = cut_all(&w);
-    free(w.written.at);
-    free(w.live_in.at);
     return err;
 }

@@ -453,7 +453,7 @@ static void settle(const struct jitmem_block *b)
 int jitmem_publish(struct jitmem_block *b, const void *code, size_t size, const struct log *log)
 {
     struct jitmem *jm = b->jm;
-    uint8_t *p;
+    uint8_t *p = NULL;
     int err;
 
     if (b->published)
@@ -495,7 +495,7 @@ void jitmem_give(struct jitmem_block *b)
 {
     struct jitmem *jm;
     struct region *r, *gone;
-    uint8_t *p;
+    uint8_t *p = NULL;
     bool last;
 
     if (!b)

@@ -9,10 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Lists have room for so many operations, then it is looked at again. */
+enum { AT_ONCE = 64 };
+
 struct read {
     struct alloc *a;
     uint32_t *written, *exposed; /* the block (plus 1) that was the last to write a register, to read it unwritten */
-    struct alloc_list uses, calls, clobbers;
+    struct alloc_list *uses, *calls, *clobbers;
 };
 
 int alloc_grow(struct alloc_list *l, uint32_t n, size_t size)
@@ -22,7 +25,11 @@ int alloc_grow(struct alloc_list *l, uint32_t n, size_t size)
 
     if (!l->n)
         l->n = 1;
-    if (n > room / 2 || l->n > UINT32_MAX / 4 || !(at = realloc(l->at, room * size)))
+    if (l->n > UINT32_MAX / 8 || n > UINT32_MAX / 8)
+        return -ENOMEM;
+    while (room <= l->n + n)
+        room *= 2;
+    if (!(at = realloc(l->at, room * size)))
         return -ENOMEM;
     l->at = at;
     l->room = room;
@@ -33,7 +40,7 @@ static int number(struct alloc *a)
 {
     size_t n = 1;
 
-    a->first = ARENA_ARRAY(&a->arena, uint32_t, a->f->n_blocks);
+    a->first = ARENA_ARRAY(a->arena, uint32_t, a->f->n_blocks);
     if (!a->first)
         return -ENOMEM;
     for (uint32_t k = 0; k < a->n_order; k++) {
@@ -75,13 +82,13 @@ static void destroys(struct read *r, const struct jit_needs *needs, bool call, u
 
     a->used |= clobbers;
     if (call) {
-        put(&r->calls, number, block);
+        put(r->calls, number, block);
         a->n_calls++;
         /* What is read after the call cannot be kept around it. */
         clobbers &= needs->late ? UINT32_MAX : ~a->caller_saved;
     }
     if (clobbers) {
-        put(&r->clobbers, number, clobbers);
+        put(r->clobbers, number, clobbers);
         a->n_clobbers++;
     }
 }
@@ -90,7 +97,7 @@ static void read_use(struct read *r, uint32_t v, uint32_t block)
 {
     struct alloc *a = r->a;
 
-    ((uint32_t *)r->uses.at)[r->uses.n++] = v;
+    ((uint32_t *)r->uses->at)[r->uses->n++] = v;
     if (r->written[v] == block + 1 || r->exposed[v] == block + 1)
         return;
     r->exposed[v] = block + 1;
@@ -109,7 +116,7 @@ static void read_write(struct read *r, struct ir_op *op, uint32_t dst, uint32_t 
     r->written[dst] = block + 1;
 }
 
-static int read_op(struct read *r, struct ir_op *op, uint32_t number, uint32_t block)
+static void read_op(struct read *r, struct ir_op *op, uint32_t number, uint32_t block)
 {
     struct alloc *a = r->a;
     uint32_t *uses[IR_MAX_USES];
@@ -119,12 +126,8 @@ static int read_op(struct read *r, struct ir_op *op, uint32_t number, uint32_t b
     unsigned n = ir_uses(a->f, op, uses);
     struct jit_needs needs;
 
-    if (alloc_room(&r->uses, IR_MAX_USES, sizeof(uint32_t)) || alloc_room(&r->calls, 2, sizeof(uint32_t)) ||
-        alloc_room(&r->clobbers, 2, sizeof(uint32_t)) || alloc_room(&a->exposed, 2 * IR_MAX_USES, sizeof(uint32_t)) ||
-        alloc_room(&a->wishes, IR_MAX_USES + 6, sizeof(struct alloc_wish)))
-        return -ENOMEM;
     a->calls_before[number] = a->n_calls;
-    to->use = r->uses.n;
+    *to = (struct alloc_op){.use = r->uses->n};
     /* A slot is live as the register that it belongs to: RELOAD and SPILL name that in imm. */
     if (op->kind == IR_RELOAD) {
         read_use(r, (uint32_t)op->imm, block);
@@ -133,7 +136,7 @@ static int read_op(struct read *r, struct ir_op *op, uint32_t number, uint32_t b
         a->cost[op->a] += freq;
         to->dst = (uint32_t)op->imm;
         r->written[to->dst] = block + 1;
-        return 0;
+        return;
     }
     alloc_needs(a, op, &needs);
     if (needs.clobbers)
@@ -153,7 +156,7 @@ static int read_op(struct read *r, struct ir_op *op, uint32_t number, uint32_t b
     to->late = needs.late;
     to->dst = op->dst;
     if (!op->dst)
-        return 0;
+        return;
     a->cost[op->dst] += freq;
     if (needs.dst != JIT_NO_REG)
         wish(a, op->dst, ALLOC_WISH_REG | needs.dst, move);
@@ -170,7 +173,19 @@ static int read_op(struct read *r, struct ir_op *op, uint32_t number, uint32_t b
     if (to->tied)
         wish_both(a, op->dst, *uses[to->tied - 1], move);
     read_write(r, op, op->dst, block);
-    return 0;
+}
+
+/* Room in all lists for so many operations more. */
+static int reserve(struct read *r, uint32_t n)
+{
+    struct alloc *a = r->a;
+
+    return alloc_room(r->uses, IR_MAX_USES * n, sizeof(uint32_t)) || alloc_room(r->calls, 2 * n, sizeof(uint32_t)) ||
+                   alloc_room(r->clobbers, 2 * n, sizeof(uint32_t)) ||
+                   alloc_room(&a->exposed, 2 * IR_MAX_USES * n, sizeof(uint32_t)) ||
+                   alloc_room(&a->wishes, (IR_MAX_USES + 6) * n, sizeof(struct alloc_wish))
+               ? -ENOMEM
+               : 0;
 }
 
 static int read_blocks(struct read *r)
@@ -188,15 +203,14 @@ static int read_blocks(struct read *r)
         struct ir_block *b = &a->f->blocks[block];
 
         for (uint32_t i = 0; i < b->n; i++) {
-            int err = read_op(r, &b->ops[i], a->first[block] + i, block);
-
-            if (err)
-                return err;
+            if (i % AT_ONCE == 0 && reserve(r, b->n - i < AT_ONCE ? b->n - i : AT_ONCE))
+                return -ENOMEM;
+            read_op(r, &b->ops[i], a->first[block] + i, block);
         }
     }
     a->calls_before[a->n_ops] = a->n_calls;
-    a->ops[a->n_ops].use = r->uses.n;
-    a->uses = r->uses.at;
+    a->ops[a->n_ops].use = r->uses->n;
+    a->uses = r->uses->at;
     return 0;
 }
 
@@ -204,10 +218,10 @@ static int read_blocks(struct read *r)
 static int list_calls(struct read *r)
 {
     struct alloc *a = r->a;
-    const uint32_t *pairs = r->calls.at;
+    const uint32_t *pairs = r->calls->at;
 
-    a->calls = ARENA_ARRAY(&a->arena, uint32_t, (size_t)a->n_calls * 2 + 1);
-    a->clobbers = ARENA_ARRAY(&a->arena, uint32_t, (size_t)a->n_clobbers * 2 + 1);
+    a->calls = ARENA_ARRAY(a->arena, uint32_t, (size_t)a->n_calls * 2 + 1);
+    a->clobbers = ARENA_ARRAY(a->arena, uint32_t, (size_t)a->n_clobbers * 2 + 1);
     if (!a->calls || !a->clobbers)
         return -ENOMEM;
     a->call_block = a->calls + a->n_calls;
@@ -216,39 +230,38 @@ static int list_calls(struct read *r)
         a->call_block[i] = pairs[2 + 2 * (size_t)i];
     }
     if (a->n_clobbers)
-        memcpy(a->clobbers, (uint32_t *)r->clobbers.at + 1, (size_t)a->n_clobbers * 2 * sizeof(*a->clobbers));
+        memcpy(a->clobbers, (uint32_t *)r->clobbers->at + 1, (size_t)a->n_clobbers * 2 * sizeof(*a->clobbers));
     return 0;
 }
 
 int alloc_read(struct alloc *a)
 {
-    struct read r = {.a = a};
+    struct read r = {
+        .a = a, .uses = &a->lists[ALLOC_USES], .calls = &a->lists[ALLOC_CALLS], .clobbers = &a->lists[ALLOC_CLOBBERS]};
     size_t n = a->f->n_vregs;
     int err = number(a);
 
     if (err)
         return err;
-    a->ops = ARENA_ARRAY(&a->arena, struct alloc_op, (size_t)a->n_ops + 1);
-    a->calls_before = ARENA_ARRAY(&a->arena, uint32_t, (size_t)a->n_ops + 1);
-    a->wish = ARENA_ARRAY(&a->arena, uint32_t, n);
-    a->exposed_in = ARENA_ARRAY(&a->arena, uint32_t, n);
-    a->cost = ARENA_ARRAY(&a->arena, float, n);
-    a->makes = ARENA_ARRAY(&a->arena, const struct ir_op *, n);
-    a->flags = ARENA_ARRAY(&a->arena, uint8_t, n);
-    a->want = ARENA_ARRAY(&a->arena, uint8_t, n);
-    r.written = ARENA_ARRAY(&a->arena, uint32_t, n);
-    r.exposed = ARENA_ARRAY(&a->arena, uint32_t, n);
+    a->ops = ARENA_ROOM(a->arena, struct alloc_op, (size_t)a->n_ops + 1);
+    a->calls_before = ARENA_ROOM(a->arena, uint32_t, (size_t)a->n_ops + 1);
+    a->wish = ARENA_ARRAY(a->arena, uint32_t, n);
+    a->exposed_in = ARENA_ARRAY(a->arena, uint32_t, n);
+    a->cost = ARENA_ARRAY(a->arena, float, n);
+    a->makes = ARENA_ARRAY(a->arena, const struct ir_op *, n);
+    a->flags = ARENA_ARRAY(a->arena, uint8_t, n);
+    a->want = ARENA_ARRAY(a->arena, uint8_t, n);
+    r.written = ARENA_ARRAY(a->arena, uint32_t, n);
+    r.exposed = ARENA_ARRAY(a->arena, uint32_t, n);
     if (!a->ops || !a->calls_before || !a->wish || !a->exposed_in || !a->cost || !a->makes || !a->flags || !a->want ||
         !r.written || !r.exposed)
         return -ENOMEM;
     memset(a->want, JIT_NO_REG, n);
+    a->ops[0] = (struct alloc_op){0};
+    a->calls_before[0] = 0;
     a->used = a->n_calls = a->n_clobbers = 0;
     err = read_blocks(&r);
     if (!err)
         err = list_calls(&r);
-    if (err)
-        free(r.uses.at);
-    free(r.calls.at);
-    free(r.clobbers.at);
     return err;
 }

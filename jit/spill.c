@@ -275,8 +275,8 @@ int alloc_rewrite(struct alloc *a, bool pieces, bool *changed)
     struct rewrite r = {.a = a, .pieces = pieces, .n_vregs = a->f->n_vregs};
     int err = 0;
 
-    r.piece = ARENA_ARRAY(&a->arena, uint32_t, r.n_vregs);
-    r.since = ARENA_ARRAY(&a->arena, uint32_t, r.n_vregs);
+    r.piece = ARENA_ARRAY(a->arena, uint32_t, r.n_vregs);
+    r.since = ARENA_ARRAY(a->arena, uint32_t, r.n_vregs);
     if (!r.piece || !r.since)
         return -ENOMEM;
     for (uint32_t k = 0; k < a->n_order && !err; k++)
@@ -318,7 +318,7 @@ static bool wants_slot(const struct alloc *a, uint32_t v, uint32_t *n_saves)
 /* Spans in the order of their beginnings take the slot that became free last. */
 static int share_slots(struct alloc *a, uint64_t *begin, uint64_t *end, uint32_t n, struct jit_alloc *out)
 {
-    uint32_t *spare = ARENA_ARRAY(&a->arena, uint32_t, n + 1), n_spare = 0, ended = 0;
+    uint32_t *spare = ARENA_ARRAY(a->arena, uint32_t, n + 1), n_spare = 0, ended = 0;
 
     if (!spare)
         return -ENOMEM;
@@ -378,7 +378,7 @@ static int write_saves(struct alloc *a, const uint64_t *wanting, uint32_t n, uin
 
 int alloc_slots(struct alloc *a, struct jit_alloc *out)
 {
-    uint32_t n_vregs = a->f->n_vregs, *list = ARENA_ARRAY(&a->arena, uint32_t, n_vregs), many = 0, n_saves = 0;
+    uint32_t n_vregs = a->f->n_vregs, *list = ARENA_ARRAY(a->arena, uint32_t, n_vregs), many = 0, n_saves = 0;
     uint64_t *begin, *end;
     int err;
 
@@ -387,7 +387,7 @@ int alloc_slots(struct alloc *a, struct jit_alloc *out)
     for (uint32_t v = 1; v < n_vregs; v++)
         if (wants_slot(a, v, &n_saves))
             list[many++] = v;
-    begin = ARENA_ARRAY(&a->arena, uint64_t, (size_t)many * 3);
+    begin = ARENA_ARRAY(a->arena, uint64_t, (size_t)many * 3);
     end = begin + many;
     if (!begin)
         return -ENOMEM;

@@ -6,6 +6,11 @@ $(B)/obj/cli/jited.o: CF += -DHAVE_CAPSTONE
 CLI_LIBS += -ldl
 endif
 
+# What programs wait for. OPT given by hand is meant.
+ifeq ($(OPT),-O2)
+$(B)/obj/jit/%.o $(B)/obj/vm/ir/%.o: CF += -O3
+endif
+
 # Code memory under TSan, built from nothing but what it needs.
 .PHONY: tsan-jit
 tsan-jit:

@@ -173,7 +173,7 @@ static int lower_one(struct code *code, uint32_t slot, const struct fact *fact, 
         return 0;
     }
     if (insn->wide_tail)
-        return TRAP_OP(code, op, bad_jump, "second slot of ld_imm64");
+        return trap_op(code, op, TRAP_bad_jump, "second slot of ld_imm64");
     if (probes && is_load(insn->op) && insn->src != 10) {
         op->kind = (uint16_t)(OP_PROBE_LDX_W + insn->op - ISA_LDX_W);
         return 0;
@@ -277,7 +277,7 @@ static int lower_all(struct code *code, const struct facts *proved, const struct
     }
     code->slot[prog->n_insns] = prog->n_insns - 1;
     if (!err)
-        err = TRAP_OP(code, &code->ops[prog->n_insns], bad_jump, "control ran past the last instruction");
+        err = trap_op(code, &code->ops[prog->n_insns], TRAP_bad_jump, "control ran past the last instruction");
     if (!err && code->opts.opts & CODE_OPT_INLINE)
         err = code_inline(code);
     if (!err && code->opts.opts & CODE_OPT_FUSE)

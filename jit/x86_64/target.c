@@ -14,31 +14,15 @@
 
 /* Which bit of the sets in struct jit_needs each operand has; 0: the operation has none such. */
 struct operands {
-    uint8_t a, b, mem, pick, all;
+    uint8_t a, b, mem, all; /* mem: base and index, or yes and no */
 };
 
 static struct operands operands_of(const struct ir_op *op)
 {
-    unsigned shape = ir_shape(op->kind), n = 0;
-    bool imm = op->flags & IR_IMM, mem = shape & IR_S_MEM || (shape & IR_S_B && op->flags & IR_MEM);
-    struct operands o = {0};
+    unsigned a = op->a != IR_NONE, b = op->b != IR_NONE, n = a + b, m = (op->base != IR_NONE) + (op->index != IR_NONE);
 
-    if (shape & IR_S_A || (shape & IR_S_A_OR_IMM && !imm))
-        o.a = (uint8_t)(1u << n++);
-    if (shape & IR_S_B_REG || (shape & IR_S_B && !imm && !mem))
-        o.b = (uint8_t)(1u << n++);
-    if (mem && op->base)
-        o.mem |= (uint8_t)(1u << n++);
-    if (mem && op->index)
-        o.mem |= (uint8_t)(1u << n++);
-    if (shape & IR_S_PICK) {
-        o.pick = (uint8_t)(3u << n);
-        n += 2;
-    } else if (shape & IR_S_TO) {
-        o.pick = (uint8_t)(1u << n++);
-    }
-    o.all = (uint8_t)((1u << n) - 1);
-    return o;
+    return (struct operands){(uint8_t)a, (uint8_t)(b << a), (uint8_t)(((1u << m) - 1) << n),
+                             (uint8_t)((1u << (n + m)) - 1)};
 }
 
 static void wish(struct jit_needs *needs, uint8_t operand, enum x86_reg reg)

@@ -153,6 +153,7 @@ static inline void made_init(struct made *m, uint32_t blocks, uint32_t vregs)
 static inline void made_free(struct made *m)
 {
     arena_free(&m->ir.arena);
+    arena_free(&m->ir.scratch);
     free(m->f.args);
 }
 

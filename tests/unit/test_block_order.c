@@ -180,7 +180,6 @@ static void random_functions(void **state)
             assert_true(freq[reached[k]] > 0);
         }
         assert_true(i % 5 == 0 || m.f.blocks[0].cold || trap > other);
-        free(reached);
         made_free(&m);
     }
 }

@@ -122,7 +122,15 @@ static void ends_inside(struct ir *ir)
 {
     struct ir_op *op = find(ir, IR_ADD);
     op->kind = IR_EXIT;
-    op->dst = IR_NONE;
+    op->dst = op->b = IR_NONE;
+}
+static void operand_too_many(struct ir *ir)
+{
+    find(ir, IR_EXIT)->b = IR_R1;
+}
+static void address_of_nothing(struct ir *ir)
+{
+    find(ir, IR_ADD)->base = IR_R1;
 }
 static void jumps_nowhere(struct ir *ir)
 {
@@ -175,6 +183,8 @@ static void refuses(void **state)
         {empty, "empty block"},
         {goes_on, "goes on past its end"},
         {ends_inside, "ends inside"},
+        {operand_too_many, "a second operand"},
+        {address_of_nothing, "an address"},
         {jumps_nowhere, "successor 0"},
         {jumps_to_the_entry, "jumps to the entry"},
         {too_many_successors, "successor 1"},
@@ -287,7 +297,6 @@ static void order_begins_at_the_entry(void **state)
     assert_int_equal(n, ir->funcs[0].n_blocks);
     for (uint32_t i = 0; i < n; i++)
         assert_int_equal(order[i], i);
-    free(order);
     drop(ir, code);
 }
 

@@ -229,7 +229,7 @@ static bool calls_back(const struct builder *b, uint32_t i)
 static int make_blocks(struct builder *b, uint32_t begin, uint32_t end)
 {
     struct ir_func *f = b->f;
-    uint8_t *leader = calloc(end - begin + 1, 1);
+    uint8_t *leader = ARENA_ARRAY(&b->ir->scratch, uint8_t, end - begin + 1);
     uint32_t n = 0;
 
     if (!leader)
@@ -239,10 +239,8 @@ static int make_blocks(struct builder *b, uint32_t begin, uint32_t end)
         n += leader[i - begin];
     f->block_cap = n + n / 8 + 4;
     f->blocks = ARENA_ROOM(&b->ir->arena, struct ir_block, f->block_cap);
-    if (!f->blocks) {
-        free(leader);
+    if (!f->blocks)
         return -ENOMEM;
-    }
     build_block(b, 16);
     for (uint32_t i = begin; i < end;) {
         uint32_t next = i + 1;
@@ -252,7 +250,6 @@ static int make_blocks(struct builder *b, uint32_t begin, uint32_t end)
         memset(&b->block_at[i + 1], 0xff, (next - i - 1) * sizeof(*b->block_at));
         i = next;
     }
-    free(leader);
     return 0;
 }
 
@@ -325,16 +322,19 @@ static int build_all(struct builder *b)
         struct ir_func *f = &ir->funcs[i];
         err = build_func(b, i);
         if (!err)
-            err = ir_clean(f);
+            err = ir_clean(f, NULL);
         if (!err && b->opts & IR_OPT_WEBS)
             err = build_webs(f, IR_R1, IR_R9 - IR_R1 + 1);
         if (!err && b->opts & IR_OPT_WEBS && b->code->opts.opts & CODE_OPT_INLINE)
             err = build_special(b, f);
+        arena_reset(&ir->scratch);
     }
     if (!err)
         err = build_trim_args(ir);
-    for (uint32_t i = 0; i < ir->n_funcs && !err && b->opts & IR_OPT_PROMOTE; i++)
+    for (uint32_t i = 0; i < ir->n_funcs && !err && b->opts & IR_OPT_PROMOTE; i++) {
         err = build_promote(b, &ir->funcs[i]);
+        arena_reset(&ir->scratch);
+    }
     if (!err)
         build_settle_calls(ir);
     return err;

@@ -135,8 +135,9 @@ struct knowledge {
     uint64_t budget;  /* what may be looked at yet */
     bool again;       /* something was asked for before it was known */
 };
-/** Finds out what there is to know of a function, whose preds are right. @return false: out of memory; otherwise
- *  k->of is to be freed. */
+/** Finds out what there is to know of a function, whose preds are right; k->of is scratch. @return false: out of
+ * memory.
+ */
 bool build_known(struct knowledge *k, struct ir_func *f);
 /** The program's map that this is, or NULL. */
 const struct map *build_map_of(const struct builder *b, const struct known *k);

@@ -73,14 +73,15 @@ static void note_callers(const struct builder *b, struct graph *g)
     g->first[0] = 0;
 }
 
-/* @return may anything call back into the program? */
-static bool look_at_ops(struct builder *b, uint32_t i)
+/* Adds to *calls the local ones. @return may anything call back into the program? */
+static bool look_at_ops(struct builder *b, uint32_t i, uint64_t *calls)
 {
     struct func_info *info = &b->info[i];
     bool back = false;
 
     for (uint32_t k = info->begin; k < info->end; k++) {
         const struct op *op = &b->code->ops[k];
+        *calls += op->kind == ISA_CALL_LOCAL;
         if (op->kind == OP_TAIL_CALL)
             info->calls_out = info->tail_calls = true;
         if (op->kind == OP_CALL_BODY) {
@@ -135,19 +136,18 @@ int build_info(struct builder *b)
 
     if (err)
         return err;
-    for (uint32_t i = 0; i < n; i++) {
-        back |= look_at_ops(b, i);
-        for (uint32_t k = b->info[i].begin; k < b->info[i].end; k++)
-            calls += b->code->ops[k].kind == ISA_CALL_LOCAL;
-    }
+    for (uint32_t i = 0; i < n; i++)
+        back |= look_at_ops(b, i, &calls);
     g.first = calloc((size_t)4 * n + 1, sizeof(*g.first));
     g.callers = malloc((calls + 1) * sizeof(*g.callers));
     if (g.first && g.callers) {
         g.waits = g.first + n + 1;
         g.work = g.waits + n;
         g.height = g.work + n;
-        count_calls(b, &g);
-        note_callers(b, &g);
+        if (calls) {
+            count_calls(b, &g);
+            note_callers(b, &g);
+        }
         rise(b, &g, back);
     } else {
         err = -ENOMEM;

@@ -25,17 +25,22 @@ static void trim(struct ir_func *f, const uint8_t *reads)
         }
 }
 
+static uint8_t bit_of_param(uint32_t v)
+{
+    return v >= IR_R1 && v <= IR_PARAMS ? (uint8_t)(1u << (v - IR_R1)) : 0;
+}
+
 static uint8_t params_read(struct ir_func *f)
 {
     uint8_t reads = 0;
 
     for (uint32_t k = 0; k < f->n_blocks; k++)
         for (uint32_t i = 0; i < f->blocks[k].n; i++) {
-            uint32_t *uses[IR_MAX_USES];
-            unsigned n = ir_uses(f, &f->blocks[k].ops[i], uses);
-            for (unsigned u = 0; u < n; u++)
-                if (*uses[u] >= IR_R1 && *uses[u] <= IR_PARAMS)
-                    reads |= (uint8_t)(1u << (*uses[u] - IR_R1));
+            const struct ir_op *op = &f->blocks[k].ops[i];
+            for (unsigned u = 0; u < IR_FIELDS; u++)
+                reads |= bit_of_param(op->use[u]);
+            for (unsigned u = 0; u < op->n_args; u++)
+                reads |= bit_of_param(f->args[op->args + u]);
         }
     return reads;
 }
@@ -65,35 +70,33 @@ int build_trim_args(struct ir *ir)
 
 /* ---- Frames and leaving ---- */
 
-static bool reads_frame(struct ir_func *f)
+static bool reads(const struct ir_func *f, const struct ir_op *op, uint32_t v)
 {
-    for (uint32_t k = 0; k < f->n_blocks; k++)
-        for (uint32_t i = 0; i < f->blocks[k].n; i++) {
-            struct ir_op *op = &f->blocks[k].ops[i];
-            uint32_t *uses[IR_MAX_USES];
-            unsigned n = ir_uses(f, op, uses);
-            /* what only makes the frame of the function that is called next */
-            if (op->kind == IR_ADD && i + 1 < f->blocks[k].n && op[1].kind == IR_CALL_LOCAL)
-                continue;
-            for (unsigned u = 0; u < n; u++)
-                if (*uses[u] == IR_FP)
-                    return true;
-        }
-    return f->frame_clear;
+    bool does = op->a == v || op->b == v || op->base == v || op->index == v;
+
+    for (unsigned u = 0; u < op->n_args; u++)
+        does |= f->args[op->args + u] == v;
+    return does;
 }
 
-/* By itself; what its local calls do is looked at elsewhere. */
-static bool may_leave(const struct ir_func *f)
+/* By itself; what its local calls do is looked at elsewhere. *holes: there are NOPs in it. */
+static void look_at(struct ir_func *f, bool *holes)
 {
+    bool frame = f->frame_clear, leaves = f->fuel;
+
     for (uint32_t k = 0; k < f->n_blocks; k++)
         for (uint32_t i = 0; i < f->blocks[k].n; i++) {
             const struct ir_op *op = &f->blocks[k].ops[i];
-            if (op->kind == IR_CHECK && i && op[-1].kind == IR_CALL_LOCAL)
-                continue;
+
+            *holes |= op->kind == IR_NOP;
+            /* not what only makes the frame of the function that is called next */
+            if (reads(f, op, IR_FP))
+                frame |= !(op->kind == IR_ADD && i + 1 < f->blocks[k].n && op[1].kind == IR_CALL_LOCAL);
             if (op->kind == IR_TRAP || ir_kinds[op->kind].what & IR_W_LEAVES)
-                return true;
+                leaves |= !(op->kind == IR_CHECK && i && op[-1].kind == IR_CALL_LOCAL);
         }
-    return false;
+    f->uses_frame = frame;
+    f->leaves = leaves;
 }
 
 /* Does it call one of these? */
@@ -169,12 +172,14 @@ static void sweep(struct ir_func *f)
 
 void build_settle_calls(struct ir *ir)
 {
+    bool holes = false;
+
     for (uint32_t i = 0; i < ir->n_funcs; i++) {
-        ir->funcs[i].uses_frame = reads_frame(&ir->funcs[i]);
-        ir->funcs[i].leaves = ir->funcs[i].fuel || may_leave(&ir->funcs[i]);
+        look_at(&ir->funcs[i], &holes);
+        holes |= ir->funcs[i].calls_local;
     }
     spread(ir);
-    for (uint32_t i = 0; i < ir->n_funcs; i++) {
+    for (uint32_t i = 0; i < ir->n_funcs && holes; i++) {
         if (ir->funcs[i].calls_local)
             spare(&ir->funcs[i]);
         sweep(&ir->funcs[i]);

@@ -86,6 +86,20 @@ static bool check_second(struct judge *j, const struct ir_op *op, unsigned shape
     return is_reg(j, op->b) || refuse(j, "second operand is register %u of %u", op->b, j->f->n_vregs);
 }
 
+/* Fields that it does not have are no registers. */
+static bool check_fields(struct judge *j, const struct ir_op *op, unsigned shape)
+{
+    bool imm = op->flags & IR_IMM, mem = shape & IR_S_MEM || (shape & IR_S_B && op->flags & IR_MEM);
+
+    if (!(shape & IR_S_A || (shape & IR_S_A_OR_IMM && !imm)) && op->a)
+        return refuse(j, "a first operand");
+    if (!(shape & IR_S_B_REG || (shape & IR_S_B && !imm && !mem)) && op->b)
+        return refuse(j, "a second operand");
+    if (!mem && !(shape & (IR_S_PICK | IR_S_TO)) && (op->base || op->index))
+        return refuse(j, "an address");
+    return !op->n_args || shape & IR_S_ARGS || refuse(j, "arguments");
+}
+
 /* What is true of a few kinds alone. */
 static bool check_kind(struct judge *j, const struct ir_op *op)
 {
@@ -143,7 +157,7 @@ static bool check_op(struct judge *j, const struct ir_op *op)
         return false;
     if (shape & IR_S_ARGS && !check_args(j, op))
         return false;
-    return check_kind(j, op);
+    return check_fields(j, op, shape) && check_kind(j, op);
 }
 
 static bool check_ends(struct judge *j, const struct ir_block *b)

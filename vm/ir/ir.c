@@ -66,15 +66,9 @@ enum {
     S_SPILL = IR_S_A,
 };
 
-/* Which fields are registers, with these flags. base and index lie where yes and no do. */
-#define OPERANDS(s, imm, mem)                                                                                          \
-    (((s)&IR_S_A || ((s)&IR_S_A_OR_IMM && !(imm)) ? IR_USES_A : 0) |                                                   \
-     ((s)&IR_S_B_REG || ((s)&IR_S_B && !(imm) && !(mem)) ? IR_USES_B : 0) |                                            \
-     ((s) & (IR_S_MEM | IR_S_PICK | IR_S_TO) || ((s)&IR_S_B && (mem)) ? IR_USES_MEM : 0) |                             \
-     ((s)&IR_S_ARGS ? IR_USES_ARGS : 0))
-_Static_assert(offsetof(struct ir_op, base) == offsetof(struct ir_op, yes) &&
-                   offsetof(struct ir_op, index) == offsetof(struct ir_op, no),
-               "ir_uses() takes one for the other");
+_Static_assert(offsetof(struct ir_op, index) == offsetof(struct ir_op, use[IR_FIELDS - 1]) &&
+                   offsetof(struct ir_op, no) == offsetof(struct ir_op, index),
+               "the fields of operands lie side by side");
 
 #define PURE   IR_W_PURE
 #define READ   IR_W_READ
@@ -84,29 +78,16 @@ _Static_assert(offsetof(struct ir_op, base) == offsetof(struct ir_op, yes) &&
 #define LEAVES IR_W_LEAVES
 #define COMM   IR_W_COMM
 const struct ir_kind_row ir_kinds[IR_KIND_COUNT] = {
-#define IR(name, text, what)                                                                                           \
-    [IR_##name] = {                                                                                                    \
-        text,                                                                                                          \
-        what,                                                                                                          \
-        S_##name,                                                                                                      \
-        {OPERANDS(S_##name, 0, 0), OPERANDS(S_##name, 1, 0), OPERANDS(S_##name, 0, 1), OPERANDS(S_##name, 1, 1)}},
+#define IR(name, text, what) [IR_##name] = {text, what, S_##name},
 #include "vm/ir/ir.def"
 };
-
-void ir_each_use(struct ir_func *f, struct ir_op *op, void (*fn)(void *ctx, uint32_t *vreg), void *ctx)
-{
-    uint32_t *uses[IR_MAX_USES];
-    unsigned n = ir_uses(f, op, uses);
-
-    for (unsigned i = 0; i < n; i++)
-        fn(ctx, uses[i]);
-}
 
 void ir_free(struct ir *ir)
 {
     if (!ir)
         return;
     arena_free(&ir->arena);
+    arena_free(&ir->scratch);
     free(ir);
 }
 
@@ -155,14 +136,11 @@ struct visit {
 static int search(const struct ir_func *f, struct search *s)
 {
     uint32_t n = f->n_blocks, depth = 0, post = n, pre = 0;
-    struct visit *stack = malloc(n * sizeof(*stack));
-    uint32_t *room = malloc((size_t)n * 4 * sizeof(*room));
+    struct visit *stack = ARENA_ROOM(&f->ir->scratch, struct visit, n);
+    uint32_t *room = ARENA_ROOM(&f->ir->scratch, uint32_t, (size_t)n * 4);
 
-    if (!stack || !room) {
-        free(stack);
-        free(room);
+    if (!stack || !room)
         return -ENOMEM;
-    }
     *s = (struct search){.pre = room, .last = room + n, .at_pre = room + (size_t)2 * n, .order = room + (size_t)3 * n};
     memset(s->pre, 0xff, n * sizeof(*s->pre));
     stack[depth++] = (struct visit){0, 0};
@@ -185,29 +163,38 @@ static int search(const struct ir_func *f, struct search *s)
         stack[depth++] = (struct visit){to, 0};
     }
     s->n = pre;
-    memmove(s->order, s->order + post, pre * sizeof(*s->order));
-    free(stack);
+    s->order += post;
     return 0;
 }
 
-static void search_free(struct search *s)
-{
-    free(s->pre);
-}
-
+/* Nothing but the order is asked for: then one number a block tells which were seen. */
 uint32_t *ir_order(const struct ir_func *f, uint32_t *n)
 {
-    struct search s;
-    uint32_t *order;
+    uint32_t blocks = f->n_blocks, depth = 0, post = blocks;
+    uint32_t *order = ARENA_ROOM(&f->ir->scratch, uint32_t, (size_t)blocks * 2), *stack;
+    uint8_t *seen = ARENA_ARRAY(&f->ir->scratch, uint8_t, blocks); /* 1 more than the successor to look at next */
 
-    if (search(f, &s))
+    if (!order || !seen)
         return NULL;
-    order = malloc((s.n ? s.n : 1) * sizeof(*order));
-    if (order)
-        memcpy(order, s.order, s.n * sizeof(*order));
-    *n = s.n;
-    search_free(&s);
-    return order;
+    stack = order + blocks;
+    stack[depth++] = 0;
+    seen[0] = 1;
+    while (depth) {
+        uint32_t top = stack[depth - 1], to;
+
+        if (seen[top] > 2) {
+            order[--post] = top;
+            depth--;
+            continue;
+        }
+        to = f->blocks[top].succ[seen[top]++ - 1];
+        if (to == IR_NO_BLOCK || seen[to])
+            continue;
+        seen[to] = 1;
+        stack[depth++] = to;
+    }
+    *n = blocks - post;
+    return order + post;
 }
 
 /* ---- Loops ---- */
@@ -302,11 +289,15 @@ int ir_loops(struct ir_func *f)
 {
     struct search s;
     struct loops l = {.s = &s};
-    int err = ir_preds(f);
+    int err;
+
+    if (f->looped)
+        return 0;
+    err = ir_preds(f);
 
     if (err || (err = search(f, &s)))
         return err;
-    l.up = malloc((size_t)3 * f->n_blocks * sizeof(*l.up));
+    l.up = ARENA_ROOM(&f->ir->scratch, uint32_t, (size_t)3 * f->n_blocks);
     if (l.up) {
         l.header = l.up + f->n_blocks;
         l.work = l.header + f->n_blocks;
@@ -314,8 +305,7 @@ int ir_loops(struct ir_func *f)
         find_cold(f, &s);
     }
     err = l.up ? 0 : -ENOMEM;
-    free(l.up);
-    search_free(&s);
+    f->looped = !err;
     return err;
 }
 
@@ -418,27 +408,38 @@ static int join_all(struct ir_func *f, const uint32_t *order, uint32_t n, uint8_
     return err;
 }
 
-int ir_clean(struct ir_func *f)
+/* Names of blocks after compact(). What is left comes in the order in which it came. */
+static uint32_t *rename_order(uint32_t *order, uint32_t n, const uint8_t *stays, const uint32_t *moved)
+{
+    uint32_t to = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        if (stays[order[i]])
+            order[to++] = moved[order[i]];
+    return order;
+}
+
+int ir_clean(struct ir_func *f, uint32_t **in_order)
 {
     uint32_t n, *order, *moved;
     uint8_t *stays;
     int err = -ENOMEM;
 
+    f->looped = false;
     for (uint32_t i = 0; i < f->n_blocks; i++)
         for (unsigned k = 0; k < 2; k++)
             if (f->blocks[i].succ[k] != IR_NO_BLOCK)
                 f->blocks[i].succ[k] = end_of(f, f->blocks[i].succ[k]);
     order = ir_order(f, &n);
-    moved = malloc(f->n_blocks * sizeof(*moved));
-    stays = calloc(f->n_blocks, 1);
+    moved = ARENA_ROOM(&f->ir->scratch, uint32_t, f->n_blocks);
+    stays = ARENA_ARRAY(&f->ir->scratch, uint8_t, f->n_blocks);
     if (order && moved && stays)
         err = join_all(f, order, n, stays);
     if (!err) {
         compact(f, stays, moved);
         err = ir_preds(f);
     }
-    free(order);
-    free(moved);
-    free(stays);
+    if (!err && in_order)
+        *in_order = rename_order(order, n, stays, moved);
     return err;
 }

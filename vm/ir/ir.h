@@ -52,14 +52,10 @@ enum ir_shape {
     IR_S_TO = 2048, /* yes alone; no is IR_NONE */
 };
 
-/* Which of its fields are registers. */
-enum { IR_USES_A = 1, IR_USES_B = 2, IR_USES_MEM = 4 /* base and index, or yes and no */, IR_USES_ARGS = 8 };
-
 struct ir_kind_row {
     const char *text;
-    uint8_t what;        /* IR_W_* */
-    uint16_t shape;      /* IR_S_* */
-    uint8_t operands[4]; /* IR_USES_*, by flags & (IR_IMM | IR_MEM) */
+    uint8_t what;   /* IR_W_* */
+    uint16_t shape; /* IR_S_* */
 };
 extern const struct ir_kind_row ir_kinds[IR_KIND_COUNT];
 
@@ -77,28 +73,37 @@ enum ir_flag {
 };
 
 #define IR_NONE 0u
+enum { IR_FIELDS = 4 };
 
 struct ir_op {
-    uint8_t kind;  /* enum ir_kind */
-    uint8_t width; /* 4 or 8: of arithmetic and comparison */
-    uint8_t size;  /* 1, 2, 4, 8: of memory and extensions */
-    uint8_t cc;    /* enum ir_cc */
-    uint8_t flags; /* enum ir_flag */
-    uint8_t shift; /* of the index, 0..3 */
-    uint8_t aux;   /* RMW, ATOMIC, FETCH, CARRY: enum ir_kind of the operation */
-    uint8_t n_args;
+    uint8_t kind;   /* enum ir_kind */
+    uint8_t width;  /* 4 or 8: of arithmetic and comparison */
+    uint8_t size;   /* 1, 2, 4, 8: of memory and extensions */
+    uint8_t cc;     /* enum ir_cc */
+    uint8_t flags;  /* enum ir_flag */
+    uint8_t shift;  /* of the index, 0..3 */
+    uint8_t aux;    /* RMW, ATOMIC, FETCH, CARRY: enum ir_kind of the operation */
+    uint8_t n_args; /* 0 unless it is a CALL, CALL_LOCAL or TAIL_CALL */
     uint32_t slot;
-    uint32_t dst, a, b;
+    uint32_t dst;
     union {
         struct {
-            uint32_t base, index; /* of M and LEA; either may be IR_NONE */
+            uint32_t a, b;
+            union {
+                struct {
+                    uint32_t base, index; /* of M and LEA; either may be IR_NONE */
+                };
+                struct {
+                    uint32_t yes, no; /* SELECT, CARRY; they have no memory operand */
+                };
+            };
         };
-        struct {
-            uint32_t yes, no; /* SELECT, CARRY; they have no memory operand */
-        };
-        uint32_t args; /* CALL, CALL_LOCAL, TAIL_CALL: the first in func->args */
+        uint32_t use[IR_FIELDS]; /* all of these; what a kind does not have is IR_NONE */
     };
-    int32_t disp;
+    union {
+        int32_t disp;
+        uint32_t args; /* the first in func->args */
+    };
     int64_t imm;
 };
 
@@ -125,6 +130,7 @@ struct ir_func {
     uint32_t index; /* in prog->funcs */
     struct ir_block *blocks;
     uint32_t n_blocks, block_cap;
+    bool looped;      /* depth, loop_head and cold of its blocks are right: ir_loops() was asked since they changed */
     uint32_t n_vregs; /* one more than the highest number */
     uint32_t *args;
     uint32_t n_args, arg_cap;
@@ -137,6 +143,7 @@ struct ir_func {
 
 struct ir {
     struct arena arena;
+    struct arena scratch; /* of the pass or the round of allocation under way, which nothing outlives */
     const struct code *code;
     struct ir_func *funcs; /* in prog->funcs order */
     uint32_t n_funcs;
@@ -192,37 +199,33 @@ static inline uint32_t ir_vreg(struct ir_func *f)
 {
     return f->n_vregs++;
 }
-/** Calls fn for each register that the operation reads: M's, yes and no, arguments. fn may change them. */
-void ir_each_use(struct ir_func *f, struct ir_op *op, void (*fn)(void *ctx, uint32_t *vreg), void *ctx);
 enum { IR_MAX_USES = 8 };
 /** Fills uses[] (room for IR_MAX_USES) with pointers to the operands that are registers: a, b, base, index (or yes,
- * no), arguments. Every pass asks this of every operation, so it asks for no decisions. @return how many. */
+ * no), arguments. Passes that only count or rename go over op->use and the arguments instead, with register IR_NONE as
+ * one that does not matter: that asks for no decisions. @return how many. */
 static inline unsigned ir_uses(struct ir_func *f, struct ir_op *op, uint32_t **uses)
 {
-    unsigned is = ir_kinds[op->kind].operands[op->flags & (IR_IMM | IR_MEM)], n = 0, mem = is >> 2 & 1;
+    unsigned n = 0;
 
-    uses[0] = &op->a;
-    n += is & 1;
-    uses[n] = &op->b;
-    n += is >> 1 & 1;
-    uses[n] = &op->base;
-    n += mem & (op->base != IR_NONE);
-    uses[n] = &op->index;
-    n += mem & (op->index != IR_NONE);
-    if (is & IR_USES_ARGS)
-        for (unsigned i = 0; i < op->n_args; i++)
-            uses[n++] = &f->args[op->args + i];
+    for (unsigned i = 0; i < IR_FIELDS; i++) {
+        uses[n] = &op->use[i];
+        n += op->use[i] != IR_NONE;
+    }
+    for (unsigned i = 0; i < op->n_args; i++)
+        uses[n++] = &f->args[op->args + i];
     return n;
 }
 /** Fills in preds of all blocks. @return 0 or -ENOMEM. */
 int ir_preds(struct ir_func *f);
-/** Fills in depth, loop_head and cold (irreducible loops count once). Linear. @return 0 or -ENOMEM. */
+/** Fills in preds, depth, loop_head and cold (irreducible loops count once), unless they are right (looped). Linear.
+ *  @return 0 or -ENOMEM. */
 int ir_loops(struct ir_func *f);
-/** Blocks in reverse postorder from the entry, unreachable ones left out. @return malloc'd; NULL: out of memory. */
+/** Blocks in reverse postorder from the entry, unreachable ones left out. @return scratch; NULL: out of memory. */
 uint32_t *ir_order(const struct ir_func *f, uint32_t *n);
 /** Drops blocks that cannot be reached or only jump, and joins a block with its only successor when that has no other
- *  predecessor. Blocks keep their order; preds are right afterwards. @return 0 or -ENOMEM. */
-int ir_clean(struct ir_func *f);
+ *  predecessor. Blocks keep their order; preds are right afterwards. order: NULL, or where ir_order() of what is left
+ * goes (all blocks; scratch). @return 0 or -ENOMEM. */
+int ir_clean(struct ir_func *f, uint32_t **order);
 /** A text for people and tests: one line an operation. */
 void ir_print(const struct ir *ir, struct buf *out);
 /** One operation, without what it jumps to. */

@@ -304,7 +304,7 @@ static void derive(struct knowledge *k, struct place at)
     uint64_t far = 0;
     int64_t from;
 
-    if (!op->dst || op->dst <= IR_PARAMS)
+    if (op->dst <= IR_PARAMS || (op->kind != IR_CONST && op->kind != IR_COPY && op->kind != IR_ADD))
         return;
     if (to->writes == 2 && to->at == KNOWN_NOWHERE && address_of(k, op) != KNOWN_NOWHERE)
         count_addresses(k, op->dst);
@@ -356,7 +356,8 @@ static void note_writes(struct knowledge *k)
             if (v->writes < 2)
                 v->write[v->writes] = (struct place){b, i};
             v->writes++;
-            v->narrow &= is_narrow(op);
+            if (v->narrow)
+                v->narrow = is_narrow(op);
         }
 }
 
@@ -368,12 +369,9 @@ bool build_known(struct knowledge *k, struct ir_func *f)
     k->budget = 4096;
     for (uint32_t b = 0; b < f->n_blocks; b++)
         k->budget += (uint64_t)EACH * f->blocks[b].n;
-    k->of = malloc(f->n_vregs * sizeof(*k->of));
-    if (!order || !k->of) {
-        free(order);
-        free(k->of);
+    k->of = ARENA_ROOM(&f->ir->scratch, struct known, f->n_vregs);
+    if (!order || !k->of)
         return false;
-    }
     for (uint32_t v = 0; v < f->n_vregs; v++)
         k->of[v] = (struct known){.at = KNOWN_NOWHERE, .writes = v <= IR_PARAMS, .narrow = v > IR_PARAMS};
     k->of[IR_FP].at = 0;
@@ -387,6 +385,5 @@ bool build_known(struct knowledge *k, struct ir_func *f)
             for (uint32_t i = 0; i < f->blocks[order[b]].n; i++)
                 derive(k, (struct place){order[b], i});
     }
-    free(order);
     return true;
 }

@@ -24,23 +24,26 @@ static int make_room(struct opt *o)
     return 0;
 }
 
-static void count(struct opt *o, struct ir_op *op)
+static void count(struct opt *o, const struct ir_op *op)
 {
-    uint32_t *uses[IR_MAX_USES];
-    unsigned n = ir_uses(o->f, op, uses);
+    struct opt_vreg *v = o->v;
 
-    for (unsigned i = 0; i < n; i++)
-        o->v[*uses[i]].uses++;
+    for (unsigned k = 0; k < IR_FIELDS; k++)
+        v[op->use[k]].uses++;
+    for (unsigned k = 0; k < op->n_args; k++)
+        v[o->f->args[op->args + k]].uses++;
     if (!op->dst)
         return;
-    o->v[op->dst].round |= o->v[op->dst].uses != 0;
-    o->v[op->dst].writes++;
+    v[op->dst].round |= v[op->dst].uses != 0;
+    o->round |= v[op->dst].round;
+    v[op->dst].writes++;
 }
 
 static int recount(struct opt *o)
 {
     if (make_room(o))
         return -ENOMEM;
+    o->round = false;
     for (uint32_t v = 0; v < o->f->n_vregs; v++)
         o->v[v] = (struct opt_vreg){.writes = v && v <= IR_PARAMS, .bits = o->v[v].bits};
     for (uint32_t i = 0; i < o->n_order; i++) {
@@ -53,20 +56,14 @@ static int recount(struct opt *o)
     return 0;
 }
 
+/* Blocks changed: they are tidied, counts and order made anew. */
 static int renew(struct opt *o)
 {
-    free(o->order);
-    o->order = ir_order(o->f, &o->n_order);
-    o->loops = false;
-    return o->order ? recount(o) : -ENOMEM;
-}
-
-int opt_loops(struct opt *o)
-{
-    int err = o->loops ? 0 : ir_loops(o->f);
-
-    o->loops = !err;
-    return err;
+    o->blocks_changed = false;
+    if (ir_clean(o->f, &o->order))
+        return -ENOMEM;
+    o->n_order = o->f->n_blocks;
+    return recount(o);
 }
 
 int opt_begin(struct opt *o, struct ir_func *f, const struct ir_target *target, uint32_t opts)
@@ -78,8 +75,8 @@ int opt_begin(struct opt *o, struct ir_func *f, const struct ir_target *target, 
 void opt_end(struct opt *o)
 {
     free(o->v);
-    free(o->order);
     free(o->inserts);
+    arena_reset(&o->f->ir->scratch);
 }
 
 /* May what it does be left out when its result is not read? */
@@ -256,7 +253,7 @@ static void begin_block(struct opt *o, uint32_t index, uint32_t before)
     const struct ir_block *b = &o->f->blocks[index];
 
     o->block = index;
-    o->depth = b->depth;
+    o->depth = b->depth < OPT_DEPTH ? (uint16_t)b->depth : OPT_DEPTH;
     o->begin = o->pos + 1;
     if (b->n_preds != 1 || b->preds[0] != before)
         o->region = o->pos + 1;
@@ -294,7 +291,7 @@ int opt_walk(struct opt *o, void (*visit)(struct opt *o, struct ir_op *op))
             r->def = op;
             r->pos = o->pos;
             r->depth = o->depth;
-            if (r->writes == 1)
+            if (r->writes == 1 && !o->keeps_bits)
                 refine(r, opt_bits(o, op));
         }
     }
@@ -310,17 +307,19 @@ struct marks {
     unsigned char *live; /* a register */
 };
 
-static void mark_uses(struct opt *o, struct marks *m, struct ir_op *op)
+static void mark_one(struct marks *m, uint32_t v)
 {
-    uint32_t *uses[IR_MAX_USES];
-    unsigned n = ir_uses(o->f, op, uses);
+    m->pending[m->n_pending] = v;
+    m->n_pending += !m->live[v];
+    m->live[v] = 1;
+}
 
-    for (unsigned i = 0; i < n; i++) {
-        if (m->live[*uses[i]])
-            continue;
-        m->live[*uses[i]] = 1;
-        m->pending[m->n_pending++] = *uses[i];
-    }
+static void mark_uses(struct opt *o, struct marks *m, const struct ir_op *op)
+{
+    for (unsigned k = 0; k < IR_FIELDS; k++)
+        mark_one(m, op->use[k]);
+    for (unsigned k = 0; k < op->n_args; k++)
+        mark_one(m, o->f->args[op->args + k]);
 }
 
 static void mark(struct opt *o, struct marks *m)
@@ -345,10 +344,8 @@ static void mark(struct opt *o, struct marks *m)
         }
     }
     m->n = n;
-    if (o->f->fuel && !m->live[o->f->fuel]) {
-        m->live[o->f->fuel] = 1;
-        m->pending[m->n_pending++] = o->f->fuel;
-    }
+    if (o->f->fuel)
+        mark_one(m, o->f->fuel);
     while (m->n_pending) {
         uint32_t v = m->pending[--m->n_pending];
 
@@ -362,23 +359,24 @@ int opt_drop_idle(struct opt *o)
 {
     struct marks m = {0};
     uint32_t n = 1, n_vregs = o->f->n_vregs;
-    char *memory;
+    struct arena *scratch = &o->f->ir->scratch;
 
+    if (!o->round)
+        return 0;
     for (uint32_t i = 0; i < o->n_order; i++)
         n += o->f->blocks[o->order[i]].n;
-    memory = calloc(1, n * (sizeof(*m.ops) + sizeof(*m.next)) + n_vregs * (2 * sizeof(*m.first) + 1));
-    if (!memory)
+    m.ops = ARENA_ROOM(scratch, struct ir_op *, n);
+    m.next = ARENA_ROOM(scratch, uint32_t, n);
+    m.first = ARENA_ARRAY(scratch, uint32_t, n_vregs);
+    m.pending = ARENA_ROOM(scratch, uint32_t, n_vregs + 1);
+    m.live = ARENA_ARRAY(scratch, unsigned char, n_vregs);
+    if (!m.ops || !m.next || !m.first || !m.pending || !m.live)
         return -ENOMEM;
-    m.ops = (struct ir_op **)memory;
-    m.next = (uint32_t *)(m.ops + n);
-    m.first = m.next + n;
-    m.pending = m.first + n_vregs;
-    m.live = (unsigned char *)(m.pending + n_vregs);
+    m.live[IR_NONE] = 1;
     mark(o, &m);
     for (uint32_t k = 1; k <= m.n; k++)
         if (!m.live[m.ops[k]->dst])
             forget(o, m.ops[k]);
-    free(memory);
     return 0;
 }
 
@@ -401,13 +399,11 @@ void opt_become(struct opt *o, uint32_t v, uint32_t to)
 
 static void sweep_block(struct opt *o, struct ir_block *b)
 {
-    uint32_t to = b->n;
+    struct opt_vreg *v = o->v;
+    uint32_t to = b->n, stamp = ++o->stamp;
 
-    o->stamp++;
     for (uint32_t j = b->n; j--;) {
         struct ir_op *op = &b->ops[j];
-        uint32_t *uses[IR_MAX_USES];
-        unsigned n;
 
         if (op->kind == IR_NOP)
             continue;
@@ -415,14 +411,15 @@ static void sweep_block(struct opt *o, struct ir_block *b)
             forget(o, op);
             continue;
         }
-        if (op->dst && !o->v[op->dst].uses && (op->kind == IR_CALL || op->kind == IR_CALL_LOCAL)) {
-            o->v[op->dst].writes--;
+        if (op->dst && !v[op->dst].uses && (op->kind == IR_CALL || op->kind == IR_CALL_LOCAL)) {
+            v[op->dst].writes--;
             op->dst = IR_NONE;
         }
-        o->v[op->dst].over = o->stamp;
-        n = ir_uses(o->f, op, uses);
-        for (unsigned i = 0; i < n; i++)
-            o->v[*uses[i]].over = 0;
+        v[op->dst].over = stamp;
+        for (unsigned k = 0; k < IR_FIELDS; k++)
+            v[op->use[k]].over = 0;
+        for (unsigned k = 0; k < op->n_args; k++)
+            v[o->f->args[op->args + k]].over = 0;
         if (--to != j)
             b->ops[to] = *op;
     }
@@ -441,7 +438,7 @@ void opt_sweep(struct opt *o)
  * after has something to do for each. */
 static int renumber(struct opt *o)
 {
-    uint32_t n = 1, *now = malloc(o->f->n_vregs * sizeof(*now));
+    uint32_t n = 1, *now = ARENA_ROOM(&o->f->ir->scratch, uint32_t, o->f->n_vregs);
 
     if (!now)
         return -ENOMEM;
@@ -456,26 +453,20 @@ static int renumber(struct opt *o)
         struct ir_block *b = &o->f->blocks[o->order[i]];
 
         for (uint32_t j = 0; j < b->n; j++) {
-            uint32_t *uses[IR_MAX_USES];
-            unsigned n_uses = ir_uses(o->f, &b->ops[j], uses);
+            struct ir_op *op = &b->ops[j];
 
-            for (unsigned k = 0; k < n_uses; k++)
-                *uses[k] = now[*uses[k]];
-            b->ops[j].dst = now[b->ops[j].dst];
+            for (unsigned k = 0; k < IR_FIELDS; k++)
+                op->use[k] = now[op->use[k]];
+            for (unsigned k = 0; k < op->n_args; k++)
+                o->f->args[op->args + k] = now[o->f->args[op->args + k]];
+            op->dst = now[op->dst];
         }
     }
     for (uint32_t v = n; v < o->f->n_vregs; v++)
         o->v[v] = (struct opt_vreg){.bits = 64};
     o->f->n_vregs = n;
     o->f->fuel = now[o->f->fuel];
-    free(now);
     return 0;
-}
-
-static int clean(struct opt *o)
-{
-    o->blocks_changed = false;
-    return ir_clean(o->f) ? -ENOMEM : renew(o);
 }
 
 static void look_at_values(struct opt *o, struct ir_op *op)
@@ -517,7 +508,7 @@ static int values(struct opt *o)
     if (opt_walk(o, look_at_values))
         return -ENOMEM;
     opt_sweep(o);
-    return o->blocks_changed ? clean(o) : 0;
+    return o->blocks_changed ? renew(o) : 0;
 }
 
 /* Of what the program had, and only then, much is idle, and half of all registers go. */
@@ -528,7 +519,7 @@ static int first_values(struct opt *o)
     opt_sweep(o);
     if (renumber(o))
         return -ENOMEM;
-    return o->blocks_changed ? clean(o) : 0;
+    return o->blocks_changed ? renew(o) : 0;
 }
 
 enum { SELECT_ROUNDS = 2 };
@@ -543,7 +534,7 @@ static int selects(struct opt *o)
             return -ENOMEM;
         if (!o->blocks_changed)
             return make_room(o); /* what was tried and given up may have taken registers */
-        if (clean(o) || values(o))
+        if (renew(o) || values(o))
             return -ENOMEM;
     }
     return 0;
@@ -553,25 +544,30 @@ static int unroll(struct opt *o)
 {
     if (opt_unroll(o))
         return -ENOMEM;
-    return o->blocks_changed ? clean(o) : 0;
+    return o->blocks_changed ? renew(o) : 0;
 }
 
 static int addresses(struct opt *o)
 {
-    if (opt_loops(o))
+    if (ir_loops(o->f))
         return -ENOMEM;
     opt_count_addresses(o);
     if (opt_walk(o, look_at_addresses))
         return -ENOMEM;
     opt_sweep(o);
-    return o->blocks_changed ? clean(o) : 0;
+    return o->blocks_changed ? renew(o) : 0;
 }
 
+/* The last passes, which ask nobody how large a value is and leave what they put out of use to one sweep. */
 static int operands(struct opt *o)
 {
-    if (opt_walk(o, opt_memory))
+    o->keeps_bits = true;
+    if ((o->opts & IR_OPT_MEMORY) && opt_walk(o, opt_memory))
         return -ENOMEM;
-    opt_sweep(o);
+    if ((o->opts & IR_OPT_SIMPLIFY) && (opt_copies(o) || opt_coalesce(o)))
+        return -ENOMEM;
+    if (o->opts & (IR_OPT_MEMORY | IR_OPT_SIMPLIFY))
+        opt_sweep(o);
     return 0;
 }
 
@@ -588,9 +584,7 @@ static int optimize(struct opt *o)
         return -ENOMEM;
     if ((o->opts & (IR_OPT_ADDRESS | IR_OPT_WIDE | IR_OPT_SELECT)) && addresses(o))
         return -ENOMEM;
-    if ((o->opts & IR_OPT_MEMORY) && operands(o))
-        return -ENOMEM;
-    if ((o->opts & IR_OPT_SIMPLIFY) && (opt_copies(o) || opt_coalesce(o)))
+    if (operands(o))
         return -ENOMEM;
     return opt_legalise(o);
 }
@@ -599,11 +593,8 @@ int ir_optimize(struct ir *ir, const struct ir_target *target, uint32_t opts)
 {
     for (uint32_t i = 0; i < ir->n_funcs; i++) {
         struct opt o;
-        int err = ir_clean(&ir->funcs[i]);
+        int err = opt_begin(&o, &ir->funcs[i], target, opts);
 
-        if (err)
-            return err;
-        err = opt_begin(&o, &ir->funcs[i], target, opts);
         if (!err)
             err = optimize(&o);
         opt_end(&o);

@@ -9,7 +9,8 @@
  * that a read sees, and a register is the same as at an earlier position of the region when it was not written since
  * (opt_same).
  *
- * Counts of reads and writes are right at all times: operands are changed by opt_set and its like only. An operation
+ * Counts of reads and writes are right at all times: operands are changed by opt_set and its like only. Register
+ * IR_NONE stands for no operand, and what is counted of it says nothing. An operation
  * that nobody reads any more and that does nothing else becomes a NOP at once when its register has that single write;
  * opt_sweep removes the rest.
  */
@@ -23,12 +24,13 @@ struct opt_vreg {
     uint32_t pos;      /* its position; at most that where the walk began: a parameter, or no write yet */
     uint32_t uses;     /* operands that read it */
     uint32_t writes;   /* a parameter's arrival is one */
-    uint32_t depth;    /* loops around the latest write */
     uint32_t over;     /* while a block is swept from its end: the sweep's stamp when it is written before it is read */
     uint32_t in_memory; /* how many of the uses are in addresses; opt_address counts them */
+    uint16_t depth;     /* loops around the latest write, at most OPT_DEPTH */
     bool round;         /* when reads and writes were counted, a write came after a read in the order */
     uint8_t bits;       /* all of its values are below 2^bits */
 };
+enum { OPT_DEPTH = UINT16_MAX };
 
 /* An operation to be put before another once the walk is over. */
 struct opt_insert {
@@ -50,14 +52,15 @@ struct opt {
     uint32_t begin;  /* of the block */
     uint32_t stored; /* position of the latest operation that may write memory */
     uint32_t block;  /* index of the block */
-    uint32_t depth;  /* loops around it, when ir_loops() was asked */
+    uint16_t depth;  /* loops around it, when ir_loops() was asked, at most OPT_DEPTH */
     uint32_t at;     /* index of the operation in it */
     void *pass;      /* what a pass keeps beside */
     struct opt_insert *inserts;
     uint32_t n_inserts, insert_cap;
     uint32_t stamp;      /* of the latest sweep over a block */
-    bool loops;          /* ir_loops() was asked since blocks changed */
-    bool blocks_changed; /* edges went: ir_clean, and the order anew */
+    bool round;          /* some register is: a value may go round a loop */
+    bool keeps_bits;     /* walks take bounds as they are */
+    bool blocks_changed; /* edges came or went: ir_clean, and the order anew */
     bool failed;         /* out of memory */
 };
 
@@ -134,8 +137,6 @@ int opt_begin(struct opt *o, struct ir_func *f, const struct ir_target *target, 
 void opt_end(struct opt *o);
 /** v was renamed everywhere: what is counted of it. */
 void opt_become(struct opt *o, uint32_t v, uint32_t to);
-/** ir_loops(), when blocks changed since it was last asked. @return 0 or -ENOMEM. */
-int opt_loops(struct opt *o);
 /** Shows each operation to visit, with positions as said above, then puts in what opt_insert took. @return 0 or
  *  -ENOMEM. */
 int opt_walk(struct opt *o, void (*visit)(struct opt *o, struct ir_op *op));

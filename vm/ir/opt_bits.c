@@ -125,7 +125,7 @@ static bool sweep(struct opt *o)
             struct opt_vreg *r = &o->v[b->ops[j].dst];
             unsigned bits;
 
-            if (!b->ops[j].dst || r->bits == 64)
+            if (r->bits == 64)
                 continue;
             bits = opt_bits(o, &b->ops[j]);
             if (r->writes > 1)
@@ -142,7 +142,7 @@ static bool sweep(struct opt *o)
 void opt_find_bits(struct opt *o)
 {
     for (uint32_t v = 0; v < o->f->n_vregs; v++)
-        o->v[v].bits = v && v <= IR_PARAMS ? 64 : 0;
+        o->v[v].bits = v <= IR_PARAMS ? 64 : 0;
     for (int i = 0; i < MAX_SWEEPS; i++)
         if (!sweep(o))
             return;

@@ -49,8 +49,6 @@ static void add(struct coalescer *c, uint32_t v, uint32_t block, uint32_t op, bo
 {
     struct occurrence *last = &c->all[c->last[v]];
 
-    if (!c->wanted[v])
-        return;
     if (!(c->last[v] && last->block == block && last->op == op)) {
         c->all[++c->n] = (struct occurrence){.block = block, .op = op};
         if (c->last[v])
@@ -102,13 +100,15 @@ static void list(struct coalescer *c)
         struct ir_block *b = &o->f->blocks[o->order[i]];
 
         for (uint32_t j = 0; j < b->n; j++) {
-            struct ir_op *op = &b->ops[j];
-            uint32_t *uses[IR_MAX_USES];
-            unsigned n = ir_uses(o->f, op, uses);
+            const struct ir_op *op = &b->ops[j];
 
-            for (unsigned k = 0; k < n; k++)
-                add(c, *uses[k], i, j, false, IR_NONE);
-            if (op->dst)
+            for (unsigned k = 0; k < IR_FIELDS; k++)
+                if (c->wanted[op->use[k]])
+                    add(c, op->use[k], i, j, false, IR_NONE);
+            for (unsigned k = 0; k < op->n_args; k++)
+                if (c->wanted[o->f->args[op->args + k]])
+                    add(c, o->f->args[op->args + k], i, j, false, IR_NONE);
+            if (c->wanted[op->dst])
                 add(c, op->dst, i, j, true, op->kind == IR_COPY ? op->a : IR_NONE);
         }
     }
@@ -256,18 +256,19 @@ static void rename_all(struct coalescer *c)
 {
     struct opt *o = c->o;
 
+    for (uint32_t v = 0; v < o->f->n_vregs; v++)
+        c->name[v] = name_of(c, v);
     for (uint32_t i = 0; i < o->n_order; i++) {
         struct ir_block *b = &o->f->blocks[o->order[i]];
 
         for (uint32_t j = 0; j < b->n; j++) {
             struct ir_op *op = &b->ops[j];
-            uint32_t *uses[IR_MAX_USES];
-            unsigned n = ir_uses(o->f, op, uses);
 
-            for (unsigned k = 0; k < n; k++)
-                *uses[k] = name_of(c, *uses[k]);
-            if (op->dst)
-                op->dst = name_of(c, op->dst);
+            for (unsigned k = 0; k < IR_FIELDS; k++)
+                op->use[k] = c->name[op->use[k]];
+            for (unsigned k = 0; k < op->n_args; k++)
+                o->f->args[op->args + k] = c->name[o->f->args[op->args + k]];
+            op->dst = c->name[op->dst];
         }
     }
 }
@@ -275,8 +276,8 @@ static void rename_all(struct coalescer *c)
 static int run(struct coalescer *c)
 {
     struct opt *o = c->o;
-    uint32_t *place_of = malloc(o->f->n_blocks * sizeof(*place_of) + 1);
-    unsigned char *writes = calloc(1, o->n_order + 1);
+    uint32_t *place_of = ARENA_ROOM(&o->f->ir->scratch, uint32_t, o->f->n_blocks);
+    unsigned char *writes = ARENA_ARRAY(&o->f->ir->scratch, unsigned char, o->n_order);
     bool more = place_of && writes;
 
     if (more) {
@@ -293,16 +294,12 @@ static int run(struct coalescer *c)
             if (is_candidate(o, b, &b->ops[j]))
                 more = try(c, b->ops[j].dst, b->ops[j].a, place_of, writes);
     }
-    if (place_of && writes)
-        rename_all(c);
-    free(place_of);
-    free(writes);
     if (!place_of || !writes)
         return -ENOMEM;
+    rename_all(c);
     for (uint32_t v = 0; v < o->f->n_vregs; v++)
         if (c->name[v] != v)
-            opt_become(o, v, name_of(c, v));
-    opt_sweep(o);
+            opt_become(o, v, c->name[v]);
     return 0;
 }
 
@@ -310,33 +307,25 @@ int opt_coalesce(struct opt *o)
 {
     uint32_t n_vregs = o->f->n_vregs, n;
     struct coalescer c = {.o = o};
+    struct arena *scratch = &o->f->ir->scratch;
     bool any = false;
-    int err = opt_loops(o);
+    int err = ir_loops(o->f);
 
-    c.wanted = calloc(n_vregs, 1);
+    c.wanted = ARENA_ARRAY(scratch, unsigned char, n_vregs);
     n = c.wanted && !err ? count(&c, &any) : 0;
     if (any) {
         c.budget = 32ull * n + 4096;
-        c.all = calloc(n + 1, sizeof(*c.all));
-        c.first = calloc(n_vregs, sizeof(*c.first));
-        c.last = calloc(n_vregs, sizeof(*c.last));
-        c.name = malloc(n_vregs * sizeof(*c.name));
-        c.life[0] = calloc(o->n_order, sizeof(*c.life[0]));
-        c.life[1] = calloc(o->n_order, sizeof(*c.life[1]));
-        c.pending = malloc(o->n_order * sizeof(*c.pending));
+        c.all = ARENA_ROOM(scratch, struct occurrence, n + 1);
+        c.first = ARENA_ARRAY(scratch, uint32_t, n_vregs);
+        c.last = ARENA_ARRAY(scratch, uint32_t, n_vregs);
+        c.name = ARENA_ROOM(scratch, uint32_t, n_vregs);
+        c.life[0] = ARENA_ARRAY(scratch, struct life, o->n_order);
+        c.life[1] = ARENA_ARRAY(scratch, struct life, o->n_order);
+        c.pending = ARENA_ROOM(scratch, uint32_t, o->n_order);
         err = c.all && c.first && c.last && c.name && c.life[0] && c.life[1] && c.pending ? 0 : -ENOMEM;
         for (uint32_t v = 0; !err && v < n_vregs; v++)
             c.name[v] = v;
         err = err ? err : run(&c);
     }
-    err = c.wanted ? err : -ENOMEM;
-    free(c.wanted);
-    free(c.all);
-    free(c.first);
-    free(c.last);
-    free(c.name);
-    free(c.life[0]);
-    free(c.life[1]);
-    free(c.pending);
-    return err;
+    return c.wanted ? err : -ENOMEM;
 }

@@ -53,13 +53,19 @@ static void consider(struct opt *o, struct copies *c, const struct ir_op *op)
 static void visit(struct opt *o, struct ir_op *op)
 {
     struct copies *c = o->pass;
-    uint32_t *uses[IR_MAX_USES];
-    unsigned n = ir_uses(o->f, op, uses);
-
-    for (unsigned i = 0; i < n; i++)
-        count_read(o, c, *uses[i]);
+    for (unsigned i = 0; i < IR_FIELDS; i++)
+        if (op->use[i])
+            count_read(o, c, op->use[i]);
+    for (unsigned i = 0; i < op->n_args; i++)
+        count_read(o, c, o->f->args[op->args + i]);
     if (op->kind == IR_COPY)
         consider(o, c, op);
+}
+
+static inline void rename_one(const struct copies *c, uint32_t *v)
+{
+    if (c->pairs[*v].d)
+        *v = c->pairs[*v].d;
 }
 
 static void rename_all(struct opt *o, const struct copies *c)
@@ -69,16 +75,30 @@ static void rename_all(struct opt *o, const struct copies *c)
 
         for (uint32_t j = 0; j < b->n; j++) {
             struct ir_op *op = &b->ops[j];
-            uint32_t *uses[IR_MAX_USES];
-            unsigned n = ir_uses(o->f, op, uses);
 
-            for (unsigned k = 0; k < n; k++)
-                if (c->pairs[*uses[k]].d)
-                    *uses[k] = c->pairs[*uses[k]].d;
-            if (op->dst && c->pairs[op->dst].d)
-                op->dst = c->pairs[op->dst].d;
+            for (unsigned k = 0; k < IR_FIELDS; k++)
+                rename_one(c, &op->use[k]);
+            for (unsigned k = 0; k < op->n_args; k++)
+                rename_one(c, &o->f->args[op->args + k]);
+            rename_one(c, &op->dst);
         }
     }
+}
+
+/* Is there any copy that consider() would look at twice? */
+static bool has_candidates(const struct opt *o)
+{
+    for (uint32_t i = 0; i < o->n_order; i++) {
+        const struct ir_block *b = &o->f->blocks[o->order[i]];
+
+        for (uint32_t j = 0; j < b->n; j++) {
+            const struct ir_op *op = &b->ops[j];
+
+            if (op->kind == IR_COPY && o->v[op->a].writes == 1 && o->v[op->dst].writes > 1 && op->a > IR_PARAMS)
+                return true;
+        }
+    }
+    return false;
 }
 
 int opt_copies(struct opt *o)
@@ -88,9 +108,11 @@ int opt_copies(struct opt *o)
     bool any = false;
     int err;
 
-    c.pairs = calloc(n_vregs, sizeof(*c.pairs));
-    c.read = calloc(n_vregs, sizeof(*c.read));
-    c.seen = calloc(n_vregs, sizeof(*c.seen));
+    if (!has_candidates(o))
+        return 0;
+    c.pairs = ARENA_ARRAY(&o->f->ir->scratch, struct pair, n_vregs);
+    c.read = ARENA_ARRAY(&o->f->ir->scratch, uint32_t, n_vregs);
+    c.seen = ARENA_ARRAY(&o->f->ir->scratch, uint32_t, n_vregs);
     o->pass = &c;
     err = c.pairs && c.read && c.seen ? opt_walk(o, visit) : -ENOMEM;
     for (uint32_t v = 0; !err && v < n_vregs; v++) {
@@ -103,10 +125,6 @@ int opt_copies(struct opt *o)
         for (uint32_t v = 0; v < n_vregs; v++)
             if (c.pairs[v].d)
                 opt_become(o, v, c.pairs[v].d);
-        opt_sweep(o);
     }
-    free(c.pairs);
-    free(c.read);
-    free(c.seen);
     return err;
 }

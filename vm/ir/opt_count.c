@@ -231,7 +231,7 @@ int opt_count(struct opt *o)
 {
     struct ir_func *f = o->f;
     struct count c = {.o = o, .tolls = calloc(f->n_blocks, sizeof(*c.tolls))};
-    int err = c.tolls ? opt_loops(o) : -ENOMEM;
+    int err = c.tolls ? ir_loops(o->f) : -ENOMEM;
 
     for (uint32_t i = 0; !err && i < f->n_blocks; i++)
         if (f->blocks[i].loop_head)

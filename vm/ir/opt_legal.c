@@ -205,8 +205,8 @@ static int put_entry(struct legal *l)
 
 int opt_legalise(struct opt *o)
 {
-    struct legal l = {.o = o, .known = calloc(N_KNOWN, sizeof(*l.known))};
-    int err = l.known ? opt_loops(o) : -ENOMEM;
+    struct legal l = {.o = o, .known = ARENA_ARRAY(&o->f->ir->scratch, struct known, N_KNOWN)};
+    int err = l.known ? ir_loops(o->f) : -ENOMEM;
 
     for (uint32_t i = 0; !err && i < o->n_order; i++) {
         struct ir_block *b = &o->f->blocks[o->order[i]];
@@ -219,7 +219,6 @@ int opt_legalise(struct opt *o)
         err = opt_put_in(o);
     if (!err)
         err = put_entry(&l);
-    free(l.known);
     free(l.entry);
     return err;
 }

@@ -20,11 +20,13 @@ enum { MAX_OPS = 4, MAX_COST = 1, MAX_PICKS = 2, MAX_SEARCH = 64, MAX_VISITS = 2
 /* Where registers with several writes are written, to tell whether one holds anything yet. */
 struct writes {
     struct opt *o;
-    uint32_t *first; /* a register: its latest entry, from 1 */
+    uint32_t n_vregs; /* when the pass began; those that it makes have one write */
+    uint32_t *first;  /* a register: its latest entry, from 1 */
     struct {
         uint32_t block, next;
     } * entries;
     uint32_t *seen, stamp; /* a block: the search that came to it */
+    bool failed;
 };
 
 /* What an arm leaves in registers that live on, and what it does for that. */
@@ -90,9 +92,9 @@ static int list_writes(struct writes *w)
 
     for (uint32_t i = 0; i < o->n_order; i++)
         n += o->f->blocks[o->order[i]].n;
-    w->first = calloc(o->f->n_vregs, sizeof(*w->first));
-    w->entries = calloc(n + 1, sizeof(*w->entries));
-    w->seen = calloc(o->f->n_blocks, sizeof(*w->seen));
+    w->first = ARENA_ARRAY(&o->f->ir->scratch, uint32_t, w->n_vregs);
+    w->entries = arena_room(&o->f->ir->scratch, (n + 1) * sizeof(*w->entries));
+    w->seen = ARENA_ARRAY(&o->f->ir->scratch, uint32_t, o->f->n_blocks);
     if (!w->first || !w->entries || !w->seen)
         return -ENOMEM;
     for (uint32_t i = n = 0; i < o->n_order; i++) {
@@ -101,7 +103,7 @@ static int list_writes(struct writes *w)
         for (uint32_t j = 0; j < b->n; j++) {
             uint32_t v = b->ops[j].dst;
 
-            if (!v || o->v[v].writes == 1)
+            if (!v || v >= w->n_vregs || o->v[v].writes == 1)
                 continue;
             w->entries[++n].block = o->order[i];
             w->entries[n].next = w->first[v];
@@ -111,7 +113,8 @@ static int list_writes(struct writes *w)
     return 0;
 }
 
-/* Is v written on every way to the end of this block? Looked for backwards, over so many blocks at most. */
+/* Is v written on every way to the end of this block? Looked for backwards, over so many blocks at most. Most functions
+ * never ask. */
 static bool is_written(struct writes *w, uint32_t v, uint32_t block)
 {
     uint32_t pending[MAX_SEARCH], n = 0;
@@ -119,6 +122,10 @@ static bool is_written(struct writes *w, uint32_t v, uint32_t block)
 
     if (v <= IR_PARAMS)
         return true;
+    if (!w->first && list_writes(w)) {
+        w->failed = true;
+        return false;
+    }
     w->stamp += 2;
     for (uint32_t k = w->first[v]; k; k = w->entries[k].next)
         w->seen[w->entries[k].block] = w->stamp;
@@ -339,14 +346,11 @@ static int look_at(struct writes *w, uint32_t index)
 
 int opt_select(struct opt *o)
 {
-    struct writes w = {.o = o};
-    int err = opt_loops(o) ? -ENOMEM : list_writes(&w);
+    struct writes w = {.o = o, .n_vregs = o->f->n_vregs};
+    int err = ir_loops(o->f);
 
     /* Inner ones first. What they leave is joined to one block before the next round. */
     for (uint32_t i = o->n_order; !err && i--;)
-        err = look_at(&w, o->order[i]);
-    free(w.first);
-    free(w.entries);
-    free(w.seen);
+        err = look_at(&w, o->order[i]) || w.failed ? -ENOMEM : 0;
     return err;
 }

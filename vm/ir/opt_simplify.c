@@ -35,15 +35,17 @@ uint32_t opt_strip(const struct opt *o, uint32_t v, unsigned bits)
 
 static void strip_operand(struct opt *o, uint32_t *operand, unsigned bits)
 {
+    const uint64_t through = 1ull << IR_COPY | 1ull << IR_ZEXT | 1ull << IR_SEXT | 1ull << IR_AND;
     const struct ir_op *d = *operand ? opt_def(o, *operand) : NULL;
     uint32_t v;
 
-    if (!d || (d->kind != IR_COPY && d->kind != IR_ZEXT && d->kind != IR_SEXT && d->kind != IR_AND))
+    if (!d || !(through >> d->kind & 1))
         return;
     v = opt_strip(o, *operand, bits);
     if (v != *operand)
         opt_set(o, operand, v);
 }
+_Static_assert(IR_KIND_COUNT <= 64, "kinds are bits of a mask");
 
 /* How many low bits of a the operation reads. */
 static unsigned bits_read(const struct ir_op *op)
@@ -70,18 +72,17 @@ static unsigned bits_read(const struct ir_op *op)
 
 static void strip_all(struct opt *o, struct ir_op *op)
 {
-    uint32_t *uses[IR_MAX_USES];
-    unsigned n = ir_uses(o->f, op, uses), bits = bits_read(op);
     bool shift = op->kind == IR_SHL || op->kind == IR_SHR || op->kind == IR_SAR || op->kind == IR_ROL;
+    unsigned bits = op->a ? bits_read(op) : 0;
 
-    for (unsigned i = 0; i < n; i++) {
-        if (uses[i] == &op->a)
-            strip_operand(o, uses[i], bits);
-        else if (uses[i] == &op->b)
-            strip_operand(o, uses[i], shift ? (op->width == 4 ? 5 : 6) : op->kind == IR_POLL ? 64 : bits);
-        else
-            strip_operand(o, uses[i], op->kind == IR_LEA && op->width == 4 ? 32 : 64);
-    }
+    strip_operand(o, &op->a, bits);
+    if (op->b)
+        strip_operand(o, &op->b, shift ? (op->width == 4 ? 5 : 6) : op->kind == IR_POLL ? 64 : bits);
+    bits = op->kind == IR_LEA && op->width == 4 ? 32 : 64;
+    strip_operand(o, &op->base, bits);
+    strip_operand(o, &op->index, bits);
+    for (unsigned i = 0; i < op->n_args; i++)
+        strip_operand(o, &o->f->args[op->args + i], 64);
 }
 
 static unsigned width_bits(const struct ir_op *op)

@@ -413,7 +413,7 @@ static int look_at(struct opt *o, uint32_t index)
 
 int opt_unroll(struct opt *o)
 {
-    int err = opt_loops(o);
+    int err = ir_loops(o->f);
 
     for (uint32_t i = 0; !err && i < o->n_order; i++)
         err = look_at(o, o->order[i]);

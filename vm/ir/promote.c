@@ -176,10 +176,9 @@ static bool has_frame(struct ir_func *f)
     for (uint32_t k = 0; k < f->n_blocks; k++)
         for (uint32_t i = 0; i < f->blocks[k].n; i++) {
             const struct ir_op *op = &f->blocks[k].ops[i];
-            unsigned shape = ir_shape(op->kind);
-            if (op->kind == IR_ADD && i + 1 < f->blocks[k].n && op[1].kind == IR_CALL_LOCAL)
+            if (op->base != IR_FP && op->a != IR_FP && op->b != IR_FP)
                 continue;
-            if ((shape & IR_S_MEM && op->base == IR_FP) || op->a == IR_FP || (shape & IR_S_B && op->b == IR_FP))
+            if (op->kind != IR_ADD || i + 1 == f->blocks[k].n || op[1].kind != IR_CALL_LOCAL)
                 return true;
         }
     return false;
@@ -194,7 +193,7 @@ int build_promote(struct builder *b, struct ir_func *f)
         f->frame_clear = 0;
         return 0;
     }
-    p = calloc(1, sizeof(*p));
+    p = ARENA_NEW(&f->ir->scratch, struct promoter);
     if (!p)
         return -ENOMEM;
     p->b = b;
@@ -204,7 +203,5 @@ int build_promote(struct builder *b, struct ir_func *f)
         judge(p);
         err = promote_slots(p);
     }
-    free(p->known.of);
-    free(p);
     return err;
 }

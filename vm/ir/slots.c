@@ -140,7 +140,8 @@ static uint64_t walk(struct promoter *p, uint32_t block, uint64_t live, uint64_t
 static int judge_shared(struct promoter *p)
 {
     uint32_t n = p->f->n_blocks;
-    uint64_t *in = malloc(n * sizeof(*in)), *kills = calloc(n, sizeof(*kills)), wrong = 0, none = 0;
+    struct arena *scratch = &p->f->ir->scratch;
+    uint64_t *in = ARENA_ROOM(scratch, uint64_t, n), *kills = ARENA_ARRAY(scratch, uint64_t, n), wrong = 0, none = 0;
     int err = in && kills ? 0 : -ENOMEM;
 
     for (uint32_t i = 0; i < n && !err; i++)
@@ -152,8 +153,6 @@ static int judge_shared(struct promoter *p)
     for (uint32_t i = 0; i < p->n && !err; i++)
         if (!p->slots[i].stays && p->slots[i].shared && wrong >> p->slots[i].bit & 1)
             p->slots[i].stays = true;
-    free(in);
-    free(kills);
     if (!err)
         spread(p);
     return err;

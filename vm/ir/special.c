@@ -175,7 +175,6 @@ int build_special(struct builder *b, struct ir_func *f)
                 return -ENOMEM;
             n_opened += look(b, known.of, k, i, n_opened < MAX_OPENED);
         }
-    free(known.of);
     if (b->failed)
         return -ENOMEM;
     return n_opened ? ir_preds(f) : 0;

@@ -71,6 +71,20 @@ static bool reads_half(const struct ir_op *op)
     return op->width == 4 && ((op->kind >= IR_ADD && op->kind <= IR_MULHI) || op->kind == IR_BR);
 }
 
+/* Reads what was copied instead of a copy. @return the register's bit. */
+static inline uint64_t look_at(struct webs *w, uint32_t *use, uint64_t copies)
+{
+    uint64_t bit;
+
+    if (!is_member(w, *use))
+        return 0;
+    bit = bit_of(w, *use);
+    if (!(copies & bit))
+        return bit;
+    *use = w->copy_of[*use - w->first];
+    return bit_of(w, *use);
+}
+
 /* What a block reads before it writes it goes to in[], what it writes to writes[]. @return how many writes. */
 static uint32_t look(struct webs *w, uint32_t block)
 {
@@ -81,16 +95,13 @@ static uint32_t look(struct webs *w, uint32_t block)
     forget_copies(w, UINT64_MAX);
     for (uint32_t i = 0; i < b->n; i++) {
         struct ir_op *op = &b->ops[i];
-        uint32_t *uses[IR_MAX_USES];
-        unsigned n = ir_uses(w->f, op, uses);
-        uint64_t copies = w->copies | (reads_half(op) ? w->halves : 0);
-        for (unsigned k = 0; k < n; k++) {
-            if (!is_member(w, *uses[k]))
-                continue;
-            if (copies & bit_of(w, *uses[k]))
-                *uses[k] = w->copy_of[*uses[k] - w->first];
-            reads |= bit_of(w, *uses[k]) & ~writes;
-        }
+        uint64_t copies = w->copies | (w->halves && reads_half(op) ? w->halves : 0), here = 0;
+
+        for (unsigned k = 0; k < IR_FIELDS; k++)
+            here |= look_at(w, &op->use[k], copies);
+        for (unsigned k = 0; k < op->n_args; k++)
+            here |= look_at(w, &w->f->args[op->args + k], copies);
+        reads |= here & ~writes;
         if (is_member(w, op->dst)) {
             writes |= bit_of(w, op->dst);
             count++;
@@ -112,14 +123,11 @@ uint64_t build_live_out(const struct ir_func *f, const uint64_t *in, uint32_t bl
 /* Backwards from the last block: whoever's mask grows has its predecessors looked at again. */
 int build_live(const struct ir_func *f, uint64_t *in, const uint64_t *writes)
 {
-    uint32_t n_blocks = f->n_blocks, n = 0, at = 0, *queue = malloc((size_t)n_blocks * sizeof(*queue));
-    uint8_t *waits = malloc(n_blocks);
+    uint32_t n_blocks = f->n_blocks, n = 0, at = 0, *queue = ARENA_ROOM(&f->ir->scratch, uint32_t, n_blocks);
+    uint8_t *waits = ARENA_ROOM(&f->ir->scratch, uint8_t, n_blocks);
 
-    if (!queue || !waits) {
-        free(queue);
-        free(waits);
+    if (!queue || !waits)
         return -ENOMEM;
-    }
     for (uint32_t i = 0; i < n_blocks; i++)
         queue[n++] = n_blocks - 1 - i;
     memset(waits, 1, n_blocks);
@@ -140,8 +148,6 @@ int build_live(const struct ir_func *f, uint64_t *in, const uint64_t *writes)
                 n++;
             }
     }
-    free(queue);
-    free(waits);
     return 0;
 }
 
@@ -177,6 +183,17 @@ static void meet(struct webs *w, uint32_t to)
     }
 }
 
+static inline void rename_use(struct webs *w, uint32_t *use)
+{
+    uint32_t from;
+
+    if (!is_member(w, *use))
+        return;
+    from = w->cur[*use - w->first];
+    w->used[from] = 1;
+    *use = w->elems + from;
+}
+
 /* Writes elements in the place of registers, and unites what goes on into other blocks. */
 static void rename_block(struct webs *w, uint32_t block)
 {
@@ -187,14 +204,11 @@ static void rename_block(struct webs *w, uint32_t block)
         w->cur[__builtin_ctzll(in)] = elem++;
     for (uint32_t i = 0; i < b->n; i++) {
         struct ir_op *op = &b->ops[i];
-        uint32_t *uses[IR_MAX_USES];
-        unsigned n = ir_uses(w->f, op, uses);
-        for (unsigned k = 0; k < n; k++)
-            if (is_member(w, *uses[k])) {
-                uint32_t from = w->cur[*uses[k] - w->first];
-                w->used[from] = 1;
-                *uses[k] = w->elems + from;
-            }
+
+        for (unsigned k = 0; k < IR_FIELDS; k++)
+            rename_use(w, &op->use[k]);
+        for (unsigned k = 0; k < op->n_args; k++)
+            rename_use(w, &w->f->args[op->args + k]);
         if (is_member(w, op->dst)) {
             w->cur[op->dst - w->first] = w->n_elems;
             w->up[w->n_elems] = w->n_elems;
@@ -224,6 +238,12 @@ static void number(struct webs *w)
     }
 }
 
+static inline void settle_use(const struct webs *w, uint32_t *use)
+{
+    if (*use >= w->elems)
+        *use = w->reg[*use - w->elems];
+}
+
 static void rewrite(struct webs *w)
 {
     struct ir_func *f = w->f;
@@ -231,19 +251,19 @@ static void rewrite(struct webs *w)
     for (uint32_t k = 0; k < f->n_blocks; k++) {
         struct ir_block *b = &f->blocks[k];
         uint32_t kept = 0;
+
         for (uint32_t i = 0; i < b->n; i++) {
             struct ir_op *op = &b->ops[i];
-            uint32_t *uses[IR_MAX_USES];
-            unsigned n;
+
             if (op->dst >= w->elems) {
-                if (!(ir_kinds[op->kind].what & ~(IR_W_PURE | IR_W_COMM)) && !w->used[op->dst - w->elems])
+                if (!w->used[op->dst - w->elems] && !(ir_kinds[op->kind].what & ~(IR_W_PURE | IR_W_COMM)))
                     continue;
                 op->dst = w->reg[op->dst - w->elems];
             }
-            n = ir_uses(f, op, uses);
-            for (unsigned u = 0; u < n; u++)
-                if (*uses[u] >= w->elems)
-                    *uses[u] = w->reg[*uses[u] - w->elems];
+            for (unsigned u = 0; u < IR_FIELDS; u++)
+                settle_use(w, &op->use[u]);
+            for (unsigned u = 0; u < op->n_args; u++)
+                settle_use(w, &f->args[op->args + u]);
             if (kept++ != i)
                 b->ops[kept - 1] = *op;
         }
@@ -262,9 +282,9 @@ static int split(struct webs *w)
         return -ENOMEM;
     for (uint32_t i = 0; i < f->n_blocks; i++)
         n += (unsigned)__builtin_popcountll(w->in[i]);
-    w->up = malloc((n + 1) * sizeof(*w->up));
-    w->reg = malloc((n + 1) * sizeof(*w->reg));
-    w->used = calloc(n + 1, 1);
+    w->up = ARENA_ROOM(&f->ir->scratch, uint32_t, n + 1);
+    w->reg = ARENA_ROOM(&f->ir->scratch, uint32_t, n + 1);
+    w->used = ARENA_ARRAY(&f->ir->scratch, uint8_t, n + 1);
     if (!w->up || !w->reg || !w->used)
         return -ENOMEM;
     for (uint32_t i = 0; i < f->n_blocks; i++) {
@@ -283,19 +303,15 @@ static int split(struct webs *w)
 
 int build_webs(struct ir_func *f, uint32_t first, unsigned n)
 {
-    struct webs w = {.f = f, .first = first, .n = n};
-    int err = -ENOMEM;
+    struct webs w;
 
-    w.in = calloc(f->n_blocks, sizeof(*w.in));
-    w.writes = calloc(f->n_blocks, sizeof(*w.writes));
-    w.base = malloc(f->n_blocks * sizeof(*w.base));
-    if (w.in && w.writes && w.base)
-        err = split(&w);
-    free(w.in);
-    free(w.writes);
-    free(w.base);
-    free(w.up);
-    free(w.reg);
-    free(w.used);
-    return err;
+    w.f = f;
+    w.first = first;
+    w.n = n;
+    w.n_elems = 0;
+    memset(w.copied_to, 0, sizeof(w.copied_to));
+    w.in = ARENA_ROOM(&f->ir->scratch, uint64_t, f->n_blocks);
+    w.writes = ARENA_ROOM(&f->ir->scratch, uint64_t, f->n_blocks);
+    w.base = ARENA_ROOM(&f->ir->scratch, uint32_t, f->n_blocks);
+    return w.in && w.writes && w.base ? split(&w) : -ENOMEM;
 }
