@@ -65,6 +65,11 @@ static void mark_points(struct verifier *v, const struct insn *insn, uint32_t at
             v->info[at].force = true;
             v->info[at].prune_point = true;
         }
+        if (iter_is_next(v, at)) {
+            v->info[at].iterates = true;
+            v->info[at].force = true;
+            v->info[at].prune_point = true;
+        }
         if (insn->op == ISA_CALL_LOCAL) {
             v->info[at].opaque = global_called_at(v, insn) != 0;
             v->info[at].prune_point = true;

@@ -355,11 +355,14 @@ static bool frame_holds(struct look *l, uint32_t f)
 /* A reservation that failed counts as held in the state until its result was compared with NULL. */
 static bool same_refs(const struct skep_env *env, const struct state *s)
 {
-    uint32_t open = 0;
+    uint32_t open = 0, held = 0;
 
     for (uint32_t i = 0; i < s->n_refs; i++) {
         bool maybe = false;
 
+        if (s->refs->at[i].kind != REF_OBJECT)
+            continue;
+        held++;
         for (uint32_t f = 0; f < s->n_frames; f++)
             for (unsigned r = 0; r < REGS; r++)
                 maybe |= s->frames[f]->regs[r].ref == s->refs->at[i].id && s->frames[f]->regs[r].flags & REG_MAYBE_NULL;
@@ -374,7 +377,7 @@ static bool same_refs(const struct skep_env *env, const struct state *s)
                          frame_slot(s->frames[f], k)->reg.ref == s->refs->at[i].id;
         open += maybe;
     }
-    return env->n_refs <= s->n_refs && env->n_refs + open >= s->n_refs;
+    return env->n_refs <= held && env->n_refs + open >= held;
 }
 
 /* Is this a call of a global function, which is explored by itself? */

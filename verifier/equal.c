@@ -130,6 +130,9 @@ static bool slot_covers(const struct verifier *v, struct renaming *m, const stru
     if (slot_is_dynptr(old) && slot_is_dynptr(cur))
         return old->reg.size == cur->reg.size && old->reg.flags == cur->reg.flags &&
                same_id(m, old->reg.ref, cur->reg.ref) && same_id(m, old->reg.id, cur->reg.id);
+    if (slot_is_iter(old) && slot_is_iter(cur))
+        return old->reg.iter == cur->reg.iter && old->reg.flags == cur->reg.flags && old->reg.frame == cur->reg.frame &&
+               old->reg.trust == cur->reg.trust && same_id(m, old->reg.ref, cur->reg.ref);
     if (!slot_is_spill(old))
         return true;
     return slot_spill_size(old) == slot_spill_size(cur) && reg_covers(m, &old->reg, &cur->reg, precise, how);

@@ -174,14 +174,17 @@ static enum reason visit(struct verifier *v, struct state *s, bool *pruned)
 
             if (info->calls_back)
                 rests = states_equal(v, c, s, COMPARE_RANGE);
+            else if (info->iterates)
+                rests = iter_goes_on(s) && states_equal(v, c, s, COMPARE_RANGE);
             else if (insn_at(v, s->insn)->op == ISA_MAY_GOTO && c->state->may_goto_depth != s->may_goto_depth)
                 rests = states_equal(v, c, s, COMPARE_RANGE);
             if (rests) {
                 *pruned = true;
                 return stop_at(v, c, s, true);
             }
-            if (!info->calls_back && s->may_goto_depth == c->state->may_goto_depth &&
-                s->callback_depth == c->state->callback_depth && states_equal(v, c, s, COMPARE_EXACT))
+            if (!info->calls_back && !info->iterates && s->may_goto_depth == c->state->may_goto_depth &&
+                s->callback_depth == c->state->callback_depth && states_equal(v, c, s, COMPARE_EXACT) &&
+                !iter_depths_differ(v, c->state, s))
                 return refuse(v, REASON_infinite_loop,
                               "the path is back at this instruction and everything is as it was");
             if (!info->force && v->jumps_since_save < 20 && v->insns_since_save < 100)

@@ -15,7 +15,9 @@ struct kcall {
     uint32_t ref; /* of an argument that holds one */
     bool takes_ref;
     uint64_t constant; /* the last CONST */
-    struct reg any;    /* the last ANY */
+    const struct iter_type *iter;
+    struct reg iter_at; /* the iterator, on the stack */
+    struct reg any;     /* the last ANY */
     struct {
         struct reg base;
         struct access a;
@@ -30,6 +32,17 @@ const struct kfunc *kfunc_at(const struct verifier *v, uint32_t at)
     if (insn->poisoned || insn->op != ISA_CALL_KFUNC || (uint64_t)insn->imm >= v->prog->n_externs)
         return NULL;
     return v->prog->externs[insn->imm].kfunc;
+}
+
+uint16_t kfunc_uses(const struct verifier *v, uint32_t at)
+{
+    const struct kfunc *k = kfunc_at(v, at);
+    uint16_t uses = k ? 0 : 0x3e;
+
+    for (unsigned i = 0; k && i < 5; i++)
+        if (k->arg[i].kind != KARG_NONE)
+            uses |= (uint16_t)(2u << i);
+    return uses;
 }
 
 uint16_t kfunc_effects(const struct kfunc *k)
@@ -64,6 +77,8 @@ static enum reason may_call(struct verifier *v, const struct state *s, const str
         return kfunc_sections_end(v, s, "a function that may sleep is called");
     if (s->lock_id)
         return refuse(v, REASON_lock_held, "%s is called while a spin lock is held", k->name);
+    if (k->flags & KFUNC_RCU_PROTECTED && !in_rcu_section(v, s))
+        return refuse(v, REASON_section_missing, "%s is called outside of sections that RCU protects", k->name);
     return REASON_ok;
 }
 
@@ -144,8 +159,11 @@ static enum reason argument(struct verifier *v, struct state *s, struct kcall *c
     unsigned reg = i + 1;
     const struct reg *r = state_reg(s, reg);
 
-    if (arg->kind == KARG_NONE || arg->kind == KARG_UNUSED)
+    if (arg->kind == KARG_NONE || arg->kind == KARG_UNUSED) {
+        if (arg->kind == KARG_UNUSED && r->kind == REG_STACK)
+            stack_escapes_whole(v, s, r);
         return REASON_ok;
+    }
     if (r->kind == REG_NONE)
         return refuse(v, REASON_uninitialized_register, "argument %u (r%u) was not written on this path", reg, reg);
     if (r->kind == REG_KERNEL)
@@ -183,6 +201,11 @@ static enum reason argument(struct verifier *v, struct state *s, struct kcall *c
         if (c->k->arg[i - 1].kind == KARG_MEM_OR_NULL && is_null(state_reg(s, reg - 1)))
             return precision_mark_reg(v, s, reg);
         return memory(v, s, c, reg - 1, r->s.r.umax, true);
+    case KARG_ITER:
+        c->iter = iter_type_find(arg->type);
+        c->iter_at = *r;
+        return c->k->special == KFUNC_ITER_NEW ? iter_check_new(v, s, reg, c->iter)
+                                               : iter_check(v, s, reg, c->iter, &c->ref);
     case KARG_ANY:
         c->any = *r;
         if (r->kind == REG_STACK)
@@ -218,7 +241,9 @@ static enum reason enter(struct verifier *v, struct state *s, const struct kfunc
         if (!s->rcu)
             return refuse(v, REASON_section_closed, "bpf_rcu_read_unlock() without bpf_rcu_read_lock()");
         s->rcu = false;
-        return state_change_regs(&v->pool, s, is_protected, expose, NULL) ? REASON_ok : REASON_out_of_memory;
+        return state_change_regs(&v->pool, s, is_protected, expose, NULL) && iter_section_ends(v, s)
+                   ? REASON_ok
+                   : REASON_out_of_memory;
     case KFUNC_PREEMPT_OFF:
         if (s->preempt_off == UINT8_MAX)
             return unsupported(v, "bpf_preempt_disable() more than 255 times at once");
@@ -257,6 +282,15 @@ static const char *kernel_ctx(const struct prog_type *type)
     }
 }
 
+static enum reason maybe_null(struct verifier *v, const struct kfunc *k, struct reg *out)
+{
+    if (k->flags & KFUNC_RET_NULL) {
+        out->flags |= REG_MAYBE_NULL;
+        out->id = ++v->next_id;
+    }
+    return REASON_ok;
+}
+
 static enum reason result(struct verifier *v, struct state *s, const struct kcall *c, struct reg *out)
 {
     const struct kfunc *k = c->k;
@@ -267,6 +301,10 @@ static enum reason result(struct verifier *v, struct state *s, const struct kcal
     switch (k->ret) {
     case KRET_VOID: *out = (struct reg){.kind = REG_NONE}; return REASON_ok;
     case KRET_INT: return REASON_ok;
+    case KRET_MEM:
+        *out = (struct reg){.kind = REG_MEM, .flags = REG_READ_ONLY, .size = k->ret_size, .s = scalar_const(0)};
+        out->ref = c->iter ? c->ref : 0;
+        return maybe_null(v, k, out);
     case KRET_LOCAL: return unsupported(v, "objects that programs allocate");
     default: break;
     }
@@ -297,20 +335,19 @@ static enum reason result(struct verifier *v, struct state *s, const struct kcal
     }
     if (!type || !btf_kernel_type(v, type))
         return unsupported(v, "kernel objects without the target's types");
+    if (k->special == KFUNC_ITER_NEXT)
+        trust = iter_trust(s, &c->iter_at);
     *out = btf_ptr_reg(v, type, trust);
-    if (k->flags & KFUNC_RET_NULL) {
-        out->flags |= REG_MAYBE_NULL;
-        out->id = ++v->next_id;
-    }
+    maybe_null(v, k, out);
     if (k->flags & KFUNC_ACQUIRE) {
         out->id = out->ref = ++v->next_id;
-        if (!state_hold(&v->pool, s, out->ref, REF_OBJECT))
+        if (!state_hold(&v->pool, s, out->ref, REF_KERNEL))
             return REASON_out_of_memory;
     }
     return REASON_ok;
 }
 
-enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *insn)
+enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *insn, struct state **other)
 {
     const struct prog_extern *x = (uint64_t)insn->imm < v->prog->n_externs ? &v->prog->externs[insn->imm] : NULL;
     struct kcall c = {.k = x ? x->kfunc : NULL};
@@ -336,6 +373,10 @@ enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *i
             return REASON_out_of_memory;
     if (c.k->flags & KFUNC_RELEASE && !call_release(v, s, c.ref))
         return REASON_out_of_memory;
+    if (c.k->special == KFUNC_ITER_NEW && !iter_make(v, s, &c.iter_at, c.iter, c.k->flags & KFUNC_RCU_PROTECTED))
+        return REASON_out_of_memory;
+    if (c.k->special == KFUNC_ITER_DESTROY && !iter_destroy(v, s, &c.iter_at, c.iter))
+        return REASON_out_of_memory;
     reason = result(v, s, &c, &r0);
     if (reason)
         return reason;
@@ -344,5 +385,5 @@ enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *i
         return REASON_out_of_memory;
     memset(f->regs, 0, 6 * sizeof(f->regs[0]));
     f->regs[0] = r0;
-    return REASON_ok;
+    return c.k->special == KFUNC_ITER_NEXT ? iter_next(v, s, &c.iter_at, other) : REASON_ok;
 }

@@ -287,7 +287,7 @@ static struct effect effect_of(const struct verifier *v, uint32_t at, const stru
             helper_effect(v, insn, r, &e);
             break;
         }
-        e.use = ALL_ARGS, e.def = CLOBBERED;
+        e.use = insn->op == ISA_CALL_KFUNC ? kfunc_uses(v, at) : ALL_ARGS, e.def = CLOBBERED;
         for (unsigned i = 1; i <= 5; i++)
             if (is_frame(r[i]))
                 e.gen = UINT64_MAX;

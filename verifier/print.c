@@ -159,7 +159,7 @@ static void print_slot(struct buf *out, const struct slot *slot, unsigned i, uin
     bool any = false;
 
     for (unsigned b = 0; b < SLOT; b++) {
-        types[b] = "?rm0d"[slot->type[b]];
+        types[b] = "?rm0di"[slot->type[b]];
         any |= slot->type[b] != SLOT_INVALID;
     }
     if (!any)

@@ -20,7 +20,7 @@ static bool is_fixed(const struct reg *base)
 /* The frame of an access, for writing to the slots that [lo, end) touches. */
 static struct frame *frame_for(struct verifier *v, struct state *s, const struct reg *base, int64_t lo, int64_t end)
 {
-    if (!dynptr_overwrite(v, s, base->frame, lo, end))
+    if (!dynptr_overwrite(v, s, base->frame, lo, end) || !iter_overwrite(v, s, base->frame, lo, end))
         return NULL;
     return state_slots_mut(&v->pool, s, base->frame, (uint32_t)(-end / SLOT), (uint32_t)(-lo + SLOT - 1) / SLOT);
 }
@@ -75,6 +75,8 @@ static enum reason check_read(struct verifier *v, const struct state *s, const s
             v->reads_unwritten_stack = true;
         if (t == SLOT_DYNPTR)
             return refuse(v, REASON_dynptr, "r10%+lld is part of a dynptr", (long long)off);
+        if (t == SLOT_ITER)
+            return refuse(v, REASON_iterator, "r10%+lld is part of an iterator", (long long)off);
         if (t == SLOT_SPILL && slot_holds_pointer(slot_at(f, off))) {
             if (!a->helper && lo == hi) /* somewhere among other bytes it is a number */
                 return refuse(v, REASON_stack_pointer_corrupted,

@@ -36,6 +36,7 @@ enum reg_kind {
     REG_FLOW_KEYS, /* a struct bpf_flow_keys */
     REG_BTF,       /* a kernel object: type id `size` of `btf`; trust says how far it is to be believed */
     REG_DYNPTR,    /* in stack slots alone: half of a dynptr */
+    REG_ITER,      /* in stack slots alone: part of an iterator */
     REG_KERNEL,    /* a pointer into the kernel that is not modelled: it may be compared, and no more */
     REG_KIND_COUNT
 };
@@ -47,7 +48,7 @@ enum reg_flag {
     REG_LINK_OFF = 8,    /* scalar: off is the difference to the others of its id */
     REG_AT_END = 16,     /* PACKET: was found to be at or past the end */
     REG_BEYOND_END = 32, /* PACKET: was found to be past the end */
-    REG_FIRST = 64,      /* DYNPTR: the half at the lower address */
+    REG_FIRST = 64,      /* DYNPTR, ITER: the part at the lowest address */
 };
 
 /* Of pointers to kernel objects: what Linux says by modifiers of the register's type. */
@@ -73,14 +74,15 @@ struct reg {
     uint32_t map_uid; /* which lookup an inner map came from; 0 for maps named in the program. MEM: which dynptr it is a
                          slice of */
     union {
-        const struct map_def *map; /* MAP, MAP_VALUE, MAP_KEY */
-        const struct btf *btf;     /* BTF: whose type it is */
+        const struct map_def *map;    /* MAP, MAP_VALUE, MAP_KEY */
+        const struct btf *btf;        /* BTF: whose type it is */
+        const struct iter_type *iter; /* ITER */
     };
     struct scalar s;
 };
 
 /* What a stack byte holds. */
-enum slot_type { SLOT_INVALID, SLOT_SPILL, SLOT_MISC, SLOT_ZERO, SLOT_DYNPTR };
+enum slot_type { SLOT_INVALID, SLOT_SPILL, SLOT_MISC, SLOT_ZERO, SLOT_DYNPTR, SLOT_ITER };
 
 /* Eight bytes of stack. Bytes of type SPILL hold the low bytes of reg: always the upper end of the array's indices,
  * since type[i] is byte i and a spill of n bytes covers bytes 0 to n - 1. */
@@ -151,7 +153,9 @@ struct history {
 
 /* What a path holds and must give back, in the order in which it was taken. States share it until one changes it. */
 enum ref_kind {
-    REF_OBJECT, /* what an acquiring call returned, or a record, or an iterator */
+    REF_OBJECT, /* what the environment of a run knows of (env_ref): records, sockets, ... */
+    REF_KERNEL, /* kernel objects, which a run need not give back */
+    REF_ITER,   /* iterators */
 };
 
 struct ref {
@@ -285,6 +289,20 @@ static inline bool slot_is_spill(const struct slot *slot)
 static inline bool slot_is_dynptr(const struct slot *slot)
 {
     return slot->type[0] == SLOT_DYNPTR;
+}
+
+static inline bool slot_is_iter(const struct slot *slot)
+{
+    return slot->type[0] == SLOT_ITER;
+}
+
+/** Is any byte left of an iterator? */
+static inline bool slot_has_iter(const struct slot *slot)
+{
+    for (unsigned i = 0; i < SLOT; i++)
+        if (slot->type[i] == SLOT_ITER)
+            return true;
+    return false;
 }
 
 /** Bytes of the register that the slot holds, 0 for no spill. */

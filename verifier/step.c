@@ -354,7 +354,7 @@ static enum reason execute(struct verifier *v, struct state *s, const struct ins
     case ISA_FORM_CALL:
         if (insn->op == ISA_CALL_LOCAL)
             return call_local(v, s, insn);
-        reason = insn->op == ISA_CALL_HELPER ? call_helper(v, s, insn, other) : kfunc_call(v, s, insn);
+        reason = insn->op == ISA_CALL_HELPER ? call_helper(v, s, insn, other) : kfunc_call(v, s, insn, other);
         if (!reason && insn->op == ISA_CALL_HELPER && insn->imm == TAIL_CALL)
             reason = tail_call_taken(v, s, other);
         break;

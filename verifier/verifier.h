@@ -37,6 +37,7 @@ struct insn_info {
     bool seen;
     bool opaque;     /* a call of a global function, which is not entered */
     bool calls_back; /* goes on in a callback, too, which comes back here */
+    bool iterates;   /* moves an iterator */
     uint32_t scc;    /* the loop that it is in, 0: none (scc.c) */
     uint8_t mem;     /* enum fact_mem, as seen so far */
     bool mem_seen;
@@ -75,6 +76,7 @@ struct verifier {
     uint64_t *func_escaped;   /* facts.escaped */
     uint16_t *func_effects;   /* enum helper_effect, of each function and all that it may call */
     bool has_dynptrs;         /* some state has one */
+    bool has_iters;           /* the same of iterators */
     bool *called, *func_done; /* global functions: by what was explored; and verified */
     struct global_proto *protos;
     bool reads_unwritten_stack; /* the fact of this name */
@@ -164,9 +166,11 @@ struct reg mem_value(struct verifier *v, const struct state *s, const struct reg
 /* kfunc.c */
 /* The kernel function that this instruction calls; NULL: it calls none that is known. */
 const struct kfunc *kfunc_at(const struct verifier *v, uint32_t at);
+/* The registers that this call of a kernel function reads, a bit each. */
+uint16_t kfunc_uses(const struct verifier *v, uint32_t at);
 /* What it does to those who call it, as enum helper_effect has it. NULL: nothing. */
 uint16_t kfunc_effects(const struct kfunc *k);
-enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *insn);
+enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *insn, struct state **other);
 /* Calls that may not come back, exits and sleeping helpers, inside a section that is protected by RCU or may not be
  * preempted. */
 enum reason kfunc_sections_end(struct verifier *v, const struct state *s, const char *what);
@@ -275,6 +279,29 @@ bool dynptr_make(struct verifier *v, struct state *s, const struct reg *where, u
 enum reason dynptr_check(struct verifier *v, const struct state *s, unsigned reg, unsigned type, struct reg *out);
 /** The dynptrs that hold this reference are gone. */
 bool dynptr_release(struct verifier *v, struct state *s, uint32_t ref);
+
+/* iter.c: iterators on the stack; `type` is a row's. Offsets are from r10 of the frame. */
+struct iter_type;
+/** Is there room for one where the register points? iter_make() follows. */
+enum reason iter_check_new(struct verifier *v, const struct state *s, unsigned reg, const struct iter_type *type);
+/** `guarded`: it and what it yields is good for a section of RCU alone. @return false: out of memory. */
+bool iter_make(struct verifier *v, struct state *s, const struct reg *where, const struct iter_type *type,
+               bool guarded);
+/** Is there one? *ref: what destroying it gives back. */
+enum reason iter_check(struct verifier *v, const struct state *s, unsigned reg, const struct iter_type *type,
+                       uint32_t *ref);
+bool iter_destroy(struct verifier *v, struct state *s, const struct reg *where, const struct iter_type *type);
+/** How far what it yields is to be trusted (enum reg_trust). */
+unsigned iter_trust(const struct state *s, const struct reg *where);
+/** r0 is what it yields or NULL: s goes on with NULL, *other with what it yields if there may be more. */
+enum reason iter_next(struct verifier *v, struct state *s, const struct reg *where, struct state **other);
+/** Does this instruction move an iterator? Before it: may the iterator yield more? */
+bool iter_is_next(const struct verifier *v, uint32_t at);
+bool iter_goes_on(const struct state *s);
+/** Is one that is active in both at different depths? */
+bool iter_depths_differ(const struct verifier *v, const struct state *old, const struct state *cur);
+bool iter_overwrite(struct verifier *v, struct state *s, unsigned frame, int64_t lo, int64_t end);
+bool iter_section_ends(struct verifier *v, struct state *s);
 
 /* global.c */
 /** What functions do, before exploration. @return false: out of memory. */

@@ -71,6 +71,7 @@ void env_free(struct skep_env *env)
     mock_drop(env);
     free(env->counter_reads);
     buf_free(&env->scratch);
+    buf_free(&env->iter_bits);
     free(env->refs);
     free(env);
 }
@@ -146,6 +147,7 @@ static void release_all(struct skep_env *env)
             ref.release(env, &ref);
     }
     drop_own_mems(env);
+    env->iter_bits.len = 0;
 }
 
 static void check_leaks(struct skep_env *env)

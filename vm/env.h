@@ -168,7 +168,8 @@ struct skep_env {
     struct buf scratch;       /* for formatting */
     uint32_t *counter_reads;  /* how often this run read each counter of the world (vm/helpers/counter.c) */
     uint32_t n_counter_reads;
-    struct buf *seq; /* what bpf_seq_printf() writes to; NULL: the program is no iterator */
+    struct buf iter_bits; /* words that iterators of bits go through (vm/helpers/kfunc_iter.c), until the run ends */
+    struct buf *seq;      /* what bpf_seq_printf() writes to; NULL: the program is no iterator */
 
     /* Sees each instruction of traced code before it is done; NULL: nobody. regs: r0..r10. It may end the run with
      * env_trap(). */

@@ -135,6 +135,8 @@ static bool check_one(struct call *c, unsigned i)
     case ARG_SHORT_PTR: return check_mem(c, i, 2, ENV_WRITE);
     case ARG_INT_PTR: return check_mem(c, i, 4, ENV_WRITE);
     case ARG_LONG_PTR: return check_mem(c, i, 8, ENV_WRITE);
+    case ARG_TWO_LONGS: return check_mem(c, i, 16, ENV_WRITE);
+    case ARG_THREE_LONGS: return check_mem(c, i, 24, ENV_WRITE);
     case ARG_RINGBUF_MEM: {
         const struct env_ref *ref = env_ref_find(c->env, value);
         return (ref && ref->size) || refuse(c, i, "a record that was reserved and not yet submitted or discarded");

@@ -73,5 +73,28 @@ for want in ok_cast:7002 ok_release_of_the_cast:1 ok_release_of_the_record:1; do
         esac
     done
 done
+# Iterators, in every engine: numbers, bits, and the tasks of a world.
+cat >"$B/kobj/tasks.json" <<'END'
+{"tasks": [{"pid": 5}, {"pid": 7, "tgid": 5}, {"pid": 30}]}
+END
+runs() { # object program value
+    local how got
+    for how in "--engine interp" "--engine jit" "--engine interp --no-opt all" --checked --check-invariants; do
+        # shellcheck disable=SC2086
+        got=$("$B/skep" run "$B/kobj/$1" "$2" data_in hex:00112233445566778899aabb88b50011 --world "$B/kobj/tasks.json" $how 2>&1)
+        case $got in
+        *"Return value: $3,"*) passed=$((passed + 1)) ;;
+        *"no machine code"*) skipped=$((skipped + 1)) ;;
+        *) failed=$((failed + 1)) && echo "failed: run $2 $how: $got" ;;
+        esac
+    done
+}
+runs iters.bpf.o ok_sum 45
+runs iters.bpf.o ok_nested 297
+runs iters.bpf.o ok_moved_by_a_function 190
+runs iters.bpf.o ok_bits 195
+runs iters.bpf.o ok_bits_of_one_word 22
+runs iters.bpf.o ok_tasks 35
+runs iters.bpf.o ok_threads 42
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

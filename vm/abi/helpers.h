@@ -49,6 +49,8 @@ enum arg_kind {
     ARG_DYNPTR_RECORD,      /* one of a ring buffer's record, which is released */
     ARG_DYNPTR_NEW,         /* room for one, of memory */
     ARG_DYNPTR_NEW_RECORD,  /* room for one, of a ring buffer's record */
+    ARG_TWO_LONGS,          /* 16 bytes, writable */
+    ARG_THREE_LONGS,        /* 24 bytes, writable */
     ARG_MAP_VALUE_OR_NULL,  /* as MAP_VALUE, or NULL */
     ARG_BTF_ID_OR_NULL,     /* as BTF_ID, or NULL */
     ARG_ZERO,               /* 0: the helper has no way to say that it does not know a flag */

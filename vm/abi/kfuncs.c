@@ -29,6 +29,7 @@
 #define RCU           KFUNC_RCU
 #define SLEEPS        KFUNC_SLEEPS
 #define DESTRUCTIVE   KFUNC_DESTRUCTIVE
+#define RCU_PROTECTED KFUNC_RCU_PROTECTED
 #define SPECIAL(what) (KFUNC_##what << 16)
 
 #define BODY(name)    kfunc_##name
@@ -87,6 +88,11 @@
         KARG_UNUSED, 0, NULL                                                                                           \
     }
 
+#define K_ITER(name)                                                                                                   \
+    {                                                                                                                  \
+        KARG_ITER, 0, #name                                                                                            \
+    }
+
 #define H_NONE              ARG_NONE
 #define H_NUM               ARG_ANYTHING
 #define H_CONST             ARG_ANYTHING
@@ -100,6 +106,13 @@
 #define H_ANY               ARG_ANYTHING
 #define H_LOCAL             ARG_BTF_ID
 #define H_UNUSED            ARG_ANYTHING
+#define H_ITER(name)        ARG_ITER_##name
+#define ARG_ITER_num        ARG_LONG_PTR
+#define ARG_ITER_task_vma   ARG_LONG_PTR
+#define ARG_ITER_css_task   ARG_LONG_PTR
+#define ARG_ITER_bits       ARG_TWO_LONGS
+#define ARG_ITER_task       ARG_THREE_LONGS
+#define ARG_ITER_css        ARG_THREE_LONGS
 #define ARG_OUT_2           ARG_SHORT_PTR
 #define ARG_OUT_4           ARG_INT_PTR
 #define ARG_OUT_8           ARG_LONG_PTR
@@ -115,10 +128,12 @@
 #define R_INT        .ret = KRET_INT
 #define R_PTR(type)  .ret = KRET_PTR, .ret_type = #type
 #define R_LOCAL      .ret = KRET_LOCAL
+#define R_MEM(bytes) .ret = KRET_MEM, .ret_size = bytes
 #define HR_VOID      RET_VOID
 #define HR_INT       RET_INT
 #define HR_PTR(type) RET_BTF_ID
 #define HR_LOCAL     RET_BTF_ID
+#define HR_MEM(bytes) RET_BTF_ID
 /* clang-format on */
 
 enum {
@@ -143,6 +158,17 @@ static const struct kfunc table[ROWS] = {
                       .users = who},
 #include "vm/abi/kfuncs.def"
 };
+
+static const struct iter_type iters[] = {{"num", 8},      {"task", 24}, {"task_vma", 8},
+                                         {"css_task", 8}, {"css", 24},  {"bits", 16}};
+
+const struct iter_type *iter_type_find(const char *name)
+{
+    for (unsigned i = 0; i < sizeof(iters) / sizeof(iters[0]); i++)
+        if (!strcmp(iters[i].name, name))
+            return &iters[i];
+    return NULL;
+}
 
 const struct kfunc *kfunc_find(const char *name)
 {

@@ -22,10 +22,11 @@ enum kfunc_arg_kind {
     KARG_CTX,
     KARG_ANY,    /* a pointer of any kind */
     KARG_LOCAL,  /* what the program allocated */
-    KARG_UNUSED, /* Linux's verifier fills it in */
+    KARG_UNUSED, /* Linux's verifier fills it in, or does not look at it */
+    KARG_ITER,   /* an iterator on the stack, of the type that is named */
 };
 
-enum kfunc_ret_kind { KRET_VOID, KRET_INT, KRET_PTR, KRET_LOCAL };
+enum kfunc_ret_kind { KRET_VOID, KRET_INT, KRET_PTR, KRET_LOCAL, KRET_MEM };
 
 enum kfunc_flag {
     KFUNC_ACQUIRE = 1,
@@ -35,6 +36,7 @@ enum kfunc_flag {
     KFUNC_RCU = 16,    /* or protected by RCU */
     KFUNC_SLEEPS = 32,
     KFUNC_DESTRUCTIVE = 64,
+    KFUNC_RCU_PROTECTED = 128, /* for sections of RCU alone */
 };
 
 /* What the verifier does besides. */
@@ -46,6 +48,15 @@ enum kfunc_special {
     KFUNC_PREEMPT_ON,
     KFUNC_CAST_KERN_CTX,
     KFUNC_RDONLY_CAST,
+    KFUNC_ITER_NEW,
+    KFUNC_ITER_NEXT,
+    KFUNC_ITER_DESTROY,
+};
+
+/* A struct bpf_iter_<name>. */
+struct iter_type {
+    const char *name;
+    uint8_t bytes;
 };
 
 struct kfunc_arg {
@@ -58,7 +69,8 @@ struct kfunc {
     const char *name;
     struct helper call; /* body NULL: missing */
     struct kfunc_arg arg[5];
-    uint8_t ret; /* enum kfunc_ret_kind */
+    uint8_t ret;      /* enum kfunc_ret_kind */
+    uint8_t ret_size; /* MEM: bytes, read-only */
     const char *ret_type;
     uint8_t special; /* enum kfunc_special */
     uint16_t flags;  /* enum kfunc_flag */
@@ -67,5 +79,8 @@ struct kfunc {
 
 /** @return NULL: no such function is known. */
 const struct kfunc *kfunc_find(const char *name);
+
+/** The iterator type of an ITER argument's row. */
+const struct iter_type *iter_type_find(const char *name);
 
 #endif

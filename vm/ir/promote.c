@@ -85,6 +85,8 @@ static int64_t reach(const struct promoter *p, const struct passed *c, unsigned 
     case ARG_MEM_RDWR: return next && next->is_const && next->value >= 0 && next->value <= FRAME ? next->value : -1;
     case ARG_INT_PTR: return 4;
     case ARG_LONG_PTR: return 8;
+    case ARG_TWO_LONGS: return 16;
+    case ARG_THREE_LONGS: return 24;
     default: return -1;
     }
 }
