@@ -278,8 +278,10 @@ static int put_extern_call(struct linker *l, const struct load_func *f, const st
         log_say(l->log, x->weak ? SKEP_LOG_DEBUG : SKEP_LOG_WARN,
                 SLOT_FMT " ('%s'): kernel function '%s' is not available; reaching it traps", section_of(l, f), r->insn,
                 f->name, x->name);
-    return add_poison(l, at, TRAP_kfunc_missing,
-                      arena_printf(l->tmp, "kernel function '%s' is not available", x->name));
+    if (add_poison(l, at, TRAP_kfunc_missing, arena_printf(l->tmp, "kernel function '%s' is not available", x->name)))
+        return -ENOMEM;
+    l->poison[l->n_poison - 1].function = x->name;
+    return 0;
 }
 
 static int put_reloc(struct linker *l, const struct load_func *f, const struct load_reloc *r, uint32_t at)

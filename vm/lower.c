@@ -95,11 +95,27 @@ static int lower_kfunc(struct code *code, struct op *op, const struct insn *insn
         return TRAP_OP(code, op, kfunc_missing, "kernel function (BTF id %d) is not available here", (int)insn->imm);
     if (code->prog->externs[insn->imm].kfunc)
         return lower_call(code, op, &code->prog->externs[insn->imm].kfunc->call);
-    helper = mock_kfunc(mocks, name);
+    helper = mocks ? mock_kfunc(mocks, name) : NULL;
     if (!helper)
         return TRAP_OP(code, op, kfunc_missing, "kernel function '%s' is not available here", name);
     return lower_call(code, op, helper);
 }
+/* A mock may stand for what is not there. @return true: it does. */
+static bool lower_mocked(struct code *code, struct op *op, const struct insn *insn)
+{
+    const struct prog_poison *poison = &code->prog->poison[insn->imm];
+    struct mock_set *mocks = code->prog->helpers ? code->prog->helpers->mocks : NULL;
+    const struct helper *helper = NULL;
+
+    if (!mocks)
+        return false;
+    if (insn->op == ISA_CALL_HELPER && poison->kind == TRAP_helper_missing)
+        helper = helper_find(poison->helper);
+    else if (insn->op == ISA_CALL_KFUNC && poison->function)
+        helper = mock_kfunc(mocks, poison->function);
+    return helper && mock_wrap(mocks, helper) && !lower_call(code, op, helper);
+}
+
 static uint32_t func_index(const struct prog *prog, uint32_t slot)
 {
     return (uint32_t)(prog_func_at(prog, slot) - prog->funcs);
@@ -169,7 +185,8 @@ static int lower_one(struct code *code, uint32_t slot, const struct fact *fact, 
                       .target = insn->target,
                       .imm = (uint64_t)insn->imm};
     if (insn->poisoned) {
-        *op = (struct op){.kind = OP_TRAP, .imm = (uintptr_t)&prog->poison[insn->imm]};
+        if (!lower_mocked(code, op, insn))
+            *op = (struct op){.kind = OP_TRAP, .imm = (uintptr_t)&prog->poison[insn->imm]};
         return 0;
     }
     if (insn->wide_tail)

@@ -14,7 +14,8 @@
 
 struct mock_slot {
     const struct helper *helper;
-    struct helper kfunc; /* what helper points to, for a kernel function */
+    struct helper kfunc; /* what helper points to, for a kernel function that has no row */
+    char *name;          /* of it */
 };
 
 struct mock_set {
@@ -86,6 +87,8 @@ void mock_set_free(struct mock_set *set)
 {
     if (!set)
         return;
+    for (uint32_t i = 0; i < set->n; i++)
+        free(set->slots[i].name);
     pthread_mutex_destroy(&set->lock);
     free(set);
 }
@@ -116,7 +119,7 @@ skep_helper_fn mock_wrap(struct mock_set *set, const struct helper *helper)
 {
     uint32_t i;
 
-    if (!set || (!(set->all && helper->body) && !find_mock(set->world, helper->name)))
+    if (!set || helper->effects & EFFECT_ENGINE || (!set->all && !find_mock(set->world, helper->name)))
         return helper->body;
     pthread_mutex_lock(&set->lock);
     i = take_slot(set, helper);
@@ -124,24 +127,32 @@ skep_helper_fn mock_wrap(struct mock_set *set, const struct helper *helper)
     return i < MOCK_SLOTS ? functions[i] : helper->body;
 }
 
+/* The slot of a kernel function, made when there is none yet. Under the lock. */
+static const struct helper *take_kfunc(struct mock_set *set, const char *name)
+{
+    struct mock_slot *slot;
+
+    for (uint32_t i = 0; i < set->n; i++)
+        if (set->slots[i].name && !strcmp(set->slots[i].name, name))
+            return set->slots[i].helper;
+    slot = &set->slots[set->n];
+    if (set->n == MOCK_SLOTS || !(slot->name = strdup(name)))
+        return NULL;
+    set->n++;
+    slot->kfunc = (struct helper){.name = slot->name, .ret = RET_INT};
+    memset(slot->kfunc.arg, ARG_ANYTHING, sizeof(slot->kfunc.arg));
+    return slot->helper = &slot->kfunc;
+}
+
 const struct helper *mock_kfunc(struct mock_set *set, const char *name)
 {
-    const struct world_mock *mock = set ? find_mock(set->world, name) : NULL;
-    const struct helper *found = NULL;
+    const struct helper *found;
 
-    if (!mock)
+    name += strncmp(name, "bpf_", 4) ? 0 : 4;
+    if (!set || (!set->all && !find_mock(set->world, name)))
         return NULL;
     pthread_mutex_lock(&set->lock);
-    for (uint32_t i = 0; i < set->n && !found; i++)
-        if (set->slots[i].helper == &set->slots[i].kfunc && !strcmp(set->slots[i].kfunc.name, name))
-            found = set->slots[i].helper;
-    if (!found && set->n < MOCK_SLOTS) {
-        struct mock_slot *slot = &set->slots[set->n++];
-
-        slot->kfunc = (struct helper){.name = mock->name, .ret = RET_INT};
-        memset(slot->kfunc.arg, ARG_ANYTHING, sizeof(slot->kfunc.arg));
-        found = slot->helper = &slot->kfunc;
-    }
+    found = take_kfunc(set, name);
     pthread_mutex_unlock(&set->lock);
     return found;
 }

@@ -44,7 +44,7 @@ void mock_set_free(struct mock_set *set);
 /** The function that goes through the set. @return the body itself where this helper does not; NULL: there is neither.
  */
 skep_helper_fn mock_wrap(struct mock_set *set, const struct helper *helper);
-/** What stands for a kernel function: a row without a number. @return NULL: the world has no mock of this name. */
+/** What stands for a kernel function that has no row: one without a number. @return NULL: it cannot be mocked. */
 const struct helper *mock_kfunc(struct mock_set *set, const char *name);
 
 /* ---- For one run ---- */

@@ -389,6 +389,7 @@ static int copy_poison(struct maker *m)
             return log_fail(m->log, -EINVAL, "poisoned slot %u lies outside the program", at);
         m->poison[i].kind = spec->poison[i].kind;
         m->poison[i].helper = spec->poison[i].helper;
+        m->poison[i].function = spec->poison[i].function ? arena_strdup(&prog->arena, spec->poison[i].function) : NULL;
         m->poison[i].reason = arena_strdup(&prog->arena, spec->poison[i].reason ? spec->poison[i].reason : "");
         if (!m->poison[i].reason)
             return -ENOMEM;

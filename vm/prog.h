@@ -51,9 +51,10 @@ struct prog_line {
 };
 
 struct prog_poison {
-    enum trap_kind kind; /* helper_missing, kfunc_missing, core_unresolved */
-    const char *reason;  /* "helper bpf_sock_hash_update is not available", with what would mend it */
-    uint32_t helper;     /* helper_missing: its number; 0: not told */
+    enum trap_kind kind;  /* helper_missing, kfunc_missing, core_unresolved */
+    const char *reason;   /* "helper bpf_sock_hash_update is not available", with what would mend it */
+    uint32_t helper;      /* helper_missing: its number; 0: not told */
+    const char *function; /* kfunc_missing, of a call: its name; NULL: not told */
 };
 
 struct kfunc;
