@@ -1,9 +1,9 @@
 /*
  * `skep world record`: a world file from this machine's /proc and /sys/fs/cgroup: its processes, or those that are
- * named with the ones above them, and their cgroups. What this user may not see is left out; a process that ends
- * meanwhile is, too.
+ * named with the ones above them, their cgroups and namespaces, and the network. What this user may not see is left
+ * out; a process that ends meanwhile is, too.
  */
-#include "cli/cli.h"
+#include "cli/record.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -19,6 +19,7 @@ struct process {
     uint32_t pid, tgid, ppid, uid, gid;
     char comm[16];
     char *cgroup; /* NULL: it is in none of version 2 */
+    struct record_of ns;
     bool wanted;
 };
 
@@ -28,6 +29,7 @@ struct recording {
     size_t n, cap;
     char **cgroups; /* paths, parents before children */
     size_t n_cgroups, cap_cgroups;
+    struct record_nss namespaces;
     const char *root; /* where cgroups of version 2 are mounted */
 };
 
@@ -52,8 +54,8 @@ static bool read_status(struct process *p)
         else if (sscanf(line, "Tgid: %u", &p->tgid) == 1 || sscanf(line, "PPid: %u", &p->ppid) == 1 ||
                  sscanf(line, "Uid: %u", &p->uid) == 1)
             continue;
-        else
-            sscanf(line, "Gid: %u", &p->gid);
+        else if (sscanf(line, "Gid: %u", &p->gid) != 1)
+            record_status_line(line, &p->ns);
     }
     fclose(f);
     return p->tgid;
@@ -182,6 +184,7 @@ static void write_world(struct recording *r, struct json_writer *w, uint32_t cur
         json_object_end(w);
     }
     json_array_end(w);
+    record_write_namespaces(&r->namespaces, w);
     json_name(w, "tasks");
     json_array_begin(w);
     for (size_t i = 0; i < r->n; i++) {
@@ -197,10 +200,12 @@ static void write_world(struct recording *r, struct json_writer *w, uint32_t cur
         json_u64_at(w, "ppid", p->ppid);
         if (p->cgroup)
             json_str_at(w, "cgroup", p->cgroup);
+        record_write_task(&p->ns, w);
         json_object_end(w);
     }
     json_array_end(w);
     json_u64_at(w, "current", current);
+    record_write_net(w);
     json_object_end(w);
     buf_putc(w->out, '\n');
 }
@@ -215,7 +220,9 @@ static int record(struct recording *r, const char *file, const uint32_t *pids, s
     for (size_t i = 0; i < r->n && !status; i++) {
         struct process *p = &r->all[i];
         p->wanted |= !n;
-        if (!p->wanted || !p->cgroup)
+        if (p->wanted && !record_namespaces(&r->namespaces, p->pid, &p->ns))
+            status = cli_fail(r->c, STATUS_USAGE, "out of memory");
+        if (!p->wanted || !p->cgroup || status)
             continue;
         if (!seen(r, p->cgroup)) {
             free(p->cgroup);
@@ -276,6 +283,7 @@ static int run_world(struct cli *c, int argc, char **argv)
     for (size_t i = 0; i < r.n_cgroups; i++)
         free(r.cgroups[i]);
     free(r.cgroups);
+    free(r.namespaces.all);
     free(r.all);
     free(pids);
     return status;
@@ -285,7 +293,7 @@ const struct command cmd_world = {
     .name = "world",
     .run = run_world,
     .usage = "record FILE [--pid N]...",
-    .summary = "write this machine's tasks and cgroups as a world file",
+    .summary = "write this machine's tasks, cgroups, namespaces and network as a world file",
     .help = "Writes what `skep run --world FILE` reads (docs/world.md), `-` to standard output.\n"
             "\n"
             "  --pid N    this process and the ones above it alone; the first is the current task. May be repeated\n",

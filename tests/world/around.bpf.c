@@ -237,3 +237,25 @@ int shown(void *ctx)
     got[0] = bpf_snprintf_btf(text, sizeof(text), &p, sizeof(p), 1);
     return 0;
 }
+
+/* struct bpf_fib_lookup */
+struct fib {
+    __u8 family, l4;
+    __u16 ports[2], len;
+    __u32 ifindex, tos, src[4], dst[4], table;
+    __u8 smac[6], dmac[6];
+};
+
+SEC("xdp")
+int route(void *ctx)
+{
+    struct fib p = {.family = 2, .ifindex = 2, .dst = {0x01004e0a}}; /* 10.78.0.1 */
+
+    got[0] = bpf_fib_lookup(ctx, (void *)&p, sizeof(p), 16);
+    got[1] = p.tos + 2;
+    got[2] = p.ifindex;
+    got[3] = p.family;
+    got[4] = p.dst[0] & 0xff;
+    got[5] = p.smac[5];
+    return 2;
+}

@@ -178,6 +178,32 @@ says "recording" 0 "" "$S" world record "$tmp/recorded.json" --pid $$
 says "a recorded world" 0 "pid = $$
 parent = $PPID
 comm = \"$(cat /proc/$$/comm)\"" "$S" run "$tmp/chain.bpf.o" --world "$tmp/recorded.json" --dump-maps
+# In a network of its own, with one interface that is known.
+cat >"$tmp/net.sh" <<'EOF'
+ip link add rec0 type veth peer name rec1 && ip link set rec1 up && ip link set rec0 mtu 1400 address 02:00:00:00:00:77 up && ip addr add 10.77.0.1/24 dev rec0 &&
+    ip route add 10.78.0.0/16 via 10.77.0.9 metric 5 && ip neigh add 10.77.0.9 lladdr 02:00:00:00:00:09 dev rec0 nud permanent &&
+    echo 1 >/proc/sys/net/ipv4/ip_forward && "$1" world record "$2" --pid $$
+EOF
+if unshare -n ip link add rec0 type veth peer name rec1 2>/dev/null; then
+    says "recording a network" 0 "" unshare -n -u bash "$tmp/net.sh" "$S" "$tmp/net.json"
+    says "what was recorded of it" 0 '"name": "rec0"
+"mtu": 1400
+"mac": "02:00:00:00:00:77"
+"to": "10.78.0.0/16"
+"via": "10.77.0.9"
+"metric": 5
+"src": "10.77.0.1"
+"ip": "10.77.0.9"
+"mac": "02:00:00:00:00:09"
+"state": "permanent"
+"kind": "net"
+"cookie"' cat "$tmp/net.json"
+    if [ "$(grep -c '"kind": "uts"' "$tmp/net.json")" -ge 2 ]; then pass; else fail "namespaces of the process and of those above" "$(cat "$tmp/net.json")"; fi
+    head -c 64 /dev/zero >"$tmp/packet"
+    says "the network loads back" 0 "got = [0,7,3,2,10,119" "$S" run "$tmp/around.bpf.o" route data_in "$tmp/packet" --world "$tmp/net.json" --dump-maps --checked
+else
+    skipped=$((skipped + 1))
+fi
 says "recording nobody" 2 "there is no process 4294967295" "$S" world record - --pid 4294967295
 says "recording without a file" 2 "a file to write is missing" "$S" world record
 
