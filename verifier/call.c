@@ -4,8 +4,12 @@
  */
 #include "verifier/call.h"
 
+#include "vm/helpers/dynptr.h"
+
 #include <stdio.h>
 #include <string.h>
+
+enum { DYNPTR_WRITE = 202 /* bpf_dynptr_write, which may move a socket buffer's bytes */ };
 
 static enum reason check_context(struct verifier *v, const struct state *s, const struct helper *h)
 {
@@ -38,7 +42,8 @@ static bool has_ref(const struct reg *r, const void *ctx)
 static bool is_packet(const struct reg *r, const void *ctx)
 {
     (void)ctx;
-    return r->kind == REG_PACKET || r->kind == REG_PACKET_META || r->kind == REG_PACKET_END;
+    return r->kind == REG_PACKET || r->kind == REG_PACKET_META || r->kind == REG_PACKET_END ||
+           (r->kind == REG_MEM && r->flags & REG_OF_PACKET);
 }
 
 static bool points_to_dead_frame(const struct reg *r, const void *ctx)
@@ -126,7 +131,7 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
     for (unsigned i = 0; i < c.n_out; i++)
         if (c.out[i].base.kind == REG_STACK && !stack_write_unknown(v, s, &c.out[i].base, &c.out[i].a))
             return REASON_out_of_memory;
-    if (c.made.kind != REG_NONE && !dynptr_make(v, s, &c.made, c.made_type))
+    if (c.made.kind != REG_NONE && !dynptr_make(v, s, &c.made, c.made_type, 0))
         return REASON_out_of_memory;
     if (h->effects & (EFFECT_LOCKS | EFFECT_UNLOCKS)) {
         reason = lock_step(v, s, &c, h->effects & EFFECT_LOCKS);
@@ -135,7 +140,8 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
     }
     if (h->effects & EFFECT_RELEASES && !call_release(v, s, c.ref))
         return REASON_out_of_memory;
-    if (h->effects & EFFECT_CHANGES_PACKET && !call_forget_packet(v, s))
+    if ((h->effects & EFFECT_CHANGES_PACKET || (h->id == DYNPTR_WRITE && c.dynptr.size == DYNPTR_SKB)) &&
+        !call_forget_packet(v, s))
         return REASON_out_of_memory;
     if (h->effects & EFFECT_CALLS_BACK) {
         reason = callback_call(v, s, h, c.func, other);

@@ -11,7 +11,7 @@
 
 static const char *type_name(uint32_t type)
 {
-    return type == DYNPTR_RINGBUF ? "a ring buffer record" : "memory";
+    return type == DYNPTR_RINGBUF ? "a ring buffer record" : dynptr_is_packet(type) ? "a packet" : "memory";
 }
 
 static bool is_first(const struct frame *f, unsigned i)
@@ -122,7 +122,7 @@ enum reason dynptr_check(struct verifier *v, const struct state *s, unsigned reg
     return REASON_ok;
 }
 
-bool dynptr_make(struct verifier *v, struct state *s, const struct reg *where, unsigned type)
+bool dynptr_make(struct verifier *v, struct state *s, const struct reg *where, unsigned type, uint32_t ref)
 {
     struct access a = {.insn = s->insn, .size = DYNPTR_BYTES, .helper = true, .write = true, .fills = true};
     struct reg d = {.kind = REG_DYNPTR, .size = type, .id = ++v->next_id, .s = scalar_const(0)};
@@ -136,7 +136,8 @@ bool dynptr_make(struct verifier *v, struct state *s, const struct reg *where, u
     f = state_slots_mut(&v->pool, s, where->frame, first - 1, first + 1);
     if (!f)
         return false;
-    if (type == DYNPTR_RINGBUF) {
+    d.ref = ref;
+    if (type == DYNPTR_RINGBUF && !ref) {
         d.ref = ++v->next_id;
         if (!state_hold(&v->pool, s, d.ref, REF_OBJECT))
             return false;

@@ -5,6 +5,7 @@
 #include "verifier/verifier.h"
 #include "vm/abi/kfuncs.h"
 #include "vm/btf/btf.h"
+#include "vm/helpers/dynptr.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,8 @@ struct kcall {
     uint64_t constant; /* the last CONST */
     const struct iter_type *iter;
     struct reg iter_at; /* the iterator, on the stack */
+    struct reg dynptr;  /* the last one */
+    struct reg made;    /* where one is to be made; kind NONE: nowhere */
     struct reg any;     /* the last ANY */
     struct {
         struct reg base;
@@ -158,6 +161,7 @@ static enum reason argument(struct verifier *v, struct state *s, struct kcall *c
     const struct kfunc_arg *arg = &c->k->arg[i];
     unsigned reg = i + 1;
     const struct reg *r = state_reg(s, reg);
+    enum reason reason;
 
     if (arg->kind == KARG_NONE || arg->kind == KARG_UNUSED) {
         if (arg->kind == KARG_UNUSED && r->kind == REG_STACK)
@@ -201,6 +205,18 @@ static enum reason argument(struct verifier *v, struct state *s, struct kcall *c
         if (c->k->arg[i - 1].kind == KARG_MEM_OR_NULL && is_null(state_reg(s, reg - 1)))
             return precision_mark_reg(v, s, reg);
         return memory(v, s, c, reg - 1, r->s.r.umax, true);
+    case KARG_CONST_SIZE:
+        if (!reg_is_const(r) || r->s.t.value >= 1u << 29)
+            return refuse(v, REASON_helper_size, "the size in r%u must be a constant", reg);
+        c->constant = r->s.t.value;
+        reason = precision_mark_reg(v, s, reg);
+        if (reason)
+            return reason;
+        if (is_null(state_reg(s, reg - 1)))
+            return precision_mark_reg(v, s, reg - 1);
+        return memory(v, s, c, reg - 1, c->constant, true);
+    case KARG_DYNPTR: return dynptr_check(v, s, reg, DYNPTR_NONE, &c->dynptr);
+    case KARG_DYNPTR_NEW: c->made = *r; return dynptr_check_new(v, s, reg);
     case KARG_ITER:
         c->iter = iter_type_find(arg->type);
         c->iter_at = *r;
@@ -254,6 +270,11 @@ static enum reason enter(struct verifier *v, struct state *s, const struct kfunc
             return refuse(v, REASON_section_closed, "bpf_preempt_enable() without bpf_preempt_disable()");
         s->preempt_off--;
         return REASON_ok;
+    case KFUNC_SLICE_RDWR:
+        return policy_may_write_packet(v) ? REASON_ok
+                                          : refuse(v, REASON_packet_access,
+                                                   "programs of this type may not write packets, nor call "
+                                                   "bpf_dynptr_slice_rdwr()");
     default: return REASON_ok;
     }
 }
@@ -291,6 +312,27 @@ static enum reason maybe_null(struct verifier *v, const struct kfunc *k, struct 
     return REASON_ok;
 }
 
+static struct reg slice(const struct kcall *c)
+{
+    struct reg out = {.kind = REG_MEM, .size = (uint32_t)c->constant, .map_uid = c->dynptr.id, .s = scalar_const(0)};
+
+    if (c->k->special == KFUNC_SLICE)
+        out.flags |= REG_READ_ONLY;
+    if (dynptr_is_packet(c->dynptr.size))
+        out.flags |= REG_OF_PACKET;
+    return out;
+}
+
+/* The dynptr that this call makes. */
+static bool make_dynptr(struct verifier *v, struct state *s, const struct kcall *c)
+{
+    switch (c->k->special) {
+    case KFUNC_DYNPTR_SKB: return dynptr_make(v, s, &c->made, DYNPTR_SKB, 0);
+    case KFUNC_DYNPTR_XDP: return dynptr_make(v, s, &c->made, DYNPTR_XDP, 0);
+    default: return dynptr_make(v, s, &c->made, c->dynptr.size, c->dynptr.ref);
+    }
+}
+
 static enum reason result(struct verifier *v, struct state *s, const struct kcall *c, struct reg *out)
 {
     const struct kfunc *k = c->k;
@@ -305,6 +347,7 @@ static enum reason result(struct verifier *v, struct state *s, const struct kcal
         *out = (struct reg){.kind = REG_MEM, .flags = REG_READ_ONLY, .size = k->ret_size, .s = scalar_const(0)};
         out->ref = c->iter ? c->ref : 0;
         return maybe_null(v, k, out);
+    case KRET_SLICE: *out = slice(c); return maybe_null(v, k, out);
     case KRET_LOCAL: return unsupported(v, "objects that programs allocate");
     default: break;
     }
@@ -372,6 +415,8 @@ enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *i
         if (c.out[i].base.kind == REG_STACK && !stack_write_unknown(v, s, &c.out[i].base, &c.out[i].a))
             return REASON_out_of_memory;
     if (c.k->flags & KFUNC_RELEASE && !call_release(v, s, c.ref))
+        return REASON_out_of_memory;
+    if (c.made.kind != REG_NONE && !make_dynptr(v, s, &c))
         return REASON_out_of_memory;
     if (c.k->special == KFUNC_ITER_NEW && !iter_make(v, s, &c.iter_at, c.iter, c.k->flags & KFUNC_RCU_PROTECTED))
         return REASON_out_of_memory;

@@ -49,6 +49,7 @@ enum reg_flag {
     REG_AT_END = 16,     /* PACKET: was found to be at or past the end */
     REG_BEYOND_END = 32, /* PACKET: was found to be past the end */
     REG_FIRST = 64,      /* DYNPTR, ITER: the part at the lowest address */
+    REG_OF_PACKET = 128, /* MEM: a slice of the packet, which goes where pointers into it go */
 };
 
 /* Of pointers to kernel objects: what Linux says by modifiers of the register's type. */

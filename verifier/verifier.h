@@ -274,7 +274,8 @@ enum reason dynptr_may_overwrite(struct verifier *v, const struct frame *f, int6
 bool dynptr_overwrite(struct verifier *v, struct state *s, unsigned frame, int64_t lo, int64_t end);
 /** Is there room for a dynptr where the register points? dynptr_make() follows. */
 enum reason dynptr_check_new(struct verifier *v, const struct state *s, unsigned reg);
-bool dynptr_make(struct verifier *v, struct state *s, const struct reg *where, unsigned type);
+/** `ref`: what it shares with the one that it is a clone of; 0: what it holds is its own. */
+bool dynptr_make(struct verifier *v, struct state *s, const struct reg *where, unsigned type, uint32_t ref);
 /** Is there one? *out: its record. */
 enum reason dynptr_check(struct verifier *v, const struct state *s, unsigned reg, unsigned type, struct reg *out);
 /** The dynptrs that hold this reference are gone. */

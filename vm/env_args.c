@@ -127,6 +127,7 @@ static bool check_one(struct call *c, unsigned i)
     case ARG_MEM_UNINIT: return check_sized(c, i, ENV_WRITE, false);
     case ARG_MEM_UNINIT_OR_NULL: return check_sized(c, i, ENV_WRITE, true);
     case ARG_MEM_RDWR: return check_sized(c, i, ENV_READ | ENV_WRITE, false);
+    case ARG_MEM_RDWR_OR_NULL: return !value || check_sized(c, i, ENV_READ | ENV_WRITE, false);
     case ARG_CONST_STR:
     case ARG_STR: return check_string(c, i);
     case ARG_IPV4_HDR:

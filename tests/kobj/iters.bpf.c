@@ -13,6 +13,16 @@ struct bpf_iter_task {
     __u64 opaque[3];
 };
 
+struct bpf_iter_task_vma {
+    __u64 opaque[1];
+};
+struct vm_area_struct {
+    unsigned long vm_start;
+} KERNEL;
+
+extern int bpf_iter_task_vma_new(struct bpf_iter_task_vma *it, struct task_struct *task, __u64 addr) __ksym;
+extern struct vm_area_struct *bpf_iter_task_vma_next(struct bpf_iter_task_vma *it) __ksym;
+extern void bpf_iter_task_vma_destroy(struct bpf_iter_task_vma *it) __ksym;
 extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __ksym;
 extern int *bpf_iter_num_next(struct bpf_iter_num *it) __ksym;
 extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym;
@@ -381,6 +391,24 @@ int ok_threads(struct __sk_buff *skb)
     while ((t = bpf_iter_task_next(&it)))
         n += t->pid;
     bpf_iter_task_destroy(&it);
+    return n;
+}
+
+SEC("tc")
+int ok_areas(struct __sk_buff *skb)
+{
+    struct bpf_iter_task_vma it;
+    struct task_struct *t = bpf_task_from_pid(5);
+    struct vm_area_struct *area;
+    int n = 0;
+
+    if (!t)
+        return 0;
+    bpf_iter_task_vma_new(&it, t, 0x1800);
+    while ((area = bpf_iter_task_vma_next(&it)))
+        n += (area->vm_start >> 12 == 2) ? area->vm_start + 1 : 1;
+    bpf_iter_task_vma_destroy(&it);
+    bpf_task_release(t);
     return n;
 }
 

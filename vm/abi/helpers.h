@@ -49,6 +49,7 @@ enum arg_kind {
     ARG_DYNPTR_RECORD,      /* one of a ring buffer's record, which is released */
     ARG_DYNPTR_NEW,         /* room for one, of memory */
     ARG_DYNPTR_NEW_RECORD,  /* room for one, of a ring buffer's record */
+    ARG_MEM_RDWR_OR_NULL,   /* readable and writable, the next argument is its size; or NULL, whatever that says */
     ARG_TWO_LONGS,          /* 16 bytes, writable */
     ARG_THREE_LONGS,        /* 24 bytes, writable */
     ARG_MAP_VALUE_OR_NULL,  /* as MAP_VALUE, or NULL */

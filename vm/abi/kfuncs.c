@@ -16,9 +16,12 @@
 #define CGROUPS                                                                                                        \
     (T(CGROUP_SKB) | T(CGROUP_SOCK) | T(CGROUP_DEVICE) | T(CGROUP_SOCK_ADDR) | T(CGROUP_SOCKOPT) | T(CGROUP_SYSCTL) |  \
      T(SOCK_OPS))
-#define GENERIC          (TRACERS | T(SCHED_CLS) | T(XDP) | T(STRUCT_OPS) | T(SYSCALL) | CGROUPS)
-#define MASKS            (TRACERS | T(STRUCT_OPS) | T(SYSCALL))
-#define XDP              T(XDP)
+#define GENERIC (TRACERS | T(SCHED_CLS) | T(XDP) | T(STRUCT_OPS) | T(SYSCALL) | CGROUPS)
+#define MASKS   (TRACERS | T(STRUCT_OPS) | T(SYSCALL))
+#define XDP     T(XDP)
+#define SKBS                                                                                                           \
+    (T(SOCKET_FILTER) | T(SCHED_CLS) | T(SCHED_ACT) | CGROUPS | T(SK_SKB) | T(LWT_IN) | T(LWT_OUT) | T(LWT_XMIT) |     \
+     T(LWT_SEG6LOCAL) | T(NETFILTER))
 #define SCHED_CLS        T(SCHED_CLS)
 #define CGROUP_SOCK_ADDR CGROUPS
 
@@ -88,6 +91,18 @@
         KARG_UNUSED, 0, NULL                                                                                           \
     }
 
+#define K_DYNPTR                                                                                                       \
+    {                                                                                                                  \
+        KARG_DYNPTR, 0, NULL                                                                                           \
+    }
+#define K_DYNPTR_NEW                                                                                                   \
+    {                                                                                                                  \
+        KARG_DYNPTR_NEW, 0, NULL                                                                                       \
+    }
+#define K_CONST_SIZE                                                                                                   \
+    {                                                                                                                  \
+        KARG_CONST_SIZE, 0, NULL                                                                                       \
+    }
 #define K_ITER(name)                                                                                                   \
     {                                                                                                                  \
         KARG_ITER, 0, #name                                                                                            \
@@ -99,13 +114,16 @@
 #define H_PTR(type)         ARG_BTF_ID
 #define H_PTR_OR_NULL(type) ARG_BTF_ID
 #define H_MEM               ARG_MEM_RDWR
-#define H_MEM_OR_NULL       ARG_MEM_OR_NULL
+#define H_MEM_OR_NULL       ARG_MEM_RDWR_OR_NULL
 #define H_MEM_OUT(bytes)    ARG_OUT_##bytes
 #define H_SIZE              ARG_SIZE_OR_ZERO
 #define H_CTX               ARG_CTX
 #define H_ANY               ARG_ANYTHING
 #define H_LOCAL             ARG_BTF_ID
 #define H_UNUSED            ARG_ANYTHING
+#define H_DYNPTR            ARG_DYNPTR
+#define H_DYNPTR_NEW        ARG_DYNPTR_NEW
+#define H_CONST_SIZE        ARG_SIZE_OR_ZERO
 #define H_ITER(name)        ARG_ITER_##name
 #define ARG_ITER_num        ARG_LONG_PTR
 #define ARG_ITER_task_vma   ARG_LONG_PTR
@@ -128,11 +146,13 @@
 #define R_INT        .ret = KRET_INT
 #define R_PTR(type)  .ret = KRET_PTR, .ret_type = #type
 #define R_LOCAL      .ret = KRET_LOCAL
+#define R_SLICE     .ret = KRET_SLICE
 #define R_MEM(bytes) .ret = KRET_MEM, .ret_size = bytes
 #define HR_VOID      RET_VOID
 #define HR_INT       RET_INT
 #define HR_PTR(type) RET_BTF_ID
 #define HR_LOCAL     RET_BTF_ID
+#define HR_SLICE     RET_BTF_ID
 #define HR_MEM(bytes) RET_BTF_ID
 /* clang-format on */
 

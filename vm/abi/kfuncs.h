@@ -24,9 +24,12 @@ enum kfunc_arg_kind {
     KARG_LOCAL,  /* what the program allocated */
     KARG_UNUSED, /* Linux's verifier fills it in, or does not look at it */
     KARG_ITER,   /* an iterator on the stack, of the type that is named */
+    KARG_DYNPTR,
+    KARG_DYNPTR_NEW,
+    KARG_CONST_SIZE, /* a constant, of the memory before it */
 };
 
-enum kfunc_ret_kind { KRET_VOID, KRET_INT, KRET_PTR, KRET_LOCAL, KRET_MEM };
+enum kfunc_ret_kind { KRET_VOID, KRET_INT, KRET_PTR, KRET_LOCAL, KRET_MEM, KRET_SLICE };
 
 enum kfunc_flag {
     KFUNC_ACQUIRE = 1,
@@ -51,6 +54,11 @@ enum kfunc_special {
     KFUNC_ITER_NEW,
     KFUNC_ITER_NEXT,
     KFUNC_ITER_DESTROY,
+    KFUNC_DYNPTR_SKB,
+    KFUNC_DYNPTR_XDP,
+    KFUNC_DYNPTR_CLONE,
+    KFUNC_SLICE,
+    KFUNC_SLICE_RDWR,
 };
 
 /* A struct bpf_iter_<name>. */

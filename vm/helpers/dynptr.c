@@ -1,7 +1,8 @@
 /* Dynptrs: memory and its size in one, made and followed by helpers alone. What a run holds of a ring buffer through
  * one is a reference like any other, and a trap discards it. */
 #include "vm/helpers/dynptr.h"
-#include "vm/helpers/helper.h"
+#include "vm/ctx/packet.h"
+#include "vm/helpers/kfunc.h"
 #include "vm/maps/ringbuf.h"
 
 static const uint32_t READ_ONLY = (uint32_t)1 << 31;
@@ -24,6 +25,8 @@ bool dynptr_is_sound(struct skep_env *env, uint64_t addr)
         return true;
     switch (d.size >> DYNPTR_TYPE_SHIFT & 7) {
     case DYNPTR_LOCAL: return env_find_mem(env, d.data, (uint64_t)size_of(&d) + d.off, ENV_READ | ENV_WRITE) != NULL;
+    case DYNPTR_SKB: return env->skb && d.data == (uintptr_t)env->ctx;
+    case DYNPTR_XDP: return helper_is_xdp(env) && d.data == (uintptr_t)env->ctx;
     case DYNPTR_RINGBUF: ref = env_ref_find(env, d.data); return ref && (uint64_t)size_of(&d) + d.off <= ref->size;
     default: return false;
     }
@@ -48,9 +51,47 @@ static struct dynptr get(uint64_t at)
     return d;
 }
 
+static unsigned type_of(const struct dynptr *d)
+{
+    return d->size >> DYNPTR_TYPE_SHIFT & 7;
+}
+
 static bool fits(const struct dynptr *d, uint64_t off, uint64_t len)
 {
     return len <= size_of(d) && off <= size_of(d) - len;
+}
+
+/* Bytes that a helper may touch at their own place; NULL: they are beyond the packet, or not all in its linear part. */
+static unsigned char *place(struct skep_env *env, const struct dynptr *d, uint32_t off, uint32_t len)
+{
+    uint64_t from = (uint64_t)d->off + off;
+
+    if (!dynptr_is_packet(type_of(d)))
+        return helper_ptr(d->data + from);
+    return from + len <= packet_linear(env) ? env->packet.data + from : NULL;
+}
+
+static uint64_t load(struct skep_env *env, void *to, const struct dynptr *d, uint32_t off, uint32_t len)
+{
+    uint64_t from = (uint64_t)d->off + off;
+
+    switch (type_of(d)) {
+    case DYNPTR_SKB: return helper_skb_load_bytes(env, d->data, from, (uintptr_t)to, len, 0);
+    case DYNPTR_XDP: return helper_xdp_load_bytes(env, d->data, from, (uintptr_t)to, len, 0);
+    default: memmove(to, helper_ptr(d->data + from), len); return 0;
+    }
+}
+
+static uint64_t store(struct skep_env *env, const struct dynptr *d, uint32_t off, const void *from, uint32_t len,
+                      uint64_t flags)
+{
+    uint64_t to = (uint64_t)d->off + off;
+
+    switch (type_of(d)) {
+    case DYNPTR_SKB: return helper_skb_store_bytes(env, d->data, to, (uintptr_t)from, len, flags);
+    case DYNPTR_XDP: return helper_xdp_store_bytes(env, d->data, to, (uintptr_t)from, len, 0);
+    default: memmove(helper_ptr(d->data + to), from, len); return 0;
+    }
 }
 
 HELPER_BODY(dynptr_from_mem)
@@ -69,8 +110,7 @@ HELPER_BODY(dynptr_read)
         return helper_error(-EINVAL);
     if (!fits(&d, off, len))
         return helper_error(-E2BIG);
-    memmove(helper_ptr(a1), helper_ptr(d.data + d.off + off), len);
-    return 0;
+    return load(env, helper_ptr(a1), &d, off, len);
 }
 
 HELPER_BODY(dynptr_write)
@@ -82,10 +122,9 @@ HELPER_BODY(dynptr_write)
         return helper_error(-EINVAL);
     if (!fits(&d, off, len))
         return helper_error(-E2BIG);
-    if (a5)
+    if (a5 && type_of(&d) != DYNPTR_SKB)
         return helper_error(-EINVAL);
-    memmove(helper_ptr(d.data + d.off + off), helper_ptr(a3), len);
-    return 0;
+    return store(env, &d, off, helper_ptr(a3), len, a5);
 }
 
 HELPER_BODY(dynptr_data)
@@ -93,7 +132,7 @@ HELPER_BODY(dynptr_data)
     const struct dynptr d = get(a1);
     uint32_t off = (uint32_t)a2, len = (uint32_t)a3;
 
-    if (!d.data || !fits(&d, off, len) || d.size & READ_ONLY)
+    if (!d.data || !fits(&d, off, len) || d.size & READ_ONLY || dynptr_is_packet(type_of(&d)))
         return 0;
     return d.data + d.off + off;
 }
@@ -130,4 +169,150 @@ HELPER_BODY(ringbuf_submit_dynptr)
 HELPER_BODY(ringbuf_discard_dynptr)
 {
     return finish(env, a1, a2, helper_ringbuf_discard);
+}
+
+/* Of the whole packet. Programs whose type may not write packets get it read-only. */
+static uint64_t of_packet(struct skep_env *env, uint64_t at, uint64_t flags, enum dynptr_type type)
+{
+    const struct prog_type *prog = env->code ? env->code->prog->type : NULL;
+    uint32_t size = packet_len(env);
+    uint64_t err = set(at, (uintptr_t)env->ctx, size, type, flags ? -EINVAL : size > DYNPTR_MAX_SIZE ? -E2BIG : 0);
+    struct dynptr d = get(at);
+
+    if (!err && prog && !(prog->traits & PROG_PKT_WRITE)) {
+        d.size |= READ_ONLY;
+        memcpy(helper_ptr(at), &d, sizeof(d));
+    }
+    return err;
+}
+
+KFUNC_BODY(bpf_dynptr_from_skb)
+{
+    if (!env->skb)
+        return helper_refuse(env, "bpf_dynptr_from_skb() needs the context of a program on socket buffers");
+    return of_packet(env, a3, a2, DYNPTR_SKB);
+}
+
+KFUNC_BODY(bpf_dynptr_from_xdp)
+{
+    if (!helper_is_xdp(env))
+        return helper_refuse(env, "bpf_dynptr_from_xdp() needs the context of an XDP program");
+    return of_packet(env, a3, a2, DYNPTR_XDP);
+}
+
+/* What is not in the linear part is copied to the caller's buffer, if it has one. */
+KFUNC_BODY(bpf_dynptr_slice)
+{
+    const struct dynptr d = get(a1);
+    uint32_t off = (uint32_t)a2, len = (uint32_t)a4;
+    const unsigned char *at;
+
+    if (!d.data || !fits(&d, off, len))
+        return 0;
+    at = place(env, &d, off, len);
+    if (at || !a3)
+        return (uintptr_t)at;
+    return load(env, helper_ptr(a3), &d, off, len) ? 0 : a3;
+}
+
+/* Other than in Linux, what is not in the linear part is not copied: a buffer on the stack that is written through this
+ * pointer could be used, meanwhile, for what the verifier trusts. Its own place is given, and the bytes are the same.
+ */
+KFUNC_BODY(bpf_dynptr_slice_rdwr)
+{
+    const struct dynptr d = get(a1);
+    uint32_t off = (uint32_t)a2, len = (uint32_t)a4;
+    unsigned char *at;
+
+    if (!d.data || d.size & READ_ONLY || !fits(&d, off, len))
+        return 0;
+    at = place(env, &d, off, len);
+    if (at || !a3)
+        return (uintptr_t)at;
+    return (uint64_t)d.off + off + len <= packet_len(env) ? (uintptr_t)(env->packet.data + d.off + off) : 0;
+}
+
+KFUNC_BODY(bpf_dynptr_adjust)
+{
+    struct dynptr d = get(a1);
+    uint32_t start = (uint32_t)a2, end = (uint32_t)a3;
+
+    if (!d.data || start > end)
+        return helper_error(-EINVAL);
+    if (end > size_of(&d))
+        return helper_error(-ERANGE);
+    d.off += start;
+    d.size = (d.size & ~(uint32_t)DYNPTR_MAX_SIZE) | (end - start);
+    memcpy(helper_ptr(a1), &d, sizeof(d));
+    return 0;
+}
+
+KFUNC_BODY(bpf_dynptr_is_null)
+{
+    return !get(a1).data;
+}
+
+KFUNC_BODY(bpf_dynptr_is_rdonly)
+{
+    const struct dynptr d = get(a1);
+
+    return d.data && d.size & READ_ONLY;
+}
+
+KFUNC_BODY(bpf_dynptr_size)
+{
+    const struct dynptr d = get(a1);
+
+    return d.data ? size_of(&d) : helper_error(-EINVAL);
+}
+
+KFUNC_BODY(bpf_dynptr_clone)
+{
+    const struct dynptr d = get(a1);
+
+    memcpy(helper_ptr(a2), &d, sizeof(d));
+    return d.data ? 0 : helper_error(-EINVAL);
+}
+
+KFUNC_BODY(bpf_dynptr_copy)
+{
+    const struct dynptr to = get(a1), from = get(a3);
+    uint32_t to_off = (uint32_t)a2, from_off = (uint32_t)a4, size = (uint32_t)a5;
+    const unsigned char *src;
+    unsigned char part[256];
+    uint64_t err = 0;
+
+    if (!from.data || !to.data || to.size & READ_ONLY)
+        return helper_error(-EINVAL);
+    if (!fits(&to, to_off, size) || !fits(&from, from_off, size))
+        return helper_error(-E2BIG);
+    src = place(env, &from, from_off, size);
+    if (src)
+        return store(env, &to, to_off, src, size, 0);
+    for (uint32_t done = 0, n; !err && done < size; done += n) {
+        n = size - done < sizeof(part) ? size - done : sizeof(part);
+        err = load(env, part, &from, from_off + done, n);
+        if (!err)
+            err = store(env, &to, to_off + done, part, n, 0);
+    }
+    return err;
+}
+
+KFUNC_BODY(bpf_dynptr_memset)
+{
+    const struct dynptr d = get(a1);
+    uint32_t off = (uint32_t)a2, size = (uint32_t)a3;
+    unsigned char part[256];
+    uint64_t err = 0;
+
+    if (!d.data || d.size & READ_ONLY)
+        return helper_error(-EINVAL);
+    if (!fits(&d, off, size))
+        return helper_error(-E2BIG);
+    memset(part, (int)(a4 & 0xff), sizeof(part));
+    for (uint32_t done = 0, n; !err && done < size; done += n) {
+        n = size - done < sizeof(part) ? size - done : sizeof(part);
+        err = store(env, &d, off + done, part, n, 0);
+    }
+    return err;
 }

@@ -173,16 +173,35 @@ KFUNC_BODY(bpf_iter_task_destroy)
     return 0;
 }
 
-/* A task of the world has no areas of memory, as a thread of the kernel has none. */
+/* Areas of a process's memory. */
+struct iter_task_vma {
+    uint32_t task; /* 1 + index; 0: none */
+    uint32_t next;
+};
+_Static_assert(sizeof(struct iter_task_vma) == 8, "as struct bpf_iter_task_vma");
+
 KFUNC_BODY(bpf_iter_task_vma_new)
 {
-    memset(helper_ptr(a1), 0, sizeof(uint64_t));
-    return helper_error(-ENOENT);
+    struct iter_task_vma *it = helper_ptr(a1);
+    const struct world_task *task = env->world ? world_task_at(env->world, a2) : NULL;
+
+    *it = (struct iter_task_vma){0};
+    if (!task || !task->n_vmas) /* as a thread of the kernel, which has no memory of its own */
+        return helper_error(-ENOENT);
+    it->task = (uint32_t)(task - env->world->tasks) + 1;
+    while (it->next < task->n_vmas && task->vmas[it->next].end <= a3)
+        it->next++;
+    return 0;
 }
 
 KFUNC_BODY(bpf_iter_task_vma_next)
 {
-    return 0;
+    struct iter_task_vma *it = helper_ptr(a1);
+    const struct world *w = env->world;
+
+    if (!w || !it->task || it->task > w->n_tasks || it->next >= w->tasks[it->task - 1].n_vmas)
+        return 0;
+    return w->tasks[it->task - 1].vmas[it->next++].addr;
 }
 
 KFUNC_BODY(bpf_iter_task_vma_destroy)

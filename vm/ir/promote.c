@@ -82,7 +82,9 @@ static int64_t reach(const struct promoter *p, const struct passed *c, unsigned 
     case ARG_MEM_OR_NULL:
     case ARG_MEM_UNINIT:
     case ARG_MEM_UNINIT_OR_NULL:
-    case ARG_MEM_RDWR: return next && next->is_const && next->value >= 0 && next->value <= FRAME ? next->value : -1;
+    case ARG_MEM_RDWR:
+    case ARG_MEM_RDWR_OR_NULL:
+        return next && next->is_const && next->value >= 0 && next->value <= FRAME ? next->value : -1;
     case ARG_INT_PTR: return 4;
     case ARG_LONG_PTR: return 8;
     case ARG_TWO_LONGS: return 16;
