@@ -348,9 +348,10 @@ static int load_here(struct skep_object *o, const struct log *log)
     if (err)
         return err;
     struct object_link_opts link = {.btf_path = o->btf_path, .helpers = &o->vm->helpers, .lenient = o->exec.lenient};
-    if (o->vm->world && o->vm->world->n_symbols) {
+    if (o->vm->world && (o->vm->world->n_symbols || o->vm->world->n_variables)) {
         link.ksym = world_ksym;
         link.ksym_ctx = o->vm->world;
+        link.ksym_also_here = !o->vm->world->n_symbols;
     }
     err = object_link(o->obj, &link, log);
     if (err)

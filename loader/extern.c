@@ -272,6 +272,10 @@ static int name_to_wanted(const void *name, const void *x)
     return strcmp(name, (*(const struct load_extern *const *)x)->name);
 }
 
+/* Where variables stand whose address nobody tells: in the kernel's half, and nothing else does. */
+#define UNTOLD  0xffffffe000000000ull
+#define SPACING (1ull << 24)
+
 /* "ffffffff81000000 T _stext [module]" a line; addresses are all 0 for who may not see them. */
 static void read_kallsyms(struct load_extern **wanted, uint32_t n, const struct log *log)
 {
@@ -294,13 +298,35 @@ static void read_kallsyms(struct load_extern **wanted, uint32_t n, const struct 
         if (!x || (*x)->found)
             continue;
         (*x)->addr = addr;
-        (*x)->found = true;
+        (*x)->found = (*x)->here = true;
         left--;
     }
     fclose(f);
 }
 
-int load_resolve_ksyms(struct object *obj, const struct object_link_opts *opts, const struct log *log)
+/*
+ * Variables that are declared with a type are the target's by its types, as in libbpf: their address may not be told,
+ * and one that the types do not name is not there, whatever kallsyms says. Those of type void are addresses alone.
+ */
+static void find_types(struct object *obj, const struct btf *kernel, struct load_extern **wanted, uint32_t n)
+{
+    for (uint32_t i = 0; kernel && i < n; i++) {
+        uint32_t type = btf_resolve(obj->btf, btf_type_at(obj->btf, wanted[i]->btf_id)->type);
+
+        if (type)
+            wanted[i]->kernel_id = btf_find(kernel, wanted[i]->name, BTF_VAR);
+        if (wanted[i]->kernel_id && !wanted[i]->found) {
+            wanted[i]->found = true;
+            wanted[i]->addr = UNTOLD + (uint64_t)i * SPACING;
+        } else if (type && !wanted[i]->kernel_id && wanted[i]->here) {
+            wanted[i]->found = false;
+            wanted[i]->addr = 0;
+        }
+    }
+}
+
+int load_resolve_ksyms(struct object *obj, const struct btf *kernel, const struct object_link_opts *opts,
+                       const struct log *log)
 {
     struct object_elf *e = obj->elf;
     struct load_extern **wanted;
@@ -315,10 +341,12 @@ int load_resolve_ksyms(struct object *obj, const struct object_link_opts *opts, 
     if (opts->ksym) {
         for (uint32_t i = 0; i < n; i++)
             wanted[i]->addr = opts->ksym(opts->ksym_ctx, wanted[i]->name, &wanted[i]->found);
-    } else if (n) {
+    }
+    if (n && (!opts->ksym || opts->ksym_also_here)) {
         qsort(wanted, n, sizeof(struct load_extern *), by_wanted_name);
         read_kallsyms(wanted, n, log);
     }
+    find_types(obj, kernel, wanted, n);
     free(wanted);
     return 0;
 }

@@ -38,6 +38,8 @@ struct linker {
     uint32_t n_poison, cap_poison;
     struct prog_extern *externs;
     uint32_t n_externs;
+    struct prog_ksym *ksyms;
+    uint32_t n_ksyms, cap_ksyms;
     int32_t *extern_idx; /* by extern of the object: index in externs, -1 */
     uint64_t total;      /* instructions of all programs */
     uint64_t total_lines, total_maps;
@@ -239,6 +241,22 @@ static void put_wide(struct skep_insn *insn, unsigned src, uint32_t low, uint32_
     insn[1].imm = (int32_t)high;
 }
 
+static int add_ksym(struct linker *l, const struct load_extern *x, const struct load_reloc *r, uint32_t at)
+{
+    if (l->n_ksyms == l->cap_ksyms) {
+        uint32_t cap = l->cap_ksyms ? l->cap_ksyms * 2 : 16;
+        struct prog_ksym *ksyms = realloc(l->ksyms, cap * sizeof(*ksyms));
+
+        if (!ksyms)
+            return no_memory(l);
+        l->ksyms = ksyms;
+        l->cap_ksyms = cap;
+    }
+    l->ksyms[l->n_ksyms++] =
+        (struct prog_ksym){.name = x->name, .insn = at, .btf_id = x->kernel_id, .off = (int32_t)r->off};
+    return 0;
+}
+
 static int put_extern_address(struct linker *l, const struct load_func *f, const struct load_reloc *r, uint32_t at)
 {
     struct load_extern *x = &l->obj->elf->externs[r->index];
@@ -247,7 +265,7 @@ static int put_extern_address(struct linker *l, const struct load_func *f, const
 
     if (x->found || x->weak) {
         put_wide(&l->insns[at], SRC_PLAIN, (uint32_t)value, (uint32_t)(value >> 32));
-        return 0;
+        return x->found && x->kernel_id ? add_ksym(l, x, r, at) : 0;
     }
     log_warn(l->log, SLOT_FMT " ('%s'): kernel %s '%s' is not available; reaching it traps", section_of(l, f), r->insn,
              f->name, func ? "function" : "variable", x->name);
@@ -493,6 +511,8 @@ static int make_prog(struct linker *l, struct object_prog *p, const struct prog_
             .n_poison = l->n_poison,
             .externs = l->externs,
             .n_externs = l->n_externs,
+            .ksyms = l->ksyms,
+            .n_ksyms = l->n_ksyms,
             .btf = obj->btf,
             .btf_owner = e->btf ? load_btf_get(e->btf) : NULL,
             .put_btf = load_btf_put,
@@ -523,7 +543,7 @@ static int link_prog(struct linker *l, struct object_prog *p, uint32_t entry)
                  p->name, p->section);
         return 0;
     }
-    l->n_order = l->n_insns = l->n_poison = l->n_externs = 0;
+    l->n_order = l->n_insns = l->n_poison = l->n_externs = l->n_ksyms = 0;
     for (uint32_t i = 0; i < e->n_externs; i++)
         l->extern_idx[i] = -1;
     err = lay_out(l, entry);
@@ -579,7 +599,7 @@ static int link_all(struct linker *l)
     if (!err && load_wants_kernel_types(obj))
         err = load_kernel_types(obj, l->opts, l->log, &kernel);
     if (!err)
-        err = load_resolve_ksyms(obj, l->opts, l->log);
+        err = load_resolve_ksyms(obj, kernel, l->opts, l->log);
     if (!err)
         load_resolve_kfuncs(obj, kernel);
     if (!err)
@@ -614,6 +634,7 @@ int object_link(struct object *obj, const struct object_link_opts *opts, const s
     }
     free(l.insns);
     free(l.poison);
+    free(l.ksyms);
     free(l.poison_at);
     arena_free(&tmp);
     return err;

@@ -86,11 +86,12 @@ struct load_extern {
     uint32_t sym;    /* ELF symbol */
     uint32_t btf_id; /* its VAR or FUNC */
     bool weak;
-    bool found, wanted;
+    bool found, wanted, here; /* here: /proc/kallsyms has it */
     enum load_kconfig_type type;
     bool is_signed;
     uint32_t size, align, off; /* .kconfig: in the section's map */
     uint64_t addr;             /* kernel variables, once linked */
+    uint32_t kernel_id;        /* its VAR in the target's types, when it is declared with a type; 0: none */
     const struct kfunc *kfunc; /* KSYM_FUNC, once linked: what stands in the table and in the target; NULL: nothing */
 };
 
@@ -142,7 +143,8 @@ int load_kernel_types(struct object *obj, const struct object_link_opts *opts, c
 bool load_wants_kernel_types(const struct object *obj);
 /** Which kernel functions the program calls is known here and in the target; link order is: types, these. */
 void load_resolve_kfuncs(struct object *obj, const struct btf *kernel);
-int load_resolve_ksyms(struct object *obj, const struct object_link_opts *opts, const struct log *log);
+int load_resolve_ksyms(struct object *obj, const struct btf *kernel, const struct object_link_opts *opts,
+                       const struct log *log);
 
 /** Tells object->relocs what became of the externs. */
 void load_show_externs(struct object *obj);

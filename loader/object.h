@@ -118,6 +118,7 @@ struct object_link_opts {
     uint64_t (*ksym)(void *ctx, const char *name,
                      bool *found); /* addresses of extern variables; NULL: /proc/kallsyms */
     void *ksym_ctx;
+    bool ksym_also_here; /* what ksym does not know is looked for in /proc/kallsyms */
     bool lenient;
 };
 

@@ -311,7 +311,10 @@ struct reg btf_ctx_value(struct verifier *v, uint32_t off, uint32_t size)
         scalar_sync(&out.s);
     }
     if (arg.is == ARG_IS_BYTES)
-        return (struct reg){.kind = REG_KERNEL, .s = scalar_const(0)};
+        return (struct reg){.kind = REG_BUFFER,
+                            .flags = REG_MAYBE_NULL | (arg.read_only ? REG_READ_ONLY : 0),
+                            .id = ++v->next_id,
+                            .s = scalar_const(0)};
     if (arg.is != ARG_IS_POINTER)
         return out;
     return (struct reg){.kind = REG_BTF,

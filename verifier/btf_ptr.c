@@ -6,6 +6,7 @@
  * own: `struct task_struct__safe_rcu` lists those of task_struct.
  */
 #include "verifier/verifier.h"
+#include "vm/abi/policy.h"
 #include "vm/btf/btf.h"
 
 #include <stdio.h>
@@ -279,8 +280,6 @@ enum reason btf_ptr_check(struct verifier *v, const struct state *s, const struc
                       base->trust & TRUST_USER ? "an address of user space" : "a pointer to each CPU's own memory");
     if (a->write)
         return refuse(v, REASON_read_only_memory, "kernel objects are read-only");
-    if (a->helper)
-        return unsupported(v, "kernel objects as memory that helpers read");
     if (a->atomic)
         return unsupported(v, "atomic loads from kernel objects");
     if (walk(&w) == WALK_REFUSED)
@@ -356,4 +355,90 @@ struct reg btf_ptr_value(struct verifier *v, const struct state *s, const struct
         out.id = ++v->next_id;
     }
     return out;
+}
+
+/* ---- Maps ---- */
+
+static uint32_t map_type(const struct verifier *v, const struct reg *base)
+{
+    const char *name = policy_map_struct(base->map->type);
+
+    return name ? btf_kernel_type(v, name) : 0;
+}
+
+enum reason btf_ptr_check_map(struct verifier *v, const struct reg *base, const struct access *a)
+{
+    struct walk w = {.btf = v->prog->kernel_btf, .off = base->off + a->off, .size = a->size};
+
+    if (!w.btf)
+        return unsupported(v, "fields of struct bpf_map without the target's types");
+    w.type = map_type(v, base);
+    if (!w.type)
+        return refuse(v, REASON_kernel_field, "map '%s' is of a type that programs do not look at", base->map->name);
+    if (!v->privileged)
+        return refuse(v, REASON_unprivileged, "unprivileged programs may not look into maps");
+    if (w.off < 0)
+        return refuse(v, REASON_mem_out_of_bounds, "the offset into a map is negative: %lld", (long long)w.off);
+    if (walk(&w) == WALK_REFUSED)
+        return refuse(v, REASON_kernel_field, "%s", w.why);
+    return REASON_ok;
+}
+
+struct reg btf_ptr_map_value(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a)
+{
+    const struct reg object = {
+        .kind = REG_BTF, .btf = v->prog->kernel_btf, .size = map_type(v, base), .off = base->off, .s = base->s};
+
+    return btf_ptr_value(v, s, &object, a);
+}
+
+/* ---- Variables ---- */
+
+static bool is_percpu(const struct btf *btf, uint32_t var)
+{
+    uint32_t id = btf_find(btf, ".data..percpu", BTF_DATASEC);
+    const struct btf_type *t = id ? btf_type_at(btf, id) : NULL;
+
+    for (unsigned i = 0; t && i < btf_vlen(t); i++)
+        if (btf_secinfos(t)[i].type == var)
+            return true;
+    return false;
+}
+
+/* Memory of the kernel that is no struct. */
+static struct reg memory_of(int64_t size)
+{
+    return (struct reg){
+        .kind = REG_MEM, .flags = REG_READ_ONLY, .trust = TRUST_TRUSTED, .size = (uint32_t)size, .s = scalar_const(0)};
+}
+
+enum reason btf_ptr_variable(struct verifier *v, const struct prog_ksym *sym, struct reg *out)
+{
+    const struct btf *btf = v->prog->kernel_btf;
+    const struct btf_type *var = btf ? btf_type_at(btf, sym->btf_id) : NULL;
+
+    if (!var || btf_kind(var) != BTF_VAR)
+        return unsupported(v, "kernel variables without the target's types");
+    if (is_percpu(btf, sym->btf_id)) {
+        *out =
+            (struct reg){.kind = REG_BTF, .trust = TRUST_PERCPU, .btf = btf, .size = var->type, .s = scalar_const(0)};
+    } else if (btf_kind(btf_type_at(btf, btf_resolve(btf, var->type))) == BTF_STRUCT) {
+        *out = (struct reg){.kind = REG_BTF, .btf = btf, .size = btf_resolve(btf, var->type), .s = scalar_const(0)};
+    } else {
+        if (btf_size(btf, var->type) < 0)
+            return refuse(v, REASON_kernel_field, "the kernel's variable '%s' has no size", sym->name);
+        *out = memory_of(btf_size(btf, var->type));
+    }
+    out->off = sym->off;
+    return REASON_ok;
+}
+
+struct reg btf_ptr_of_cpu(const struct reg *variable)
+{
+    uint32_t type = btf_resolve(variable->btf, variable->size);
+    int64_t size = btf_size(variable->btf, type);
+
+    if (btf_kind(btf_type_at(variable->btf, type)) == BTF_STRUCT)
+        return (struct reg){.kind = REG_BTF, .btf = variable->btf, .size = type, .s = scalar_const(0)};
+    return memory_of(size < 0 ? 0 : size);
 }

@@ -42,6 +42,16 @@ static enum reason memory(struct verifier *v, const struct state *s, struct call
     if ((r->kind == REG_PACKET || r->kind == REG_PACKET_META) && !policy_helper_sees_packet(v, c->helper))
         return refuse(v, REASON_packet_access, "argument %u (r%u) is a %s, and bpf_%s takes none in this program", reg,
                       reg, reg_kind_name(r), c->helper->name);
+    if (r->kind == REG_BTF && !(r->flags & REG_MAYBE_NULL)) {
+        if (r->trust != TRUST_TRUSTED)
+            return call_wants(v, reg, r, "memory");
+        if (c->helper->arg[reg - 1] != ARG_MEM && c->helper->arg[reg - 1] != ARG_MEM_OR_NULL)
+            return refuse(v, REASON_read_only_memory,
+                          "argument %u (r%u) is a kernel object, and bpf_%s may write to it", reg, reg,
+                          c->helper->name);
+    }
+    if ((r->kind == REG_BTF && !(r->trust & TRUST_ALLOC)) || (r->kind == REG_MEM && r->trust)) /* of the world */
+        v->wants_checks = true;
     if (read || !write) {
         reason = mem_check(v, s, r, &a);
         if (reason)
@@ -250,7 +260,10 @@ enum reason call_argument(struct verifier *v, struct state *s, struct call_args 
             return refuse(v, REASON_helper_argument, "a key without a map");
         reason = memory(v, s, c, reg, c->map->key_size, false, true, false);
         return reason ? reason : find_const_key(v, s, c, reg);
-    case ARG_MAP_VALUE: return memory(v, s, c, reg, c->map ? c->map->value_size : 0, false, true, false);
+    case ARG_MAP_VALUE:
+        if (c->map && policy_map_finds(c->map->type) == MAP_FINDS_SOCKET)
+            return sock_argument(v, s, ARG_SOCK, reg);
+        return memory(v, s, c, reg, c->map ? c->map->value_size : 0, false, true, false);
     case ARG_MAP_VALUE_UNINIT:
         if (c->map && policy_map_reads_value(c->map->type, c->helper->id))
             return memory(v, s, c, reg, c->map->value_size, false, true, false);
@@ -314,6 +327,14 @@ enum reason call_argument(struct verifier *v, struct state *s, struct call_args 
         if (!is_null(r))
             return refuse(v, REASON_helper_argument, "argument %u (r%u) must be 0", reg, reg);
         return precision_mark_reg(v, s, reg);
+    case ARG_PERCPU:
+        if (r->kind != REG_BTF || !(r->trust & TRUST_PERCPU) ||
+            r->trust & ~(TRUST_PERCPU | TRUST_RCU | TRUST_TRUSTED) || r->flags & REG_MAYBE_NULL)
+            return call_wants(v, reg, r, "a variable of each CPU");
+        if (r->trust & TRUST_RCU)
+            return unsupported(v, "objects of each CPU that programs allocate");
+        c->variable = *r;
+        return REASON_ok;
     case ARG_SOCK:
     case ARG_SOCK_OR_NULL:
     case ARG_SOCK_COMMON:

@@ -69,6 +69,12 @@ struct reg call_result(struct verifier *v, const struct call_args *c)
         out.flags |= REG_MAYBE_NULL;
         out.id = ++v->next_id;
         return referenced(v, c, out);
+    case RET_PERCPU: return btf_ptr_of_cpu(&c->variable);
+    case RET_PERCPU_OR_NULL:
+        out = btf_ptr_of_cpu(&c->variable);
+        out.flags |= REG_MAYBE_NULL;
+        out.id = ++v->next_id;
+        return out;
     case RET_DYNPTR_MEM_OR_NULL:
         out =
             (struct reg){.kind = REG_MEM, .flags = REG_MAYBE_NULL, .size = (uint32_t)c->mem_size, .s = scalar_const(0)};

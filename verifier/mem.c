@@ -32,6 +32,7 @@ const char *reg_kind_name(const struct reg *r)
         [REG_XDP_SOCK] = "XDP socket pointer",
         [REG_FLOW_KEYS] = "flow keys pointer",
         [REG_BTF] = "kernel pointer",
+        [REG_BUFFER] = "buffer pointer",
         [REG_KERNEL] = "kernel pointer",
     };
     static const char *const or_null[REG_KIND_COUNT] = {
@@ -43,6 +44,7 @@ const char *reg_kind_name(const struct reg *r)
         [REG_TCP_SOCK] = "TCP socket pointer or NULL",
         [REG_XDP_SOCK] = "XDP socket pointer or NULL",
         [REG_BTF] = "kernel pointer or NULL",
+        [REG_BUFFER] = "buffer pointer or NULL",
     };
 
     return r->flags & REG_MAYBE_NULL && or_null[r->kind] ? or_null[r->kind] : names[r->kind];
@@ -123,12 +125,28 @@ static enum reason check_map_key(struct verifier *v, const struct state *s, cons
 static enum reason check_map(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a)
 {
     (void)s;
-    (void)base;
     if (a->write)
         return refuse(v, REASON_read_only_memory, "a map itself is not for programs to write");
     if (a->helper)
         return refuse(v, REASON_helper_argument, "a map is no memory");
-    return unsupported(v, "fields of struct bpf_map");
+    return btf_ptr_check_map(v, base, a);
+}
+
+/* Linux notes how far programs go, and looks whether there is as much when they are attached; runs look at each access.
+ */
+static enum reason check_buffer(struct verifier *v, const struct state *s, const struct reg *base,
+                                const struct access *a)
+{
+    (void)s;
+    if (a->write && base->flags & REG_READ_ONLY)
+        return refuse(v, REASON_read_only_memory, "this memory is read-only");
+    if (!scalar_is_const(&base->s) || base->s.t.value)
+        return refuse(v, REASON_mem_out_of_bounds, "the offset into the buffer is not constant");
+    if (base->off + a->off < 0)
+        return refuse(v, REASON_mem_out_of_bounds, "the offset into the buffer is negative: %lld",
+                      (long long)(base->off + a->off));
+    v->wants_checks = true;
+    return REASON_ok;
 }
 
 static enum reason check_mem(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a)
@@ -248,6 +266,7 @@ static const check_fn checks[REG_KIND_COUNT] = {
     [REG_XDP_SOCK] = sock_check,
     [REG_FLOW_KEYS] = flow_keys_check,
     [REG_BTF] = btf_ptr_check,
+    [REG_BUFFER] = check_buffer,
     [REG_KERNEL] = check_kernel,
 };
 
@@ -306,6 +325,8 @@ struct reg mem_value(struct verifier *v, const struct state *s, const struct reg
     (void)s;
     if (base->kind == REG_BTF)
         out = btf_ptr_value(v, s, base, a);
+    if (base->kind == REG_MAP)
+        out = btf_ptr_map_value(v, s, base, a);
     if (out.kind != REG_SCALAR)
         return out;
     if (base->kind == REG_CTX) {

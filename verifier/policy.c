@@ -31,6 +31,9 @@ enum reason policy_may_call(struct verifier *v, uint32_t id)
                       h->name, v->prog->attach_target);
     if (!type || policy_helper(type, v->prog->attach_type, !v->privileged, id))
         return REASON_ok;
+    if (type->id == PROG_TYPE_TRACING && v->prog->attach_type == ATTACH_TRACE_ITER &&
+        policy_iterator(v->prog->attach_target, id))
+        return REASON_ok;
     if (policy_helper(type, v->prog->attach_type, false, id))
         return refuse(v, REASON_helper_not_allowed, "unprivileged programs may not call bpf_%s", h->name);
     return refuse(v, REASON_helper_not_allowed, "programs of type %s may not call bpf_%s", type->name, h->name);
@@ -47,8 +50,9 @@ enum reason policy_may_take(struct verifier *v, const struct helper *h, const st
         snprintf(v->missing_name, sizeof(v->missing_name), "maps of type %s", type ? type : "unknown");
         return unsupported(v, v->missing_name);
     }
-    if (map_type_holds_sockets(map->type))
-        return unsupported(v, "maps of sockets");
+    if (helper_is_linux(h) && v->prog->type && !policy_map_user(v->prog->type, v->prog->attach_type, map->type, h->id))
+        return refuse(v, REASON_helper_map_type, "programs of type %s may not call bpf_%s on map '%s' of type %s",
+                      v->prog->type->name, h->name, map->name, type);
     return REASON_ok;
 }
 

@@ -104,6 +104,7 @@ void reg_print(struct buf *out, const struct reg *r, uint32_t current_frame)
         [REG_XDP_SOCK] = "xdp_sock",
         [REG_FLOW_KEYS] = "flow_keys",
         [REG_BTF] = "ptr_",
+        [REG_BUFFER] = "buf",
         [REG_KERNEL] = "ptr_",
     };
     const char *sep = "";

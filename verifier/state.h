@@ -37,6 +37,7 @@ enum reg_kind {
     REG_BTF,       /* a kernel object: type id `size` of `btf`; trust says how far it is to be believed */
     REG_DYNPTR,    /* in stack slots alone: half of a dynptr */
     REG_ITER,      /* in stack slots alone: part of an iterator */
+    REG_BUFFER,    /* memory of what an iterator is at: as long as it turns out to be */
     REG_KERNEL,    /* a pointer into the kernel that is not modelled: it may be compared, and no more */
     REG_KIND_COUNT
 };
@@ -52,7 +53,8 @@ enum reg_flag {
     REG_OF_PACKET = 128, /* MEM: a slice of the packet, which goes where pointers into it go */
 };
 
-/* Of pointers to kernel objects: what Linux says by modifiers of the register's type. */
+/* Of pointers to kernel objects: what Linux says by modifiers of the register's type. Of MEM: it lies in the kernel, so
+ * that loads from it are probes; TRUSTED: its size is known, UNTRUSTED: it may be anything. */
 enum reg_trust {
     TRUST_TRUSTED = 1,   /* valid as long as the program has it */
     TRUST_RCU = 2,       /* valid as long as the section protected by RCU lasts */

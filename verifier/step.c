@@ -65,10 +65,10 @@ static void note_fact(struct verifier *v, const struct state *s, const struct re
         [REG_PACKET] = FACT_MEM_PACKET, [REG_PACKET_META] = FACT_MEM_PACKET, [REG_MAP_KEY] = FACT_MEM_OTHER,
         [REG_MEM] = FACT_MEM_OTHER,     [REG_FLOW_KEYS] = FACT_MEM_OTHER,    [REG_SOCK_COMMON] = FACT_MEM_KERNEL,
         [REG_SOCKET] = FACT_MEM_KERNEL, [REG_TCP_SOCK] = FACT_MEM_KERNEL,    [REG_XDP_SOCK] = FACT_MEM_KERNEL,
-        [REG_BTF] = FACT_MEM_KERNEL,
+        [REG_BTF] = FACT_MEM_KERNEL,    [REG_MAP] = FACT_MEM_KERNEL,         [REG_BUFFER] = FACT_MEM_OTHER,
     };
     struct insn_info *info = &v->info[s->insn];
-    uint8_t kind = base->trust & TRUST_UNTRUSTED ? FACT_MEM_KERNEL : kinds[base->kind];
+    uint8_t kind = base->kind == REG_MEM && base->trust ? FACT_MEM_KERNEL : kinds[base->kind];
     bool probes = kind == FACT_MEM_KERNEL || (info->mem_seen && info->mem == FACT_MEM_KERNEL);
 
     if (info->mem_seen && (info->mem != kind || (kind == FACT_MEM_CTX && info->ctx_off != (uint16_t)off)))
@@ -254,7 +254,14 @@ static enum reason load_wide(struct verifier *v, struct state *s, const struct i
     uint32_t index;
 
     switch (insn->op) {
-    case ISA_LD_IMM64: break;
+    case ISA_LD_IMM64: {
+        const struct prog_ksym *sym = prog_ksym_at(v->prog, s->insn);
+        enum reason reason = sym ? btf_ptr_variable(v, sym, &value) : REASON_ok;
+
+        if (reason)
+            return reason;
+        break;
+    }
     case ISA_LD_MAP_FD:
     case ISA_LD_MAP_IDX:
         value = (struct reg){.kind = REG_MAP, .map = v->prog->maps[insn->imm], .s = scalar_const(0)};
@@ -274,7 +281,7 @@ static enum reason load_wide(struct verifier *v, struct state *s, const struct i
             return reason;
         break;
     }
-    default: return unsupported(v, "addresses of kernel variables");
+    default: return unsupported(v, "kernel variables by the numbers of their types");
     }
     dst = state_reg_mut(&v->pool, s, insn->dst);
     if (!dst)

@@ -79,7 +79,8 @@ struct verifier {
     bool has_iters;           /* the same of iterators */
     bool *called, *func_done; /* global functions: by what was explored; and verified */
     struct global_proto *protos;
-    bool reads_unwritten_stack; /* the fact of this name */
+    bool reads_unwritten_stack; /* the facts of these names */
+    bool wants_checks;
     /* The failing instruction in words, written by whoever judges. */
     char why[320];
     const char *missing; /* for REASON_unsupported */
@@ -178,6 +179,13 @@ enum reason kfunc_sections_end(struct verifier *v, const struct state *s, const 
 /* btf_ptr.c: pointers to kernel objects. */
 enum reason btf_ptr_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);
 struct reg btf_ptr_value(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);
+/* Fields of a struct bpf_map, as the target has it: through a map pointer. */
+enum reason btf_ptr_check_map(struct verifier *v, const struct reg *base, const struct access *a);
+struct reg btf_ptr_map_value(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);
+/* A variable of the kernel. */
+enum reason btf_ptr_variable(struct verifier *v, const struct prog_ksym *sym, struct reg *out);
+/* What stands at the address of a variable for one CPU: memory, or an object of its type. */
+struct reg btf_ptr_of_cpu(const struct reg *variable);
 /* Valid for as long as the program has it? */
 bool btf_ptr_trusted(const struct reg *r);
 /* Is what r points to an object of this type of the kernel, or does it begin with one? `strict`: itself. */

@@ -172,6 +172,7 @@ static bool make_facts(const struct verifier *v, struct facts *facts)
     facts->escaped = escaped;
     facts->n_funcs = v->prog->n_funcs;
     facts->reads_unwritten_stack = v->reads_unwritten_stack;
+    facts->wants_checks = v->wants_checks;
     for (uint32_t i = 0; i < v->prog->n_insns; i++)
         insns[i] = (struct fact){.reached = v->info[i].seen, .mem = v->info[i].mem, .ctx_off = v->info[i].ctx_off};
     facts->ctx_size = v->ctx_size;

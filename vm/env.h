@@ -151,8 +151,9 @@ struct skep_env {
     uint32_t n_socks, cap_socks;
     struct sock_object *sock_objects; /* what programs cast (vm/sock_object.c) */
     uint32_t n_sock_objects;
-    const struct net *net;                  /* interfaces, routes, neighbours (vm/net.h), borrowed; NULL: none */
-    const char *sysctl_name, *sysctl_value; /* borrowed; NULL: none */
+    unsigned char shown_map[MAP_OBJECT_ROOM]; /* the map that was last looked at, as the kernel has it */
+    const struct net *net;                    /* interfaces, routes, neighbours (vm/net.h), borrowed; NULL: none */
+    const char *sysctl_name, *sysctl_value;   /* borrowed; NULL: none */
     struct env_clock clock;
     struct fast_clock host_clock; /* what env_ktime() reads when the clock is not fixed */
     uint64_t random;              /* state of the generator */
@@ -226,6 +227,10 @@ const void *env_probe(struct skep_env *env, uint64_t addr, uint64_t size, enum e
 /** Memory of the world's processes for this run to write: the run's own copy of the piece that holds all of it, made
  * when it is first asked for. NULL: there is none, or it is read-only, or memory is short. */
 unsigned char *env_write_user(struct skep_env *env, uint64_t addr, uint64_t size);
+
+/** What programs read where the kernel has this map's struct bpf_map. @return false: the target's types are not known.
+ */
+bool env_show_map(struct skep_env *env, const struct map *map, void *to, uint32_t size);
 
 /** Does the address lie in a structure of the run's world? */
 bool env_is_kernel(const struct skep_env *env, uint64_t addr);

@@ -164,7 +164,8 @@ static bool check_one(struct call *c, unsigned i)
     case ARG_CONST_SIZE_OR_ZERO:
     case ARG_STACK_OR_NULL: /* handed on to the callback, which is checked itself */
     case ARG_BTF_ID:        /* bodies follow kernel pointers through env_probe() only */
-    case ARG_BTF_ID_OR_NULL: return true;
+    case ARG_BTF_ID_OR_NULL:
+    case ARG_PERCPU: return true;
     }
     return refuse(c, i, "of a kind that checked execution knows");
 }

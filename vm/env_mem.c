@@ -293,6 +293,24 @@ unsigned char *env_write_user(struct skep_env *env, uint64_t addr, uint64_t size
     return more[env->n_own_mems++].host + (addr - m.guest);
 }
 
+/* A map as the kernel's struct of it. */
+static bool find_map_object(struct skep_env *env, uint64_t addr, struct env_mem *m)
+{
+    const struct map *map = NULL;
+
+    for (uint32_t i = 0; env->code && i < env->code->prog->n_maps && !map; i++)
+        if (env->code->maps[i] && addr - (uintptr_t)env->code->maps[i] < MAP_OBJECT_ROOM)
+            map = env->code->maps[i];
+    for (uint32_t i = n_inner(env); i-- > 0 && !map;)
+        if (addr - (uintptr_t)env->inner[i] < MAP_OBJECT_ROOM)
+            map = env->inner[i];
+    if (!map || !env_show_map(env, map, env->shown_map, sizeof(env->shown_map)))
+        return false;
+    put_home(m, map, sizeof(env->shown_map), ENV_READ, ENV_MEM_RAW, "struct bpf_map");
+    m->host = env->shown_map;
+    return true;
+}
+
 /* What bounds this address, allowed or not. */
 static bool find(struct skep_env *env, uint64_t addr, struct env_mem *m)
 {
@@ -310,7 +328,7 @@ static bool find(struct skep_env *env, uint64_t addr, struct env_mem *m)
             return true;
         }
     return find_ctx(env, addr, m) || find_sock(env, addr, m) || find_map_value(env, addr, m) ||
-           find_world(env, addr, m);
+           find_world(env, addr, m) || find_map_object(env, addr, m);
 }
 
 /* Programs whose arguments have types follow pointers to the kernel's structures themselves. */

@@ -39,6 +39,8 @@ struct facts {
     /* On some path a byte of stack may be read, by the program or by a helper, that was not written since its frame was
      * entered; otherwise no frame needs to be cleared. */
     bool reads_unwritten_stack;
+    /* What was proved leaves open how long some memory is, or where the kernel has it: the program runs checked. */
+    bool wants_checks;
 };
 
 #endif

@@ -169,6 +169,8 @@ const char *mock_unfit(const struct helper *helper, uint64_t ret)
     case RET_INT:
     case RET_VOID: return NULL;
     case RET_BTF_ID_OR_NULL:
+    case RET_PERCPU:
+    case RET_PERCPU_OR_NULL:
     case RET_BTF_ID: /* a helper's is followed by loads that may lead nowhere; a kernel function's may be memory */
         return ret && helper->id >= KFUNC_FIRST_ID ? "it returns a pointer, of which a mock can give only NULL (0)"
                                                    : NULL;

@@ -417,6 +417,23 @@ static int copy_externs(struct maker *m)
     return 0;
 }
 
+static int copy_ksyms(struct maker *m)
+{
+    const struct prog_spec *spec = m->spec;
+    struct prog_ksym *ksyms = ARENA_ARRAY(&m->prog->arena, struct prog_ksym, spec->n_ksyms);
+
+    if (!ksyms)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < spec->n_ksyms; i++) {
+        ksyms[i] = spec->ksyms[i];
+        if (!(ksyms[i].name = arena_strdup(&m->prog->arena, spec->ksyms[i].name)))
+            return -ENOMEM;
+    }
+    m->prog->ksyms = ksyms;
+    m->prog->n_ksyms = spec->n_ksyms;
+    return 0;
+}
+
 static const char *copy_text(struct prog *prog, const char *text)
 {
     return text ? arena_strdup(&prog->arena, text) : "";
@@ -449,7 +466,7 @@ static int fill(struct maker *m)
     if (!prog->insns)
         return -ENOMEM;
     if ((err = copy_names(prog, spec)) || (err = copy_maps(m)) || (err = copy_lines(m)) || (err = copy_externs(m)) ||
-        (err = copy_poison(m)))
+        (err = copy_ksyms(m)) || (err = copy_poison(m)))
         return err;
     for (uint32_t i = 0; i < prog->n_insns && !err; i++)
         if (!prog->insns[i].wide_tail)
@@ -542,4 +559,18 @@ const struct prog_line *prog_line_at(const struct prog *prog, uint32_t insn)
     if (!func || !lo || prog->lines[lo - 1].insn < func->start)
         return NULL;
     return &prog->lines[lo - 1];
+}
+
+const struct prog_ksym *prog_ksym_at(const struct prog *prog, uint32_t insn)
+{
+    uint32_t lo = 0, hi = prog->n_ksyms;
+
+    while (lo < hi) { /* how many stand before insn */
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (prog->ksyms[mid].insn < insn)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < prog->n_ksyms && prog->ksyms[lo].insn == insn ? &prog->ksyms[lo] : NULL;
 }

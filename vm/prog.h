@@ -57,6 +57,15 @@ struct prog_poison {
     const char *function; /* kfunc_missing, of a call: its name; NULL: not told */
 };
 
+/* A two-slot load of the address of a kernel variable whose type the target tells: its value is the address, 0 where
+ * nobody tells it. */
+struct prog_ksym {
+    const char *name;
+    uint32_t insn;   /* slot */
+    uint32_t btf_id; /* of its VAR in the target's types */
+    int32_t off;     /* into the variable */
+};
+
 struct kfunc;
 
 struct prog_extern {
@@ -88,6 +97,8 @@ struct prog {
     uint32_t n_poison;
     const struct prog_extern *externs;
     uint32_t n_externs;
+    const struct prog_ksym *ksyms; /* sorted by insn */
+    uint32_t n_ksyms;
     const struct btf *btf; /* the object's types, borrowed with a reference; NULL: none */
     void *btf_owner;       /* opaque holder of btf */
     void (*put_btf)(void *owner);
@@ -117,6 +128,8 @@ struct prog_spec {
     uint32_t n_poison;
     const struct prog_extern *externs;
     uint32_t n_externs;
+    const struct prog_ksym *ksyms; /* sorted by insn */
+    uint32_t n_ksyms;
     const struct btf *btf;
     void *btf_owner;
     void (*put_btf)(void *owner);
@@ -141,6 +154,8 @@ void prog_put(struct prog *prog);
 int32_t prog_map_index(const struct prog *prog, const struct map_def *map);
 /** The line that covers this slot, or NULL. */
 const struct prog_line *prog_line_at(const struct prog *prog, uint32_t insn);
+/** The kernel variable whose address this slot loads, or NULL. */
+const struct prog_ksym *prog_ksym_at(const struct prog *prog, uint32_t insn);
 /** The function that holds this slot. */
 const struct prog_func *prog_func_at(const struct prog *prog, uint32_t insn);
 

@@ -8,6 +8,7 @@
 #include "vm/btf/btf.h"
 #include "vm/btf/show.h"
 #include "vm/env.h"
+#include "vm/helpers/kernel_field.h"
 #include "vm/prog.h"
 #include <stdlib.h>
 #include <string.h>
@@ -168,29 +169,18 @@ uint64_t sock_object(struct skep_env *env, const struct sock *sk)
 
 bool sock_read_object(struct skep_env *env, uint64_t addr, struct sock *out)
 {
-    static const struct part seen[] = {
-        {"sock_common", "skc_family", offsetof(struct sock, view.family), 4, false},
-        {"sock_common", "skc_state", offsetof(struct sock, view.state), 4, false},
-        {"sock", "sk_type", offsetof(struct sock, view.type), 4, false},
-        {"sock", "sk_protocol", offsetof(struct sock, view.protocol), 4, false},
-    };
-    const struct btf *btf = types_of(env);
+    uint64_t family = 0, state = 0, type = 0, protocol = 0;
 
-    *out = (struct sock){0};
-    for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
-        uint32_t type = btf ? btf_find(btf, seen[i].type, BTF_STRUCT) : 0, value;
-        const unsigned char *from;
-        struct btf_place at;
-
-        if (!type || !btf_find_place(btf, type, seen[i].path, &at) || at.bits || at.size > sizeof(value))
-            return false;
-        from = env_probe(env, addr + at.off, at.size, ENV_MEM_KERNEL);
-        if (!from && i == 0)
-            return false;
-        /* What is shorter than a full socket has no type and no protocol. */
-        value = from ? (uint32_t)bits_get(from, 0, (unsigned)at.size * 8) : 0;
-        memcpy((char *)out + seen[i].off, &value, sizeof(value));
-    }
+    if (!kernel_field(env, addr, "sock_common", "skc_family", &family) ||
+        !kernel_field(env, addr, "sock_common", "skc_state", &state))
+        return false;
+    /* What is shorter than a full socket has no type and no protocol. */
+    kernel_field(env, addr, "sock", "sk_type", &type);
+    kernel_field(env, addr, "sock", "sk_protocol", &protocol);
+    *out = (struct sock){.view = {.family = (uint32_t)family,
+                                  .state = (uint32_t)state,
+                                  .type = (uint32_t)type,
+                                  .protocol = (uint32_t)protocol}};
     return true;
 }
 

@@ -70,7 +70,7 @@ int program_judge(const struct prog *prog, const struct skep_exec_opts *user, co
                  result.message);
         return 0;
     }
-    out->checked = exec.check_invariants;
+    out->checked = exec.check_invariants || result.facts.wants_checks;
     out->verified = true;
     out->facts = result.facts;
     out->ctx_needed = prog->type ? result.facts.ctx_size : opts.raw_mem_size;

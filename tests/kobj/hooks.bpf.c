@@ -98,3 +98,86 @@ int ctx_access__part_of_a_pointer(__u32 *ctx)
     out = ctx[0];
     return 0;
 }
+
+struct bpf_map;
+struct bpf_iter__bpf_map_elem {
+    struct bpf_iter_meta *meta;
+    struct bpf_map *map;
+    void *key, *value;
+} KERNEL;
+
+SEC("iter/bpf_map_elem")
+int ok_element(struct bpf_iter__bpf_map_elem *ctx)
+{
+    int *key = ctx->key;
+    long *value = ctx->value;
+
+    if (!key || !value)
+        return 0;
+    *value = *key;
+    bpf_seq_write(ctx->meta->seq, value, sizeof(*value));
+    return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int null_check_missing__element(struct bpf_iter__bpf_map_elem *ctx)
+{
+    out = *(int *)ctx->key;
+    return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int read_only_memory__element(struct bpf_iter__bpf_map_elem *ctx)
+{
+    int *key = ctx->key;
+
+    if (key)
+        *key = 0;
+    return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int mem_out_of_bounds__element(struct bpf_iter__bpf_map_elem *ctx)
+{
+    char *value = ctx->value;
+
+    if (value)
+        out = value[bpf_get_prandom_u32() & 7];
+    return 0;
+}
+
+SEC("iter/task")
+int ok_object_as_memory(struct bpf_iter__task *ctx)
+{
+    struct task_struct *task = ctx->task;
+
+    if (task)
+        bpf_seq_write(ctx->meta->seq, task->comm, sizeof(task->comm));
+    return 0;
+}
+
+SEC("iter/task")
+int kernel_field__more_than_a_member(struct bpf_iter__task *ctx)
+{
+    struct task_struct *task = ctx->task;
+
+    if (task)
+        bpf_seq_write(ctx->meta->seq, task->comm, sizeof(task->comm) + 1);
+    return 0;
+}
+
+SEC("iter/task")
+int read_only_memory__object_for_a_helper(struct bpf_iter__task *ctx)
+{
+    struct task_struct *task = ctx->task;
+
+    if (task)
+        bpf_get_current_comm(task->comm, sizeof(task->comm));
+    return 0;
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(helper_argument__member_as_memory, bool preempt, struct task_struct *prev)
+{
+    return bpf_trace_printk((void *)prev->mm, 8);
+}

@@ -102,5 +102,24 @@ runs dynptrs.bpf.o ok_written 94
 runs dynptrs.bpf.o ok_arithmetic 1108
 runs dynptrs.bpf.o ok_wrong_flags 77
 runs dynptrs.bpf.o ok_copied 239
+# Variables of each CPU, and fields of a map, as programs find them.
+cat >"$B/kobj/variables.json" <<'END'
+{"variables": {"runqueues": [{"nr_running": 3, "curr": {"type": "task_struct", "pid": 7}}, {"nr_running": 9}],
+ "bpf_prog_active": [1, 2]}}
+END
+for want in ok_this_cpu:371 ok_other_cpu:9 ok_no_such_cpu:2 ok_untyped:2 ok_map_fields:5887; do
+    for how in "--engine interp" "--engine jit" "--engine interp --no-opt all" --checked; do
+        input=(ctx_in hex:00000000000000000000000000000000)
+        [ "${want%:*}" = ok_map_fields ] && input=(data_in hex:0000000000000000000000000000)
+        # shellcheck disable=SC2086
+        got=$("$B/skep" run "$B/kobj/variables.bpf.o" "${want%:*}" "${input[@]}" --cpus 2 --cpu 0 \
+            --world "$B/kobj/variables.json" $how 2>&1)
+        case $got in
+        *"Return value: ${want#*:}"[,\ ]*) passed=$((passed + 1)) ;;
+        *"no machine code"*) skipped=$((skipped + 1)) ;;
+        *) failed=$((failed + 1)) && echo "failed: run ${want%:*} $how: $got" ;;
+        esac
+    done
+done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -108,7 +108,7 @@ const char *helper_kernel_type(const struct helper *helper, unsigned arg)
 
 bool helper_names_kernel_object(const struct helper *helper)
 {
-    bool names = helper->ret == RET_BTF_ID || helper->ret == RET_BTF_ID_OR_NULL;
+    bool names = helper->ret >= RET_BTF_ID && helper->ret <= RET_PERCPU_OR_NULL;
 
     for (unsigned i = 0; i < 5; i++)
         names |= helper->arg[i] == ARG_BTF_ID || helper->arg[i] == ARG_BTF_ID_OR_NULL ||

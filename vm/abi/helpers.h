@@ -36,6 +36,7 @@ enum arg_kind {
     ARG_FUNC,               /* a function of the program */
     ARG_STACK_OR_NULL,      /* stack memory or NULL */
     ARG_BTF_ID,             /* a kernel pointer (tasks and the like) */
+    ARG_PERCPU,             /* the address of a variable that each CPU has */
     ARG_SOCK,               /* a socket, whether the program sees it as such or as a kernel object */
     ARG_SOCK_OR_NULL,       /* the same, or NULL */
     ARG_SOCK_COMMON,        /* a socket that the program sees as such */
@@ -65,6 +66,8 @@ enum ret_kind {
     RET_DYNPTR_MEM_OR_NULL,  /* part of a dynptr's memory, as long as the CONST_SIZE argument says */
     RET_BTF_ID,
     RET_BTF_ID_OR_NULL,
+    RET_PERCPU, /* where a CPU has the variable that the PERCPU argument is */
+    RET_PERCPU_OR_NULL,
     RET_SOCKET_OR_NULL,
     RET_SOCK_COMMON_OR_NULL,
     RET_TCP_SOCK_OR_NULL,

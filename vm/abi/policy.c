@@ -6,6 +6,7 @@
 #include "vm/abi/map_types.h"
 
 #include <stddef.h>
+#include <string.h>
 
 enum helper_number {
     HELPER_NONE,
@@ -61,6 +62,9 @@ enum need { NEED_NONE, NEED_BPF, NEED_PERFMON };
     (LWT | TC | SOCKET_FILTER | XDP | CGROUP_SKB | SOCK_OPS | SK_SKB | SK_MSG | CGROUP_SOCK_ADDR | FLOW_DISSECTOR |    \
      SK_LOOKUP | SYSCALL | TRACING | LSM)
 
+/* Programs of type TRACING that are iterators, where it matters. */
+#define ITERATORS ((uint64_t)1 << 63)
+
 static const struct {
     uint64_t types;
     uint8_t need;
@@ -97,6 +101,8 @@ static const struct pair takes[] = {
 #define OPEN(type)
 #define READS(type, helper)
 #define FINDS(type, what)
+#define BY(type, helper, who)
+#define STRUCT(type, kernel)
 #include "vm/abi/map_helpers.def"
 };
 
@@ -106,6 +112,8 @@ static const struct pair also[] = {
 #define OPEN(type)
 #define READS(type, helper)
 #define FINDS(type, what)
+#define BY(type, helper, who)
+#define STRUCT(type, kernel)
 #include "vm/abi/map_helpers.def"
 };
 
@@ -115,6 +123,8 @@ static const struct pair reads[] = {
 #define OPEN(type)
 #define READS(type, helper) {MAP_TYPE_##type, HELPER_##helper},
 #define FINDS(type, what)
+#define BY(type, helper, who)
+#define STRUCT(type, kernel)
 #include "vm/abi/map_helpers.def"
 };
 
@@ -124,6 +134,8 @@ static const uint8_t open[] = {
 #define OPEN(type) MAP_TYPE_##type,
 #define READS(type, helper)
 #define FINDS(type, what)
+#define BY(type, helper, who)
+#define STRUCT(type, kernel)
 #include "vm/abi/map_helpers.def"
 };
 
@@ -145,6 +157,22 @@ bool policy_helper(const struct prog_type *type, uint32_t attach_type, bool unpr
         narrowed = true;
     }
     return !narrowed;
+}
+
+bool policy_iterator(const char *target, uint32_t helper)
+{
+    static const struct {
+        uint8_t helper;
+        const char *target;
+    } rows[] = {
+#define ITERATOR(helper, target) {HELPER_##helper, #target},
+#include "vm/abi/helper_users.def"
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].helper == helper && !strcmp(rows[i].target, target))
+            return true;
+    return false;
 }
 
 static const struct {
@@ -210,6 +238,8 @@ enum map_finds policy_map_finds(uint32_t map_type)
 #define OPEN(type)
 #define READS(type, helper)
 #define FINDS(type, what) [MAP_TYPE_##type] = MAP_FINDS_##what,
+#define BY(type, helper, who)
+#define STRUCT(type, kernel)
 #include "vm/abi/map_helpers.def"
     };
 
@@ -227,4 +257,45 @@ bool policy_map_sleepable(uint32_t map_type)
 #undef SLEEPS
 
     return map_type < 64 && types >> map_type & 1;
+}
+
+static const struct {
+    uint8_t map, helper;
+    uint64_t who;
+} by[] = {
+#define TAKES(type, helper)
+#define ALSO(type, helper)
+#define OPEN(type)
+#define READS(type, helper)
+#define FINDS(type, what)
+#define BY(type, helper, who) {MAP_TYPE_##type, HELPER_##helper, who},
+#define STRUCT(type, kernel)
+#include "vm/abi/map_helpers.def"
+};
+
+bool policy_map_user(const struct prog_type *type, uint32_t attach_type, uint32_t map_type, uint32_t helper)
+{
+    uint64_t is =
+        type->id == PROG_TYPE_TRACING && attach_type == ATTACH_TRACE_ITER ? ITERATORS : (uint64_t)1 << type->id;
+
+    for (size_t i = 0; i < COUNT(by); i++)
+        if (by[i].map == map_type && by[i].helper == helper)
+            return by[i].who & is;
+    return true;
+}
+
+const char *policy_map_struct(uint32_t map_type)
+{
+    static const char *const structs[MAP_TYPE_COUNT] = {
+#define TAKES(type, helper)
+#define ALSO(type, helper)
+#define OPEN(type)
+#define READS(type, helper)
+#define FINDS(type, what)
+#define BY(type, helper, who)
+#define STRUCT(type, kernel) [MAP_TYPE_##type] = #kernel,
+#include "vm/abi/map_helpers.def"
+    };
+
+    return map_type < MAP_TYPE_COUNT ? structs[map_type] : NULL;
 }

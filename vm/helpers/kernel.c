@@ -22,6 +22,24 @@ HELPER_BODY(kallsyms_lookup_name)
     return 0;
 }
 
+/* Where nothing is known of a variable, its address is as good as any: what is loaded there is 0. */
+HELPER_BODY(this_cpu_ptr)
+{
+    uint64_t addr = env->world ? world_percpu(env->world, a1, env->cpu) : 0;
+
+    return addr ? addr : a1;
+}
+
+HELPER_BODY(per_cpu_ptr)
+{
+    uint64_t addr;
+
+    if ((uint32_t)a2 >= env->n_cpus)
+        return 0;
+    addr = env->world ? world_percpu(env->world, a1, (uint32_t)a2) : 0;
+    return addr ? addr : a1;
+}
+
 HELPER_BODY(btf_find_by_name_kind)
 {
     uint32_t id;

@@ -192,7 +192,7 @@ int map_create(const struct map_def *def, uint32_t n_cpus, const struct log *log
         return err;
     if (!n_cpus || n_cpus > MAP_MAX_CPUS)
         return log_fail(log, -EINVAL, "map '%s': %u CPUs; there may be 1 to %d", def->name, n_cpus, MAP_MAX_CPUS);
-    map = calloc(1, sizeof(*map));
+    map = calloc(1, MAP_OBJECT_ROOM);
     if (!map)
         return log_fail(log, -ENOMEM, "map '%s': out of memory", def->name);
     map->def = *def;

@@ -109,6 +109,9 @@ struct map_ops {
     void *(*direct)(struct map *map);
 };
 
+/* Programs may read fields of a struct bpf_map where a map stands: no other memory lies that near behind one. */
+enum { MAP_OBJECT_ROOM = 1024 };
+
 struct map {
     struct map_def def;
     const struct map_ops *ops;
