@@ -473,6 +473,7 @@ static int make_prog(struct linker *l, struct object_prog *p, const struct prog_
     struct arena scratch = {.limit = obj->arena.limit};
     const struct map_def **maps = ARENA_ARRAY(&scratch, const struct map_def *, obj->n_maps);
     struct prog_func *funcs = ARENA_ARRAY(&scratch, struct prog_func, l->n_order);
+    const char *target = p->target;
     struct prog_line *lines = NULL;
     uint32_t n_lines = 0;
     char where[512];
@@ -488,13 +489,15 @@ static int make_prog(struct linker *l, struct object_prog *p, const struct prog_
         funcs[i] = (struct prog_func){
             .name = f->name, .start = start, .end = start + f->n, .btf_id = func_type(l, f), .global = f->global};
     }
+    if (!err && type->id == PROG_TYPE_STRUCT_OPS && !(target = load_method_of(obj, p, &scratch)))
+        err = no_memory(l);
     if (!err) {
         struct prog_spec spec = {
             .name = p->name,
             .section = p->section,
             .file = obj->path,
             .license = obj->license,
-            .attach_target = p->target,
+            .attach_target = target,
             .type = type,
             .attach_type = p->attach_type,
             .sleepable = p->sec && p->sec->sleepable,

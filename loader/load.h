@@ -146,6 +146,10 @@ void load_resolve_kfuncs(struct object *obj, const struct btf *kernel);
 int load_resolve_ksyms(struct object *obj, const struct btf *kernel, const struct object_link_opts *opts,
                        const struct log *log);
 
+/** Of which struct of operations, by the name that the target has it by, the program is which method: "ops.method"; "":
+ *  of none. NULL: no memory. */
+const char *load_method_of(const struct object *obj, const struct object_prog *p, struct arena *tmp);
+
 /** Tells object->relocs what became of the externs. */
 void load_show_externs(struct object *obj);
 

@@ -189,3 +189,16 @@ const struct object_ops *object_ops_find(const struct object *obj, const char *n
             return &obj->ops[i];
     return NULL;
 }
+
+const char *load_method_of(const struct object *obj, const struct object_prog *p, struct arena *tmp)
+{
+    for (uint32_t i = 0; i < obj->n_ops; i++)
+        for (uint32_t k = 0; k < obj->ops[i].n_methods; k++) {
+            const char *name = btf_name(obj->btf, obj->ops[i].type);
+
+            if (&obj->progs[obj->ops[i].methods[k].prog] == p)
+                return arena_printf(tmp, "%.*s.%s", (int)btf_essential_length(name), name,
+                                    obj->ops[i].methods[k].member);
+        }
+    return "";
+}

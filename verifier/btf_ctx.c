@@ -5,6 +5,7 @@
  */
 #include "verifier/verifier.h"
 #include "vm/abi/hooks.h"
+#include "vm/abi/struct_ops.h"
 #include "vm/btf/btf.h"
 
 #include <stdio.h>
@@ -15,6 +16,7 @@ struct arg {
     enum { ARG_IS_NUMBER, ARG_IS_POINTER, ARG_IS_BYTES, ARG_IS_RETVAL } is;
     uint32_t type; /* of a pointer: the struct */
     unsigned trust;
+    uint32_t ref; /* that it comes with */
     bool maybe_null, read_only;
 };
 
@@ -138,7 +140,7 @@ enum reason btf_ctx_begin(struct verifier *v)
         return REASON_ok;
     if (prog->type->id == PROG_TYPE_LSM && !is_gpl_compatible(prog->license))
         return refuse(v, REASON_helper_gpl, "LSM programs have a GPL-compatible license");
-    reason = find_proto(v);
+    reason = prog->type->id == PROG_TYPE_STRUCT_OPS ? struct_ops_begin(v) : find_proto(v);
     if (!reason && is_denied(prog))
         reason = refuse(v, REASON_hook, "programs may not be attached to '%s'", prog->attach_target);
     if (!reason && prog->type->id == PROG_TYPE_LSM && hook_lsm(prog->attach_target) & HOOK_LSM_DISABLED)
@@ -180,6 +182,8 @@ static bool ends_in(const char *name, const char *suffix)
 
 static bool args_trusted(const struct prog *prog)
 {
+    if (prog->type->id == PROG_TYPE_STRUCT_OPS)
+        return true;
     if (prog->type->id == PROG_TYPE_LSM)
         return !(hook_lsm(prog->attach_target) & HOOK_LSM_UNTRUSTED);
     return prog->attach_type == ATTACH_TRACE_RAW_TP || prog->attach_type == ATTACH_TRACE_ITER;
@@ -187,6 +191,8 @@ static bool args_trusted(const struct prog *prog)
 
 static bool returns_visible(const struct prog *prog)
 {
+    if (prog->type->id == PROG_TYPE_STRUCT_OPS)
+        return false;
     switch (prog->attach_type) {
     case ATTACH_LSM_MAC:
     case ATTACH_LSM_CGROUP:
@@ -223,6 +229,15 @@ static enum reason pointer(struct verifier *v, const struct btf_type *ptr, uint3
     }
     out->trust = args_trusted(prog) ? TRUST_TRUSTED : 0;
     out->maybe_null = ends_in(name, "__nullable");
+    if (prog->type->id == PROG_TYPE_STRUCT_OPS) {
+        const char *as = struct_ops_seen_as(v->hook.ops, btf_name(btf, out->type));
+        uint32_t id = btf_find(btf, as, BTF_STRUCT);
+
+        out->type = id ? id : out->type;
+        out->maybe_null = struct_ops_arg(v, index, "__nullable");
+        out->ref = index < MAX_HOOK_ARGS ? v->hook.owned[index] : 0;
+        return REASON_ok;
+    }
     if (prog->attach_type == ATTACH_TRACE_RAW_TP) {
         enum hook_arg known = hook_tracepoint_arg(prog->attach_target, index);
 
@@ -287,13 +302,17 @@ static enum reason describe(struct verifier *v, uint32_t off, uint32_t size, str
                   prog->attach_target);
 }
 
-enum reason btf_ctx_check(struct verifier *v, uint32_t off, uint32_t size)
+enum reason btf_ctx_check(struct verifier *v, const struct state *s, uint32_t off, uint32_t size)
 {
     struct arg arg;
+    enum reason reason;
 
     if (v->prog->type->id == PROG_TYPE_RAW_TRACEPOINT_WRITABLE)
         return off ? REASON_ok : unsupported(v, "buffers of writable tracepoints");
-    return describe(v, off, size, &arg);
+    reason = describe(v, off, size, &arg);
+    if (!reason && arg.ref && !state_has_ref(s, arg.ref))
+        reason = refuse(v, REASON_reference_released, "the argument at offset %u was given back before", off);
+    return reason;
 }
 
 struct reg btf_ctx_value(struct verifier *v, uint32_t off, uint32_t size)
@@ -320,7 +339,10 @@ struct reg btf_ctx_value(struct verifier *v, uint32_t off, uint32_t size)
     return (struct reg){.kind = REG_BTF,
                         .flags = arg.maybe_null ? REG_MAYBE_NULL : 0,
                         .trust = (uint8_t)arg.trust,
-                        .id = arg.maybe_null ? ++v->next_id : 0,
+                        .id = arg.ref          ? arg.ref
+                              : arg.maybe_null ? ++v->next_id
+                                               : 0,
+                        .ref = arg.ref,
                         .size = arg.type,
                         .btf = v->prog->kernel_btf,
                         .s = scalar_const(0)};
@@ -330,6 +352,13 @@ bool btf_ctx_returns(const struct verifier *v, struct prog_range *range)
 {
     const struct prog *prog = v->prog;
 
+    if (prog->type->id == PROG_TYPE_STRUCT_OPS && v->hook.proto) {
+        const struct btf_type *t = btf_type_at(prog->kernel_btf, btf_resolve(prog->kernel_btf, v->hook.proto->type));
+
+        /* A pointer is what the program holds (struct_ops_gives()), or NULL. */
+        *range = btf_kind(t) == BTF_PTR ? (struct prog_range){0, 0} : (struct prog_range){1, 0};
+        return true;
+    }
     if (prog->type->id != PROG_TYPE_LSM || !v->hook.proto)
         return false;
     if (prog->attach_type == ATTACH_LSM_CGROUP) {
@@ -345,4 +374,13 @@ bool btf_ctx_returns(const struct verifier *v, struct prog_range *range)
     else
         return false;
     return true;
+}
+
+bool btf_ctx_returns_void(const struct verifier *v)
+{
+    const struct prog *prog = v->prog;
+
+    return prog->type && v->hook.proto && !v->hook.proto->type &&
+           (prog->type->id == PROG_TYPE_STRUCT_OPS ||
+            (prog->type->id == PROG_TYPE_LSM && prog->attach_type == ATTACH_LSM_MAC));
 }

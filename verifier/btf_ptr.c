@@ -233,11 +233,9 @@ bool btf_ptr_is(struct verifier *v, const struct reg *r, const char *type, bool 
     }
 }
 
-enum reason btf_ptr_argument(struct verifier *v, const struct helper *h, unsigned reg, const struct reg *r,
-                             bool or_null)
+enum reason btf_ptr_takes(struct verifier *v, const char *type, const char *callee, unsigned reg, const struct reg *r,
+                          bool or_null)
 {
-    const char *type = helper_kernel_type(h, reg);
-
     if (!type || !btf_kernel_type(v, type))
         return unsupported(v, "kernel objects without the target's types");
     if (reg_is_pointer(r) && r->flags & REG_MAYBE_NULL && !or_null)
@@ -247,8 +245,8 @@ enum reason btf_ptr_argument(struct verifier *v, const struct helper *h, unsigne
         return refuse(v, REASON_helper_argument, "argument %u (r%u) is a %s where a pointer to struct %s is needed",
                       reg, reg, reg_kind_name(r), type);
     if (r->trust && r->trust != TRUST_TRUSTED && r->trust != TRUST_RCU)
-        return refuse(v, REASON_untrusted_pointer, "argument %u (r%u) of bpf_%s is a pointer that is not to be trusted",
-                      reg, reg, h->name);
+        return refuse(v, REASON_untrusted_pointer, "argument %u (r%u) of %s is a pointer that is not to be trusted",
+                      reg, reg, callee);
     if (!scalar_is_const(&r->s) || r->s.t.value || r->off < 0)
         return refuse(v, REASON_pointer_arithmetic, "argument %u (r%u) is moved by what is not constant", reg, reg);
     if (!btf_ptr_is(v, r, type, false))
@@ -257,9 +255,19 @@ enum reason btf_ptr_argument(struct verifier *v, const struct helper *h, unsigne
     return REASON_ok;
 }
 
+enum reason btf_ptr_argument(struct verifier *v, const struct helper *h, unsigned reg, const struct reg *r,
+                             bool or_null)
+{
+    char callee[64];
+
+    snprintf(callee, sizeof(callee), "bpf_%s", h->name);
+    return btf_ptr_takes(v, helper_kernel_type(h, reg), callee, reg, r, or_null);
+}
+
 enum reason btf_ptr_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a)
 {
     struct walk w = {.btf = base->btf, .type = base->size, .off = base->off + a->off, .size = a->size};
+    enum reason reason;
 
     (void)s;
     if (!v->privileged)
@@ -278,8 +286,8 @@ enum reason btf_ptr_check(struct verifier *v, const struct state *s, const struc
     if (base->trust & (TRUST_USER | TRUST_PERCPU))
         return refuse(v, REASON_untrusted_pointer, "r%u is %s, which is not to be read directly", a->reg,
                       base->trust & TRUST_USER ? "an address of user space" : "a pointer to each CPU's own memory");
-    if (a->write)
-        return refuse(v, REASON_read_only_memory, "kernel objects are read-only");
+    if (a->write && (reason = struct_ops_store(v, base, w.off, w.size)))
+        return reason;
     if (a->atomic)
         return unsupported(v, "atomic loads from kernel objects");
     if (walk(&w) == WALK_REFUSED)

@@ -252,17 +252,23 @@ enum reason exit_step(struct verifier *v, struct state *s, bool *done)
 {
     const struct reg *r0 = state_reg(s, 0);
     enum reason reason;
+    bool gives; /* what it holds to its caller */
 
     if (s->n_frames > 1)
         return return_to_caller(v, s);
     if (s->lock_id)
         return refuse(v, REASON_lock_held, "the program ends with a spin lock held");
-    if (s->n_refs)
+    gives = !state_top(s)->func && struct_ops_gives(v, r0) && state_has_ref(s, r0->ref);
+    if (s->n_refs > gives)
         return refuse(v, REASON_reference_leak, "the program ends with %u reference%s held", s->n_refs,
                       s->n_refs > 1 ? "s" : "");
     reason = kfunc_sections_end(v, s, "the program ends");
     if (reason)
         return reason;
+    if (gives || (!state_top(s)->func && btf_ctx_returns_void(v))) {
+        *done = true;
+        return REASON_ok;
+    }
     if (r0->kind == REG_NONE)
         return refuse(v, REASON_uninitialized_register, "r0 was not written on this path");
     if (reg_is_pointer(r0) && !v->privileged)

@@ -10,12 +10,22 @@
 #include "vm/btf/btf.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { TAG_CTX = 1, TAG_TRUSTED = 2, TAG_UNTRUSTED = 4, TAG_NONNULL = 8, TAG_NULLABLE = 16, TAG_ARENA = 32 };
 
-enum kind { NUMBER, CTX, MEMORY, MEMORY_OR_NULL };
+enum kind {
+    NUMBER,
+    CTX,
+    MEMORY,
+    MEMORY_OR_NULL,
+    OBJECT, /* of the kernel's, trusted */
+    OBJECT_OR_NULL,
+    ANY_OBJECT, /* whatever the caller says is one: loads are probes */
+    ANY_MEMORY, /* the same of numbers */
+};
 
 struct global_proto {
     bool read;
@@ -23,6 +33,7 @@ struct global_proto {
     struct {
         uint8_t kind;
         uint32_t size;
+        uint32_t type; /* of an object, in the target's types */
     } args[5];
 };
 
@@ -135,6 +146,43 @@ static enum reason tags_of(struct verifier *v, uint32_t func, unsigned arg, unsi
     return REASON_ok;
 }
 
+/* A type of the kernel's by the name of one of the program's. */
+static enum reason kernel_type(struct verifier *v, unsigned i, uint32_t local, uint32_t *out)
+{
+    const char *name = btf_name(v->prog->btf, local);
+    char cut[128];
+
+    if (!v->prog->kernel_btf)
+        return unsupported(v, "kernel objects without the target's types");
+    if (btf_kind(btf_type_at(v->prog->btf, local)) != BTF_STRUCT)
+        return refuse(v, REASON_global_prototype, "argument %u is tagged as a kernel object and points to no struct",
+                      i + 1);
+    snprintf(cut, sizeof(cut), "%.*s", (int)btf_essential_length(name), name);
+    *out = btf_find(v->prog->kernel_btf, cut, BTF_STRUCT);
+    if (!*out)
+        return refuse(v, REASON_global_prototype,
+                      "argument %u is tagged as a kernel object; the target has no struct %s", i + 1, cut);
+    return REASON_ok;
+}
+
+static enum reason read_object(struct verifier *v, struct global_proto *p, unsigned i, uint32_t to, unsigned tags)
+{
+    const struct btf_type *t = btf_type_at(v->prog->btf, to);
+    unsigned good = tags & TAG_TRUSTED ? TAG_TRUSTED | TAG_NULLABLE : TAG_UNTRUSTED;
+
+    if (tags & ~good)
+        return refuse(v, REASON_global_prototype, "argument %u has tags that do not go together", i + 1);
+    if (tags & TAG_TRUSTED) {
+        p->args[i].kind = tags & TAG_NULLABLE ? OBJECT_OR_NULL : OBJECT;
+        return kernel_type(v, i, to, &p->args[i].type);
+    }
+    p->args[i].kind = ANY_OBJECT;
+    if (btf_kind(t) != BTF_VOID && !is_number(t))
+        return kernel_type(v, i, to, &p->args[i].type);
+    p->args[i].kind = ANY_MEMORY;
+    return REASON_ok;
+}
+
 static enum reason read_pointer(struct verifier *v, struct global_proto *p, unsigned i, uint32_t to, unsigned tags)
 {
     const struct btf *btf = v->prog->btf;
@@ -153,7 +201,7 @@ static enum reason read_pointer(struct verifier *v, struct global_proto *p, unsi
     } else if (btf_kind(t) == BTF_STRUCT && !strcmp(btf_name(btf, id), "bpf_dynptr")) {
         return unsupported(v, "dynptrs as arguments of global functions");
     } else if (tags & (TAG_TRUSTED | TAG_UNTRUSTED)) {
-        return unsupported(v, "kernel pointers as arguments of global functions");
+        return read_object(v, p, i, id, tags);
     } else if (tags & TAG_ARENA) {
         return unsupported(v, "arena pointers as arguments of global functions");
     } else {
@@ -258,6 +306,11 @@ static enum reason pass(struct verifier *v, struct state *s, const struct global
 {
     const struct reg *r = state_reg(s, i + 1);
 
+    if (p->args[i].kind == ANY_OBJECT || p->args[i].kind == ANY_MEMORY) { /* nothing is taken for granted of it */
+        if (r->kind == REG_STACK)
+            stack_escapes_whole(v, s, r);
+        return REASON_ok;
+    }
     if (r->kind == REG_NONE)
         return refuse(v, REASON_uninitialized_register, "argument %u (r%u) was not written on this path", i + 1, i + 1);
     switch (p->args[i].kind) {
@@ -274,6 +327,13 @@ static enum reason pass(struct verifier *v, struct state *s, const struct global
             return refuse(v, REASON_ctx_modified, "argument %u (r%u) is the context moved by %d", i + 1, i + 1, r->off);
         return REASON_ok;
     case MEMORY: return pass_memory(v, s, i + 1, p->args[i].size, false);
+    case OBJECT_OR_NULL:
+        if (reg_is_const(r) && !r->s.t.value)
+            return precision_mark_reg(v, s, i + 1);
+        /* fall through */
+    case OBJECT:
+        return btf_ptr_takes(v, btf_name(v->prog->kernel_btf, p->args[i].type), "a global function", i + 1, r,
+                             p->args[i].kind == OBJECT_OR_NULL);
     default: return pass_memory(v, s, i + 1, p->args[i].size, true);
     }
 }
@@ -332,6 +392,20 @@ static enum reason begin(struct verifier *v, uint32_t func)
         switch (p->args[i].kind) {
         case NUMBER: *r = reg_unknown(); break;
         case CTX: r->kind = REG_CTX; break;
+        case ANY_MEMORY:
+            *r = (struct reg){.kind = REG_MEM, .flags = REG_READ_ONLY, .trust = TRUST_UNTRUSTED, .s = scalar_const(0)};
+            break;
+        case OBJECT:
+        case OBJECT_OR_NULL:
+        case ANY_OBJECT:
+            *r = (struct reg){.kind = REG_BTF,
+                              .flags = p->args[i].kind == OBJECT_OR_NULL ? REG_MAYBE_NULL : 0,
+                              .trust = p->args[i].kind == ANY_OBJECT ? TRUST_UNTRUSTED : TRUST_TRUSTED,
+                              .id = ++v->next_id,
+                              .size = p->args[i].type,
+                              .btf = v->prog->kernel_btf,
+                              .s = scalar_const(0)};
+            break;
         default:
             r->kind = REG_MEM;
             r->size = p->args[i].size;

@@ -207,7 +207,7 @@ static enum reason check_ctx(struct verifier *v, const struct state *s, const st
         if (off % a->size)
             return refuse(v, REASON_ctx_access, "%u bytes at offset %lld of struct %s are not aligned", a->size,
                           (long long)off, layout->name);
-        return v->prog->type->traits & PROG_TYPED_ARGS ? btf_ctx_check(v, (uint32_t)off, a->size) : REASON_ok;
+        return v->prog->type->traits & PROG_TYPED_ARGS ? btf_ctx_check(v, s, (uint32_t)off, a->size) : REASON_ok;
     }
     field = ctx_field_at(layout, (uint32_t)off);
     if (!field || off + (int64_t)a->size > field->off + field->size)

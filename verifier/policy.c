@@ -6,6 +6,7 @@
 #include "verifier/verifier.h"
 #include "vm/abi/hooks.h"
 #include "vm/abi/map_types.h"
+#include "vm/abi/struct_ops.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,10 @@ enum reason policy_may_call(struct verifier *v, uint32_t id)
     if (type && !hook_may_call(h->name, hook_of(v->prog), v->prog->attach_target))
         return refuse(v, REASON_helper_not_allowed, "programs of type %s may not call bpf_%s at '%s'", type->name,
                       h->name, v->prog->attach_target);
+    if (type && type->id == PROG_TYPE_STRUCT_OPS && policy_helper(type, v->prog->attach_type, false, id) &&
+        !struct_ops_calls(v->hook.ops, v->hook.method, id))
+        return refuse(v, REASON_helper_not_allowed, "method '%s' of struct %s may not call bpf_%s", v->hook.method,
+                      v->hook.ops, h->name);
     if (!type || policy_helper(type, v->prog->attach_type, !v->privileged, id))
         return REASON_ok;
     if (type->id == PROG_TYPE_TRACING && v->prog->attach_type == ATTACH_TRACE_ITER &&

@@ -65,8 +65,11 @@ struct verifier {
     uint64_t marks_made; /* precision marks in saved states so far */
     uint32_t next_id;
     struct {
-        const struct btf_type *proto; /* of what the program is attached to; NULL: it has no typed arguments */
-        bool skip;                    /* the first parameter is none of the program's */
+        const struct btf_type *proto;  /* of what the program is attached to; NULL: it has no typed arguments */
+        bool skip;                     /* the first parameter is none of the program's */
+        char ops[64], method[64];      /* STRUCT_OPS: which one the program is */
+        const struct btf_type *stub;   /* of a method: what its parameters' names say more; NULL: nothing */
+        uint32_t owned[MAX_HOOK_ARGS]; /* references that the arguments come with */
     } hook;
     uint32_t ctx_size;    /* bytes of the context that were touched */
     bool in_step;         /* the last record of the path's history is the instruction being executed */
@@ -191,6 +194,8 @@ bool btf_ptr_trusted(const struct reg *r);
 /* Is what r points to an object of this type of the kernel, or does it begin with one? `strict`: itself. */
 bool btf_ptr_is(struct verifier *v, const struct reg *r, const char *type, bool strict);
 /* An argument of a helper that is to be the kernel object that its row names. */
+enum reason btf_ptr_takes(struct verifier *v, const char *type, const char *callee, unsigned reg, const struct reg *r,
+                          bool or_null);
 enum reason btf_ptr_argument(struct verifier *v, const struct helper *h, unsigned reg, const struct reg *r,
                              bool or_null);
 /* A pointer to such an object, untrusted when the target has no such type. */
@@ -201,10 +206,22 @@ bool in_rcu_section(const struct verifier *v, const struct state *s);
 
 /* btf_ctx.c: arguments by prototype. begin: before anything is explored. */
 enum reason btf_ctx_begin(struct verifier *v);
-enum reason btf_ctx_check(struct verifier *v, uint32_t off, uint32_t size);
+enum reason btf_ctx_check(struct verifier *v, const struct state *s, uint32_t off, uint32_t size);
 struct reg btf_ctx_value(struct verifier *v, uint32_t off, uint32_t size);
 /* What Linux lets programs of this very hook return; false: what their type may. */
 bool btf_ctx_returns(const struct verifier *v, struct prog_range *range);
+/* Nothing at all: r0 need not be written. */
+bool btf_ctx_returns_void(const struct verifier *v);
+
+/* struct_ops.c: methods. begin: finds the prototype. arg: does the name of an argument (from 0) end so? */
+enum reason struct_ops_begin(struct verifier *v);
+bool struct_ops_arg(const struct verifier *v, unsigned index, const char *suffix);
+/* References that come with arguments are the first state's. @return false: out of memory. */
+bool struct_ops_hold(struct verifier *v, struct state *s);
+/* A store through a pointer to a kernel object, whatever the type of the program. */
+enum reason struct_ops_store(struct verifier *v, const struct reg *base, int64_t off, uint32_t size);
+/* May the program end with this in r0, which holds a reference that goes to its caller? */
+bool struct_ops_gives(const struct verifier *v, const struct reg *r0);
 
 /* sock.c: sockets and flow keys. */
 enum reason sock_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);

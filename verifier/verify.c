@@ -88,6 +88,8 @@ static bool first_state(struct verifier *v)
     if (!uses_enter(v, s, &s->frames[0]->inst))
         return false;
     regs = s->frames[0]->regs;
+    if (!struct_ops_hold(v, s))
+        return false;
     if (v->prog->type) {
         regs[1] = (struct reg){.kind = REG_CTX, .s = scalar_const(0)};
     } else {

@@ -272,11 +272,14 @@ bool env_is_kernel(const struct skep_env *env, uint64_t addr)
     return find_world(env, addr, &m) && m.kind == ENV_MEM_KERNEL;
 }
 
-unsigned char *env_write_user(struct skep_env *env, uint64_t addr, uint64_t size)
+/* Memory of the world is everybody's: what a run writes there is a copy of its own. */
+static unsigned char *write_world(struct skep_env *env, uint64_t addr, uint64_t size, enum env_mem_kind kind)
 {
     struct env_mem m, *more;
 
-    if (!find_world(env, addr, &m) || m.kind != ENV_MEM_USER || !(m.access & ENV_WRITE) || !fits(&m, addr, size))
+    if (!find_world(env, addr, &m) || m.kind != kind || !fits(&m, addr, size))
+        return NULL;
+    if (kind == ENV_MEM_USER && !(m.access & ENV_WRITE))
         return NULL;
     for (uint32_t i = 0; i < env->n_own_mems; i++)
         if (env->own_mems[i].host == m.host)
@@ -311,6 +314,11 @@ static bool find_map_object(struct skep_env *env, uint64_t addr, struct env_mem 
     return true;
 }
 
+unsigned char *env_write_user(struct skep_env *env, uint64_t addr, uint64_t size)
+{
+    return write_world(env, addr, size, ENV_MEM_USER);
+}
+
 /* What bounds this address, allowed or not. */
 static bool find(struct skep_env *env, uint64_t addr, struct env_mem *m)
 {
@@ -337,6 +345,12 @@ static bool has_typed_args(const struct skep_env *env)
     return env->code && env->code->prog->type && env->code->prog->type->traits & PROG_TYPED_ARGS;
 }
 
+/* Methods of struct_ops write to the kernel's structures. */
+static bool is_method(const struct skep_env *env)
+{
+    return env->code && env->code->prog->type && env->code->prog->type->id == PROG_TYPE_STRUCT_OPS;
+}
+
 static bool allowed(const struct skep_env *env, const struct env_mem *m, uint64_t addr, uint64_t size, unsigned access)
 {
     if (!fits(m, addr, size) || (m->access & access) != access)
@@ -356,8 +370,10 @@ void *env_find_mem(struct skep_env *env, uint64_t addr, uint64_t size, unsigned 
 
     if (!size) /* nothing will be touched; the stack is as good an address as any */
         return env->stack;
-    if (!find(env, addr, &m) || !allowed(env, &m, addr, size, access))
+    if (!find(env, addr, &m))
         return NULL;
+    if (!allowed(env, &m, addr, size, access))
+        return is_method(env) && m.kind == ENV_MEM_KERNEL ? write_world(env, addr, size, ENV_MEM_KERNEL) : NULL;
     return m.host + (addr - m.guest);
 }
 
@@ -373,8 +389,10 @@ void *env_find_window(struct skep_env *env, uint64_t addr, uint32_t size, unsign
 {
     struct env_mem m;
 
-    if (!find(env, addr, &m) || !allowed(env, &m, addr, size, access))
+    if (!find(env, addr, &m))
         return NULL;
+    if (!allowed(env, &m, addr, size, access))
+        return is_method(env) && m.kind == ENV_MEM_KERNEL ? write_world(env, addr, size, ENV_MEM_KERNEL) : NULL;
     if (m.guest == (uintptr_t)m.host && m.kind != ENV_MEM_STACK &&
         (m.kind != ENV_MEM_CTX || !env->ctx_layout || !env->ctx_layout->n_fields)) {
         window->base = m.guest;
