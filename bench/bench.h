@@ -59,7 +59,7 @@ int bench_kernel_load(const struct bench_prog *prog, const struct bench_memory *
 bool bench_kernel_run(int fd, uint64_t len, uint32_t *retval);
 
 /* The tables that can be printed; each shows the ways that belong to it. */
-enum bench_table { BENCH_MAIN = 1, BENCH_INTERP = 2, BENCH_OPTS = 4 };
+enum bench_table { BENCH_MAIN = 1, BENCH_INTERP = 2, BENCH_OPTS = 4, BENCH_COUNT = 8 };
 
 struct bench_way {
     const char *name;

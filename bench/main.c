@@ -1,5 +1,5 @@
 /*
- * bench [-s 1|2|both] [-t main|interp|opts] [-r ROUNDS] [-w RUNS] [-p FILE] DIR [PROGRAM...]
+ * bench [-s 1|2|both] [-t main|interp|opts|count] [-r ROUNDS] [-w RUNS] [-p FILE] DIR [PROGRAM...]
  * Runs every program of a set in every way of a table and prints ratios over native code, program by program and in
  * sum; DIR holds the bytecode. -p writes a profile of what is executed and runs nothing else. Exit status 1 when
  * results differ.
@@ -291,7 +291,7 @@ struct options {
 
 static bool read_options(int argc, char **argv, struct options *o)
 {
-    static const char *const tables[] = {"main", "interp", "opts"}, *const sets[] = {"1", "2", "both"};
+    static const char *const tables[] = {"main", "interp", "opts", "count"}, *const sets[] = {"1", "2", "both"};
     int c;
 
     while ((c = getopt(argc, argv, "r:w:s:t:p:")) != -1) {
@@ -306,9 +306,9 @@ static bool read_options(int argc, char **argv, struct options *o)
             o->sets = i < 3 ? i + 1 : 0;
             break;
         case 't':
-            while (i < 3 && strcmp(optarg, tables[i]))
+            while (i < 4 && strcmp(optarg, tables[i]))
                 i++;
-            if (i == 3)
+            if (i == 4)
                 return false;
             o->settings.table = 1u << i;
             break;
@@ -326,7 +326,7 @@ int main(int argc, char **argv)
     int status = 2;
 
     if (!read_options(argc, argv, &o)) {
-        fprintf(stderr, "usage: bench [-s 1|2|both] [-t main|interp|opts] [-r ROUNDS] [-w RUNS] [-p FILE] DIR "
+        fprintf(stderr, "usage: bench [-s 1|2|both] [-t main|interp|opts|count] [-r ROUNDS] [-w RUNS] [-p FILE] DIR "
                         "[PROGRAM...]\n");
         return 2;
     }

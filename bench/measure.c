@@ -21,11 +21,11 @@ enum { COMPILES = 15 };
 #define WITHOUT(name, bits)       JIT(name, BENCH_OPTS, .no_ir = (bits))
 
 const struct bench_way bench_ways[] = {
-    {"native", BENCH_NATIVE, BENCH_MAIN | BENCH_INTERP | BENCH_OPTS, NULL, {0}, false},
+    {"native", BENCH_NATIVE, BENCH_MAIN | BENCH_INTERP | BENCH_OPTS | BENCH_COUNT, NULL, {0}, false},
     {"vectors", BENCH_VECTOR, BENCH_MAIN, NULL, {0}, false},
     {"kernel", BENCH_KERNEL, BENCH_MAIN, NULL, {0}, false},
     INTERP("interp", BENCH_MAIN | BENCH_INTERP, .opts = CODE_OPT_ALL),
-    JIT("jit", BENCH_MAIN | BENCH_OPTS),
+    JIT("jit", BENCH_MAIN | BENCH_OPTS | BENCH_COUNT),
     INTERP("plain", BENCH_INTERP, .opts = 0),
     INTERP("checked", BENCH_INTERP, .checked = true, .opts = CODE_OPT_ALL),
     INTERP("special", BENCH_INTERP, .opts = CODE_OPT_SPECIAL),
@@ -44,7 +44,7 @@ const struct bench_way bench_ways[] = {
     WITHOUT("-alloc", JIT_NO_ALLOC),
     WITHOUT("-layout", JIT_NO_LAYOUT),
     WITHOUT("none", JIT_NO_ALL),
-    JIT("budget", BENCH_OPTS, .count_insns = true),
+    JIT("budget", BENCH_OPTS | BENCH_COUNT, .count_insns = true),
     {"hardened", BENCH_OURS, BENCH_OPTS, "jit", {.opts = CODE_OPT_ALL}, true},
 };
 /* clang-format on */

@@ -14,7 +14,7 @@ BENCH_INCLUDE := $(addprefix -I,$(wildcard /usr/include/$(shell uname -m)-linux-
 BENCH_BPF     := $(BENCH_WARN) -O2 -g -ffreestanding -target bpf -mcpu=v3
 SET           ?= both
 
-.PHONY: bench bench-opts bench-interp bench-start bench-build bench-start-build bench-set2 bench-compile
+.PHONY: bench bench-opts bench-interp bench-count bench-start bench-build bench-start-build bench-set2 bench-compile
 bench-build:
 	@tools/deps.sh build demo
 	+@$(MAKE) --no-print-directory -j$$(nproc) $(B)/bench/bench $(BENCH_BIN)
@@ -22,7 +22,7 @@ bench-build:
 bench: bench-build bench-set2
 	@$(B)/bench/bench -s $(SET) $(BENCHFLAGS) $(B)/bench $(BENCH_PROGS)
 	+@$(MAKE) --no-print-directory bench-kernel BENCHFLAGS=
-bench-opts bench-interp: bench-%: bench-build bench-set2
+bench-opts bench-interp bench-count: bench-%: bench-build bench-set2
 	@$(B)/bench/bench -s $(SET) -t $* $(BENCHFLAGS) $(B)/bench $(BENCH_PROGS)
 
 # The second set is as it was when it was chosen: names, sizes and sources. `make bench-hash` writes what it is now.

@@ -437,8 +437,11 @@ void x86_lower_poll(struct lower *l, const struct ir_op *op)
 
     if (!stays && place_reg(l, op->a) != d)
         x86_mov(l->a, 8, d, x86_place(l, op->a));
-    x86_alu_imm(l->a, X86_SUB, 8, stays ? x86_place(l, op->a) : x86_r(d), op->imm);
-    x86_jcc(l->a, X86_S, stub);
+    if (!op->imm && !stays) /* the fuel was taken before */
+        x86_test(l->a, 8, x86_r(d), d);
+    else
+        x86_alu_imm(l->a, X86_SUB, 8, stays ? x86_place(l, op->a) : x86_r(d), op->imm);
+    x86_jcc(l->a, X86_L, stub); /* as S, which not every CPU makes one operation of with a subtraction */
     x86_bind(l->a, back);
     if (!stays)
         x86_put(l, op, d);

@@ -320,6 +320,73 @@ static void a_budget_that_is_enough_is_no_hindrance(void **state)
     code_put(code);
 }
 
+/* Runs code from begin to end. @return whether it came to an end. */
+static bool count_up(struct code *code, uint64_t begin, uint64_t end, uint64_t *r0)
+{
+    uint64_t numbers[2] = {begin, end};
+    int err;
+
+    env->insn_budget = 200000;
+    err = env_run(env, code, (uintptr_t)numbers, 0, r0);
+    env->insn_budget = UINT64_MAX;
+    if (err)
+        assert_int_equal(env->trap.kind, TRAP_insn_limit);
+    return !err;
+}
+
+/* Counters that are paid for in chunks turn as often as the program says, wherever they begin and end, and those that
+ * never come to their end are stopped. */
+static void counters_of_every_kind_turn_as_often_as_they_should(void **state)
+{
+    static const char *const conditions[] = {"<", "<=", ">", ">=", "!=", "s<", "s<=", "s>", "s>="};
+    static const int steps[] = {1, -1, 2, -4, 8};
+    static const uint64_t numbers[] = {0,
+                                       1,
+                                       7,
+                                       1000,
+                                       20000,
+                                       INT32_MAX,
+                                       (uint64_t)INT32_MAX + 1,
+                                       UINT32_MAX - 2,
+                                       UINT32_MAX,
+                                       (uint64_t)UINT32_MAX + 1,
+                                       INT64_MAX - 5,
+                                       (uint64_t)INT64_MAX + 1,
+                                       UINT64_MAX - 3000,
+                                       UINT64_MAX};
+    enum { N = sizeof(numbers) / sizeof(numbers[0]), KINDS = 9 * 5 * 3 };
+
+    (void)state;
+    for (unsigned kind = 0; kind < KINDS; kind++) {
+        const char *cc = conditions[kind % 9];
+        int step = steps[kind / 9 % 5];
+        char text[256], step_by = kind / 45 == 1 ? 'w' : 'r', compare = kind / 45 ? 'w' : 'r';
+
+        snprintf(text, sizeof(text),
+                 "  r6 = *(u64 *)(r1 + 0)\n  r7 = *(u64 *)(r1 + 8)\n  r0 = 0\n1:\n  r0 *= 3\n  r0 ^= r6\n"
+                 "  r0 += 1\n  %c6 += %d\n  if %c6 %s %c7 goto 1b\n  exit\n",
+                 step_by, step, compare, cc, compare);
+        struct code *plain = lowered(text, NULL, 0, (struct code_opts){.count_insns = true});
+        struct code *fast = jitted(text, NULL, 0, (struct code_opts){.count_insns = true});
+        for (unsigned i = 0; i < N * N; i++) {
+            uint64_t a = 0, b = 0, used;
+            bool ends = count_up(plain, numbers[i / N], numbers[i % N], &a);
+
+            used = env->insns_run;
+            assert_int_equal(count_up(fast, numbers[i / N], numbers[i % N], &b), ends);
+            if (!ends)
+                continue;
+            assert_int_equal(a, b);
+            if (env->insns_run + 16384 < used || env->insns_run > used + 16384)
+                printf("%c%c cc %s step %d begin %llx end %llx used %llu run %llu\n", step_by, compare, cc, step,
+                       (long long)numbers[i / N], (long long)numbers[i % N], (long long)used,
+                       (long long)env->insns_run);
+        }
+        code_put(plain);
+        code_put(fast);
+    }
+}
+
 /* Whatever a loop looks like, it is paid for, and more or less what it does. */
 static void loops_of_every_shape_use_up_the_budget(void **state)
 {
@@ -710,6 +777,7 @@ int main(void)
         cmocka_unit_test(a_budget_ends_a_loop_and_says_where),
         cmocka_unit_test(a_budget_that_is_enough_is_no_hindrance),
         cmocka_unit_test(loops_of_every_shape_use_up_the_budget),
+        cmocka_unit_test(counters_of_every_kind_turn_as_often_as_they_should),
         cmocka_unit_test(a_known_number_of_turns_is_what_is_paid),
         cmocka_unit_test(another_thread_stops_a_loop),
         cmocka_unit_test(another_thread_stops_repetitions_that_count_nothing),

@@ -580,7 +580,7 @@ static int optimize(struct opt *o)
         return -ENOMEM;
     if ((o->opts & IR_OPT_UNROLL) && unroll(o))
         return -ENOMEM;
-    if (o->f->fuel && opt_count(o))
+    if (o->f->fuel && (opt_count(o) || (o->blocks_changed && renew(o))))
         return -ENOMEM;
     if ((o->opts & (IR_OPT_ADDRESS | IR_OPT_WIDE | IR_OPT_SELECT)) && addresses(o))
         return -ENOMEM;

@@ -189,6 +189,33 @@ void opt_carry(struct opt *o, struct ir_op *op);
 int opt_select(struct opt *o);
 int opt_unroll(struct opt *o);
 int opt_count(struct opt *o);
+
+/* opt_chunk.c, for opt_count(). A loop with one way in, from `before`, one jump back, and no way out but there. */
+enum { OPT_LOOP_BLOCKS = 24 };
+struct opt_loop {
+    uint32_t head, latch, before;
+    uint32_t blocks[OPT_LOOP_BLOCKS], n;
+};
+/* How it counts: it goes on while counter cc bound (IR_NONE: imm) in `width` bytes. */
+struct opt_chunk {
+    uint32_t head, latch, before, counter, bound;
+    int64_t imm, step;
+    uint64_t by; /* |step| */
+    unsigned width;
+    enum ir_cc cc;
+    bool narrow_step; /* the counter wraps earlier than the comparison says */
+    uint8_t secret;   /* IR_SECRET, when imm is the author's */
+    uint32_t depth;   /* of the innermost loop in it */
+    int behind;       /* what is added to the bound, by opt_may_chunk() */
+    uint32_t worth;   /* instructions a turn */
+    uint32_t slot;    /* of what is paid for */
+};
+/** Does it count so? Then *c is filled in, but for worth and slot. */
+bool opt_counts(const struct opt *o, const struct opt_loop *l, struct opt_chunk *c);
+/** May it be paid for in chunks? */
+bool opt_may_chunk(const struct opt *o, struct opt_chunk *c);
+/** Has it pay for as many turns at once as `most` instructions allow. Edges change. @return 0 or -ENOMEM. */
+int opt_chunk(struct opt *o, const struct opt_chunk *c, uint32_t most);
 int opt_copies(struct opt *o);
 int opt_coalesce(struct opt *o);
 int opt_legalise(struct opt *o);

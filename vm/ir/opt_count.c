@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_AT_ONCE = 1 << 14, MAX_BLOCKS = 24, MAX_BACK = 4 };
+enum { MAX_AT_ONCE = 1 << 14, MAX_BACK = 4 };
 
 /* What a block pays: when it begins, and before it ends. */
 struct toll {
@@ -25,19 +25,16 @@ struct toll {
 struct count {
     struct opt *o;
     struct toll *tolls; /* one a block */
-};
-
-/* A loop with one way in, from `before`, and one jump back. */
-struct loop {
-    uint32_t head, latch, before;
+    struct opt_chunk *chunks;
+    uint32_t n_chunks, chunk_cap;
 };
 
 /* ---- Known numbers of turns ---- */
 
-static bool read_loop(const struct ir_func *f, uint32_t head, struct loop *l)
+static bool read_loop(const struct ir_func *f, uint32_t head, struct opt_loop *l)
 {
     const struct ir_block *h = &f->blocks[head];
-    uint32_t blocks[MAX_BLOCKS], n = 0;
+    uint32_t *blocks = l->blocks, n = 0;
 
     if (h->n_preds != 2)
         return false;
@@ -45,7 +42,9 @@ static bool read_loop(const struct ir_func *f, uint32_t head, struct loop *l)
     for (unsigned way = 0; way < 2; way++) {
         bool closed = true;
 
-        *l = (struct loop){.head = head, .latch = h->preds[way], .before = h->preds[!way]};
+        l->head = head;
+        l->latch = h->preds[way];
+        l->before = h->preds[!way];
         n = 0;
         blocks[n++] = head;
         if (l->latch != head)
@@ -59,7 +58,7 @@ static bool read_loop(const struct ir_func *f, uint32_t head, struct loop *l)
 
                 while (j < n && blocks[j] != b->preds[k])
                     j++;
-                closed = j < MAX_BLOCKS;
+                closed = j < OPT_LOOP_BLOCKS;
                 if (j == n && closed)
                     blocks[n++] = b->preds[k];
             }
@@ -69,6 +68,7 @@ static bool read_loop(const struct ir_func *f, uint32_t head, struct loop *l)
         if (way)
             return false;
     }
+    l->n = n;
     /* No way out but at the latch. */
     for (uint32_t i = 0; i < n; i++) {
         const struct ir_block *b = &f->blocks[blocks[i]];
@@ -103,51 +103,38 @@ static bool begins_at(const struct ir_func *f, uint32_t block, uint32_t counter,
     return false;
 }
 
-/* What is added to the counter in each turn, if nothing but the latch changes it; 0: not known. */
-static int64_t step_of(const struct opt *o, const struct ir_block *latch, uint32_t counter)
+/* From begin by steps to end while cc holds: how often? Where it may be passed by, both must be small and not below
+ * zero. 0: not known. */
+static uint64_t turns_of(const struct opt_chunk *c, uint64_t begin, uint64_t end)
 {
-    if (o->v[counter].writes != 2)
-        return 0;
-    for (uint32_t i = 0; i < latch->n; i++) {
-        const struct ir_op *op = &latch->ops[i];
+    uint64_t way = c->step > 0 ? end - begin : begin - end;
 
-        if (op->dst == counter && op->a == counter && op->flags & IR_IMM && (op->kind == IR_ADD || op->kind == IR_SUB))
-            return op->kind == IR_ADD ? op->imm : -op->imm;
+    if (c->cc == IR_NE) {
+        way = c->width == 4 ? (uint32_t)way : way;
+        return c->narrow_step || way % c->by ? 0 : way / c->by;
     }
-    return 0;
-}
-
-/* From begin by steps to end while cc holds, all of them small and never below zero: how often? 0: not known. */
-static uint64_t turns_of(enum ir_cc cc, uint64_t begin, uint64_t end, int64_t step)
-{
-    uint64_t by = step < 0 ? -(uint64_t)step : (uint64_t)step, way;
-
-    if (begin > INT32_MAX || end > INT32_MAX || !by || by > INT32_MAX || begin == end || (begin < end) != (step > 0))
+    if (begin > INT32_MAX || end > INT32_MAX || begin == end || (begin < end) != (c->step > 0))
         return 0;
-    way = step > 0 ? end - begin : begin - end;
-    switch (cc) {
-    case IR_NE: return way % by ? 0 : way / by;
+    switch (c->cc) {
     case IR_ULT:
-    case IR_SLT: return step > 0 ? (way + by - 1) / by : 0;
+    case IR_SLT: return c->step > 0 ? (way + c->by - 1) / c->by : 0;
     case IR_ULE:
-    case IR_SLE: return step > 0 && end < INT32_MAX - by ? way / by + 1 : 0;
-    case IR_SGT: return step < 0 ? (way + by - 1) / by : 0;
+    case IR_SLE: return c->step > 0 && end < INT32_MAX - c->by ? way / c->by + 1 : 0;
+    case IR_SGT: return c->step < 0 ? (way + c->by - 1) / c->by : 0;
     default: return 0;
     }
 }
 
-static uint64_t known_turns(const struct opt *o, const struct loop *l)
+static uint64_t known_turns(const struct opt *o, struct opt_chunk *c)
 {
-    const struct ir_func *f = o->f;
-    const struct ir_block *latch = &f->blocks[l->latch];
-    const struct ir_op *br = &latch->ops[latch->n - 1];
-    uint64_t begin;
+    uint64_t begin, end = c->width == 4 ? (uint32_t)c->imm : (uint64_t)c->imm, turns;
 
-    if (br->kind != IR_BR || !(br->flags & IR_IMM) || latch->succ[0] == latch->succ[1] ||
-        !begins_at(f, l->before, br->a, &begin))
+    if (c->bound || !begins_at(o->f, c->before, c->counter, &begin))
         return 0;
-    return turns_of(latch->succ[0] == l->head ? br->cc : br->cc ^ 1, begin,
-                    br->width == 4 ? (uint32_t)br->imm : (uint64_t)br->imm, step_of(o, latch, br->a));
+    turns = turns_of(c, begin, end);
+    if (turns && c->cc == IR_NE && c->step > 0 && begin < end) /* it comes to the bound exactly */
+        c->cc = IR_ULT;
+    return turns;
 }
 
 /* ---- Tolls ---- */
@@ -182,23 +169,45 @@ static uint32_t worth(const struct ir_func *f, uint32_t head, uint32_t *slot)
     return (length + h->calls) * (h->turns ? h->turns : 1);
 }
 
-static void charge(struct count *c, uint32_t head)
+static int keep_chunk(struct count *c, const struct opt_chunk *chunk)
+{
+    if (c->n_chunks == c->chunk_cap) {
+        uint32_t cap = c->chunk_cap * 2 + 8;
+        struct opt_chunk *more = realloc(c->chunks, cap * sizeof(*more));
+
+        if (!more)
+            return -ENOMEM;
+        c->chunks = more;
+        c->chunk_cap = cap;
+    }
+    c->chunks[c->n_chunks++] = *chunk;
+    return 0;
+}
+
+static int charge(struct count *c, uint32_t head)
 {
     uint32_t slot, length = worth(c->o->f, head, &slot);
     struct toll *t = &c->tolls[head];
     uint64_t turns = 0;
-    struct loop l;
+    struct opt_loop l;
+    struct opt_chunk chunk;
+    bool counts = read_loop(c->o->f, head, &l) && opt_counts(c->o, &l, &chunk);
 
-    if (read_loop(c->o->f, head, &l))
-        turns = known_turns(c->o, &l);
+    if (counts)
+        turns = known_turns(c->o, &chunk);
+    chunk.worth = length;
+    chunk.slot = slot;
     if (turns && turns <= MAX_AT_ONCE / length)
         t = &c->tolls[l.before];
+    else if (counts && opt_may_chunk(c->o, &chunk))
+        return keep_chunk(c, &chunk);
     if (t == &c->tolls[head])
         t->head += length;
     else
         t->tail += length * (uint32_t)turns;
     if (slot > t->slot)
         t->slot = slot;
+    return 0;
 }
 
 static int pay(struct opt *o, struct ir_block *b, const struct toll *t)
@@ -235,10 +244,13 @@ int opt_count(struct opt *o)
 
     for (uint32_t i = 0; !err && i < f->n_blocks; i++)
         if (f->blocks[i].loop_head)
-            charge(&c, i);
+            err = charge(&c, i);
     for (uint32_t i = 0; !err && i < f->n_blocks; i++)
         if (c.tolls[i].head || c.tolls[i].tail)
             err = pay(o, &f->blocks[i], &c.tolls[i]);
+    for (uint32_t i = 0; !err && i < c.n_chunks; i++)
+        err = opt_chunk(o, &c.chunks[i], MAX_AT_ONCE);
+    free(c.chunks);
     free(c.tolls);
     return err;
 }
