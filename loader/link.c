@@ -31,6 +31,7 @@ struct linker {
     uint32_t *place;     /* by function */
     uint32_t *order;     /* functions of the program, as placed */
     uint32_t n_order;
+    uint32_t catcher; /* its exception callback, LOAD_NO_FUNC: none */
     struct skep_insn *insns;
     uint32_t n_insns, cap_insns;
     struct prog_poison *poison;
@@ -475,7 +476,7 @@ static int make_prog(struct linker *l, struct object_prog *p, const struct prog_
     struct prog_func *funcs = ARENA_ARRAY(&scratch, struct prog_func, l->n_order);
     const char *target = p->target;
     struct prog_line *lines = NULL;
-    uint32_t n_lines = 0;
+    uint32_t n_lines = 0, catcher = 0;
     char where[512];
     struct log in = LOG_AT(l->log, where);
     int err = maps && funcs ? collect_lines(l, &scratch, &lines, &n_lines) : no_memory(l);
@@ -486,6 +487,8 @@ static int make_prog(struct linker *l, struct object_prog *p, const struct prog_
         const struct load_func *f = &e->funcs[l->order[i]];
         uint32_t start = l->place[l->order[i]];
 
+        if (l->order[i] == l->catcher)
+            catcher = i;
         funcs[i] = (struct prog_func){
             .name = f->name, .start = start, .end = start + f->n, .btf_id = func_type(l, f), .global = f->global};
     }
@@ -505,6 +508,7 @@ static int make_prog(struct linker *l, struct object_prog *p, const struct prog_
             .n_insns = l->n_insns,
             .funcs = funcs,
             .n_funcs = l->n_order,
+            .exception_cb = catcher,
             .lines = lines,
             .n_lines = n_lines,
             .maps = maps,
@@ -549,7 +553,11 @@ static int link_prog(struct linker *l, struct object_prog *p, uint32_t entry)
     l->n_order = l->n_insns = l->n_poison = l->n_externs = l->n_ksyms = 0;
     for (uint32_t i = 0; i < e->n_externs; i++)
         l->extern_idx[i] = -1;
-    err = lay_out(l, entry);
+    err = load_catcher(l->obj, entry, l->log, &l->catcher);
+    if (!err)
+        err = lay_out(l, entry);
+    if (!err && l->catcher != LOAD_NO_FUNC && l->place[l->catcher] == NOT_PLACED)
+        err = lay_out(l, l->catcher);
     if (!err)
         err = relocate(l);
     if (!err) {
@@ -593,8 +601,13 @@ static int link_all(struct linker *l)
     if (!err)
         err = load_check_kconfig(obj, l->log);
     for (uint32_t i = 0; i < e->n_funcs && !err; i++)
-        if (e->funcs[i].prog >= 0 && obj->progs[e->funcs[i].prog].autoload)
-            err = mark(l, i);
+        if (e->funcs[i].prog >= 0 && obj->progs[e->funcs[i].prog].autoload) {
+            err = load_catcher(obj, i, l->log, &l->catcher);
+            if (!err)
+                err = mark(l, i);
+            if (!err && l->catcher != LOAD_NO_FUNC)
+                err = mark(l, l->catcher);
+        }
     if (!err)
         err = copy_code(l);
     if (!err)

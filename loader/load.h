@@ -161,6 +161,11 @@ struct gzFile_s *load_kconfig_open(char path[KCONFIG_PATH]);
 /** Refuses strong externs without a value. */
 int load_check_kconfig(const struct object *obj, const struct log *log);
 
+/* exception.c: the function that an entry names as its exception callback, LOAD_NO_FUNC: it names none.
+ * @return 0; -EINVAL, said: it names what is not there. */
+enum { LOAD_NO_FUNC = UINT32_MAX };
+int load_catcher(const struct object *obj, uint32_t entry, const struct log *log, uint32_t *func);
+
 /* maps.c: .maps, and the initialisers of its maps. */
 int load_maps(struct object *obj, const struct log *log);
 int load_map_inits(struct object *obj, const struct log *log);

@@ -20,7 +20,7 @@ static enum reason check_context(struct verifier *v, const struct state *s, cons
         return refuse(v, REASON_helper_not_allowed, "bpf_%s may sleep and this program may not", h->name);
     if (s->lock_id && !(h->effects & (EFFECT_LOCKS | EFFECT_UNLOCKS)))
         return refuse(v, REASON_lock_held, "bpf_%s is called while a spin lock is held", h->name);
-    if (h->id == TAIL_CALL && s->n_refs)
+    if (h->id == TAIL_CALL && state_refs_but(s, REF_IRQ))
         return refuse(v, REASON_reference_leak, "a tail call while a reference is held");
     if (h->id == TAIL_CALL || h->effects & EFFECT_SLEEPS)
         return kfunc_sections_end(v, s, h->id == TAIL_CALL ? "a tail call" : "a helper that may sleep is called");
@@ -175,6 +175,9 @@ enum reason call_local(struct verifier *v, struct state *s, const struct insn *i
     struct frame *f;
     uint32_t func = func_index(v, insn->target);
 
+    if (func && func == v->prog->exception_cb)
+        return refuse(v, REASON_callback_function, "'%s' is for exceptions alone and is not to be called",
+                      v->prog->funcs[func].name);
     if (v->info[s->insn].opaque)
         return global_call(v, s, func);
     if (s->n_frames == PROG_MAX_FRAMES)
@@ -248,6 +251,17 @@ enum reason tail_call_taken(struct verifier *v, const struct state *s, struct st
     return reason;
 }
 
+enum reason call_resources_held(struct verifier *v, const struct state *s, bool gives, const char *what)
+{
+    uint32_t held = state_refs_but(s, REF_IRQ) - gives;
+
+    if (s->lock_id)
+        return refuse(v, REASON_lock_held, "%s with a spin lock held", what);
+    if (held)
+        return refuse(v, REASON_reference_leak, "%s with %u reference%s held", what, held, held > 1 ? "s" : "");
+    return kfunc_sections_end(v, s, what);
+}
+
 enum reason exit_step(struct verifier *v, struct state *s, bool *done)
 {
     const struct reg *r0 = state_reg(s, 0);
@@ -256,13 +270,8 @@ enum reason exit_step(struct verifier *v, struct state *s, bool *done)
 
     if (s->n_frames > 1)
         return return_to_caller(v, s);
-    if (s->lock_id)
-        return refuse(v, REASON_lock_held, "the program ends with a spin lock held");
     gives = !state_top(s)->func && struct_ops_gives(v, r0) && state_has_ref(s, r0->ref);
-    if (s->n_refs > gives)
-        return refuse(v, REASON_reference_leak, "the program ends with %u reference%s held", s->n_refs,
-                      s->n_refs > 1 ? "s" : "");
-    reason = kfunc_sections_end(v, s, "the program ends");
+    reason = call_resources_held(v, s, gives, "the program ends");
     if (reason)
         return reason;
     if (gives || (!state_top(s)->func && btf_ctx_returns_void(v))) {
@@ -275,7 +284,7 @@ enum reason exit_step(struct verifier *v, struct state *s, bool *done)
         return refuse(v, REASON_pointer_leak, "r0 is a %s", reg_kind_name(r0));
     if (state_top(s)->func && r0->kind != REG_SCALAR)
         return refuse(v, REASON_return_pointer, "r0 is a %s; a global function returns a number", reg_kind_name(r0));
-    reason = state_top(s)->func ? REASON_ok : policy_return(v, s, r0);
+    reason = state_top(s)->func && state_top(s)->func != v->prog->exception_cb ? REASON_ok : policy_return(v, s, 0);
     if (reason)
         return reason;
     *done = true;

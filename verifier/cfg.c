@@ -122,6 +122,8 @@ enum reason cfg_check(struct verifier *v, uint32_t *bad)
 
     if (w.stack && w.seen)
         reason = walk(v, &w, 0, bad);
+    if (!reason && v->prog->exception_cb) /* nothing calls it */
+        reason = walk(v, &w, v->prog->funcs[v->prog->exception_cb].start, bad);
     for (uint32_t i = 0; i < n && !reason; i++) {
         if (w.seen[i] || insn_at(v, i)->wide_tail)
             continue;

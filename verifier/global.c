@@ -382,6 +382,9 @@ static enum reason begin(struct verifier *v, uint32_t func)
 
     if (reason)
         return reason;
+    if (func == v->prog->exception_cb && (p->n != 1 || p->args[0].kind != NUMBER))
+        return refuse(v, REASON_callback_function, "'%s', an exception callback, takes one number and nothing else",
+                      v->prog->funcs[func].name);
     s = state_new(&v->pool);
     if (!s || !state_push_frame(&v->pool, s, func, UINT32_MAX) || !uses_enter(v, s, &s->frames[0]->inst))
         return REASON_out_of_memory;
@@ -427,6 +430,8 @@ enum reason global_verify_called(struct verifier *v, uint32_t *insn)
     enum reason reason = REASON_ok;
     bool again = true;
 
+    if (v->prog->exception_cb) /* is presumed to be called */
+        v->called[v->prog->exception_cb] = true;
     while (again && !reason) {
         again = false;
         for (uint32_t f = 1; f < v->prog->n_funcs && !reason; f++) {

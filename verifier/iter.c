@@ -1,5 +1,6 @@
 /*
- * Open-coded iterators: slots of stack that three kernel functions alone make, move and end. All of an iterator's slots
+ * Open-coded iterators: slots of stack that three kernel functions alone make, move and end (and the flags that
+ * bpf_local_irq_save() leaves, which are never moved). All of an iterator's slots
  * hold a record of kind REG_ITER that names its type; the one at the lowest address (REG_FIRST) holds what counts:
  * `ref` the reference that is to be given back, `frame` whether it is active or drained, `off` how often it went on
  * on this path (the depth), `trust` whether a section of RCU protects it. A store into one leaves bytes, and a
@@ -38,14 +39,13 @@ static enum reason at_fixed_place(struct verifier *v, const struct state *s, uns
     const struct reg *r = state_reg(s, reg);
 
     if (r->kind != REG_STACK)
-        return refuse(v, REASON_helper_argument,
-                      "argument %u (r%u) is a %s where a struct bpf_iter_%s on the stack is needed", reg, reg,
-                      reg_kind_name(r), type->name);
+        return refuse(v, REASON_helper_argument, "argument %u (r%u) is a %s where a %s on the stack is needed", reg,
+                      reg, reg_kind_name(r), type->what);
     if (!scalar_is_const(&r->s))
         return refuse(v, REASON_iterator, "argument %u (r%u) is at an offset that is not constant", reg, reg);
     if (place(r) % SLOT || place(r) > -(int64_t)type->bytes || place(r) < -PROG_STACK_FRAME)
-        return refuse(v, REASON_iterator, "argument %u (r%u) is r10%+lld, where no struct bpf_iter_%s has room", reg,
-                      reg, (long long)place(r), type->name);
+        return refuse(v, REASON_iterator, "argument %u (r%u) is r10%+lld, where no %s has room", reg, reg,
+                      (long long)place(r), type->what);
     return REASON_ok;
 }
 
@@ -61,8 +61,9 @@ enum reason iter_check_new(struct verifier *v, const struct state *s, unsigned r
     f = s->frames[r->frame];
     for (unsigned i = first_of(place(r)), n = 0; n < slots_of(type); n++, i--)
         if (i < f->n_slots && slot_has_iter(frame_slot(f, i)))
-            return refuse(v, REASON_iterator, "argument %u (r%u): an iterator that was not destroyed is at r10%+lld",
-                          reg, reg, (long long)place(r));
+            return refuse(v, REASON_iterator,
+                          "argument %u (r%u): there is one already at r10%+lld, which was not given back", reg, reg,
+                          (long long)place(r));
     for (; !reason && a.off < type->bytes; a.off += SLOT)
         reason = stack_check(v, s, r, &a);
     return reason;
@@ -93,8 +94,8 @@ enum reason iter_check(struct verifier *v, const struct state *s, unsigned reg, 
     f = s->frames[r->frame];
     first = first_of(place(r));
     if (!is_whole(f, first, type))
-        return refuse(v, REASON_iterator, "argument %u (r%u): there is no struct bpf_iter_%s in use at r10%+lld", reg,
-                      reg, type->name, (long long)place(r));
+        return refuse(v, REASON_iterator, "argument %u (r%u): there is no %s in use at r10%+lld", reg, reg, type->what,
+                      (long long)place(r));
     if (frame_slot(f, first)->reg.trust & TRUST_UNTRUSTED)
         return refuse(v, REASON_section_missing,
                       "argument %u (r%u): the section of RCU that protected the iterator is over", reg, reg);
@@ -104,7 +105,8 @@ enum reason iter_check(struct verifier *v, const struct state *s, unsigned reg, 
     return REASON_ok;
 }
 
-bool iter_make(struct verifier *v, struct state *s, const struct reg *where, const struct iter_type *type, bool guarded)
+bool iter_make(struct verifier *v, struct state *s, const struct reg *where, const struct iter_type *type, bool guarded,
+               enum ref_kind kind)
 {
     struct access a = {.insn = s->insn, .size = type->bytes, .helper = true, .write = true, .fills = true};
     unsigned first = first_of(place(where)), n = slots_of(type);
@@ -130,7 +132,7 @@ bool iter_make(struct verifier *v, struct state *s, const struct reg *where, con
     it.frame = ACTIVE;
     it.ref = ++v->next_id;
     frame_slot_own(f, first)->reg = it;
-    return state_hold(&v->pool, s, it.ref, REF_ITER);
+    return state_hold(&v->pool, s, it.ref, kind);
 }
 
 /* The slot that counts, for writing; `where` was checked. */

@@ -59,12 +59,15 @@ enum reason kfunc_sections_end(struct verifier *v, const struct state *s, const 
         return refuse(v, REASON_section_open, "%s inside bpf_rcu_read_lock()", what);
     if (s->preempt_off)
         return refuse(v, REASON_section_open, "%s while bpf_preempt_disable() holds", what);
+    if (state_last_ref(s, REF_IRQ))
+        return refuse(v, REASON_section_open, "%s while bpf_local_irq_save() holds", what);
     return REASON_ok;
 }
 
 static enum reason may_call(struct verifier *v, const struct state *s, const struct kfunc *k)
 {
     const struct prog_type *type = v->prog->type;
+    enum reason reason;
 
     if (!type || !(k->users >> type->id & 1))
         return refuse(v, REASON_helper_not_allowed, "programs of type %s may not call %s", type ? type->name : "raw",
@@ -76,8 +79,9 @@ static enum reason may_call(struct verifier *v, const struct state *s, const str
                       v->prog->license);
     if (k->flags & KFUNC_SLEEPS && !v->prog->sleepable)
         return refuse(v, REASON_helper_not_allowed, "%s may sleep and this program may not", k->name);
-    if (k->flags & KFUNC_SLEEPS && (s->rcu || s->preempt_off))
-        return kfunc_sections_end(v, s, "a function that may sleep is called");
+    reason = k->flags & KFUNC_SLEEPS ? kfunc_sections_end(v, s, "a function that may sleep is called") : REASON_ok;
+    if (reason)
+        return reason;
     if (s->lock_id)
         return refuse(v, REASON_lock_held, "%s is called while a spin lock is held", k->name);
     if (k->flags & KFUNC_RCU_PROTECTED && !in_rcu_section(v, s))
@@ -220,8 +224,9 @@ static enum reason argument(struct verifier *v, struct state *s, struct kcall *c
     case KARG_ITER:
         c->iter = iter_type_find(arg->type);
         c->iter_at = *r;
-        return c->k->special == KFUNC_ITER_NEW ? iter_check_new(v, s, reg, c->iter)
-                                               : iter_check(v, s, reg, c->iter, &c->ref);
+        return c->k->special == KFUNC_ITER_NEW || c->k->special == KFUNC_IRQ_SAVE
+                   ? iter_check_new(v, s, reg, c->iter)
+                   : iter_check(v, s, reg, c->iter, &c->ref);
     case KARG_ANY:
         c->any = *r;
         if (r->kind == REG_STACK)
@@ -245,8 +250,19 @@ static void expose(struct reg *r, const void *ctx)
     r->flags &= (uint8_t)~REG_MAYBE_NULL;
 }
 
-static enum reason enter(struct verifier *v, struct state *s, const struct kfunc *k)
+/* An exception ends the program, from any depth, with the cookie as its result. */
+static enum reason throws(struct verifier *v, struct state *s)
 {
+    bool returned = !s->frames[0]->func && !v->prog->exception_cb;
+    enum reason reason = returned ? policy_return(v, s, 1) : REASON_ok;
+
+    return reason ? reason : call_resources_held(v, s, false, "an exception ends the program");
+}
+
+static enum reason enter(struct verifier *v, struct state *s, const struct kcall *c)
+{
+    const struct kfunc *k = c->k;
+
     switch (k->special) {
     case KFUNC_RCU_LOCK:
         if (s->rcu)
@@ -270,6 +286,11 @@ static enum reason enter(struct verifier *v, struct state *s, const struct kfunc
             return refuse(v, REASON_section_closed, "bpf_preempt_enable() without bpf_preempt_disable()");
         s->preempt_off--;
         return REASON_ok;
+    case KFUNC_IRQ_RESTORE:
+        if (c->ref != state_last_ref(s, REF_IRQ))
+            return refuse(v, REASON_section_closed, "the flags that were saved last are to be restored first");
+        return REASON_ok;
+    case KFUNC_THROW: return throws(v, s);
     case KFUNC_SLICE_RDWR:
         return policy_may_write_packet(v) ? REASON_ok
                                           : refuse(v, REASON_packet_access,
@@ -384,13 +405,13 @@ static enum reason result(struct verifier *v, struct state *s, const struct kcal
     maybe_null(v, k, out);
     if (k->flags & KFUNC_ACQUIRE) {
         out->id = out->ref = ++v->next_id;
-        if (!state_hold(&v->pool, s, out->ref, REF_KERNEL))
+        if (!state_hold(&v->pool, s, out->ref, k->flags & KFUNC_HELD ? REF_OBJECT : REF_KERNEL))
             return REASON_out_of_memory;
     }
     return REASON_ok;
 }
 
-enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *insn, struct state **other)
+enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *insn, struct state **other, bool *done)
 {
     const struct prog_extern *x = (uint64_t)insn->imm < v->prog->n_externs ? &v->prog->externs[insn->imm] : NULL;
     struct kcall c = {.k = x ? x->kfunc : NULL};
@@ -408,7 +429,7 @@ enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *i
     if (!reason && c.k->flags & KFUNC_RELEASE && (!c.ref || !state_has_ref(s, c.ref)))
         reason = refuse(v, REASON_reference_released, "no argument of %s holds a reference", c.k->name);
     if (!reason)
-        reason = enter(v, s, c.k);
+        reason = enter(v, s, &c);
     if (reason)
         return reason;
     for (unsigned i = 0; i < c.n_out; i++)
@@ -418,9 +439,12 @@ enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *i
         return REASON_out_of_memory;
     if (c.made.kind != REG_NONE && !make_dynptr(v, s, &c))
         return REASON_out_of_memory;
-    if (c.k->special == KFUNC_ITER_NEW && !iter_make(v, s, &c.iter_at, c.iter, c.k->flags & KFUNC_RCU_PROTECTED))
+    if ((c.k->special == KFUNC_ITER_NEW || c.k->special == KFUNC_IRQ_SAVE) &&
+        !iter_make(v, s, &c.iter_at, c.iter, c.k->flags & KFUNC_RCU_PROTECTED,
+                   c.k->special == KFUNC_IRQ_SAVE ? REF_IRQ : REF_ITER))
         return REASON_out_of_memory;
-    if (c.k->special == KFUNC_ITER_DESTROY && !iter_destroy(v, s, &c.iter_at, c.iter))
+    if ((c.k->special == KFUNC_ITER_DESTROY || c.k->special == KFUNC_IRQ_RESTORE) &&
+        !iter_destroy(v, s, &c.iter_at, c.iter))
         return REASON_out_of_memory;
     reason = result(v, s, &c, &r0);
     if (reason)
@@ -430,5 +454,6 @@ enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *i
         return REASON_out_of_memory;
     memset(f->regs, 0, 6 * sizeof(f->regs[0]));
     f->regs[0] = r0;
+    *done = c.k->special == KFUNC_THROW;
     return c.k->special == KFUNC_ITER_NEXT ? iter_next(v, s, &c.iter_at, other) : REASON_ok;
 }

@@ -128,9 +128,10 @@ bool policy_helper_sees_packet(const struct verifier *v, const struct helper *h)
     return traits & PROG_PKT_HELPERS || (traits & PROG_PKT_READ && h->effects & EFFECT_PACKET_MEM);
 }
 
-enum reason policy_return(struct verifier *v, struct state *s, const struct reg *r0)
+enum reason policy_return(struct verifier *v, struct state *s, unsigned reg)
 {
     const struct prog_type *type = v->prog->type;
+    const struct reg *r0 = state_reg(s, reg);
     int64_t min = r0->s.r.smin, max = r0->s.r.smax;
     struct prog_range range;
     enum reason reason;
@@ -142,8 +143,8 @@ enum reason policy_return(struct verifier *v, struct state *s, const struct reg 
     if (range.min > range.max)
         return REASON_ok;
     if (r0->kind != REG_SCALAR)
-        return refuse(v, REASON_return_pointer, "r0 is a %s", reg_kind_name(r0));
-    reason = precision_mark_reg(v, s, 0);
+        return refuse(v, REASON_return_pointer, "r%u is a %s", reg, reg_kind_name(r0));
+    reason = precision_mark_reg(v, s, reg);
     if (reason)
         return reason;
     /* All 64 bits count, but for the error numbers of LSM hooks, which are ints. */
@@ -153,7 +154,7 @@ enum reason policy_return(struct verifier *v, struct state *s, const struct reg 
     }
     if (min < range.min || max > range.max)
         return refuse(v, REASON_return_value,
-                      "r0 is between %lld and %lld, and programs of type %s return %d to %d here", (long long)min,
+                      "r%u is between %lld and %lld, and programs of type %s return %d to %d here", reg, (long long)min,
                       (long long)max, type->name, range.min, range.max);
     return REASON_ok;
 }

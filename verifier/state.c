@@ -436,6 +436,23 @@ bool state_has_ref(const struct state *s, uint32_t id)
     return false;
 }
 
+uint32_t state_last_ref(const struct state *s, enum ref_kind kind)
+{
+    for (uint32_t i = s->n_refs; i-- > 0;)
+        if (s->refs->at[i].kind == kind)
+            return s->refs->at[i].id;
+    return 0;
+}
+
+uint32_t state_refs_but(const struct state *s, enum ref_kind kind)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < s->n_refs; i++)
+        n += s->refs->at[i].kind != kind;
+    return n;
+}
+
 bool state_drop_ref(struct pool *pool, struct state *s, uint32_t id)
 {
     uint32_t i = 0;

@@ -159,6 +159,7 @@ enum ref_kind {
     REF_OBJECT, /* what the environment of a run knows of (env_ref): records, sockets, ... */
     REF_KERNEL, /* kernel objects, which a run need not give back */
     REF_ITER,   /* iterators */
+    REF_IRQ,    /* flags that are to be restored, the last first */
 };
 
 struct ref {
@@ -249,6 +250,9 @@ bool state_change_regs(struct pool *pool, struct state *s, reg_want want, reg_ch
 
 /** Notes that the path holds this from now on. @return false: out of memory. */
 bool state_hold(struct pool *pool, struct state *s, uint32_t id, enum ref_kind kind);
+/** The last of this kind, 0: there is none; how many there are of others. */
+uint32_t state_last_ref(const struct state *s, enum ref_kind kind);
+uint32_t state_refs_but(const struct state *s, enum ref_kind kind);
 bool state_has_ref(const struct state *s, uint32_t id);
 /** The path holds it no more, if it did; the others keep their order. @return false: out of memory. */
 bool state_drop_ref(struct pool *pool, struct state *s, uint32_t id);

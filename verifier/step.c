@@ -305,9 +305,9 @@ static enum reason load_packet(struct verifier *v, struct state *s, const struct
         return refuse(v, REASON_helper_argument, "r6 must be the context for this load");
     if (s->lock_id)
         return refuse(v, REASON_lock_held, "packet loads end the program when they fail, with the lock held");
-    if (s->n_refs)
+    if (state_refs_but(s, REF_IRQ))
         return refuse(v, REASON_reference_leak, "packet loads end the program when they fail, with a reference held");
-    if (s->rcu || s->preempt_off)
+    if (s->rcu || s->preempt_off || state_last_ref(s, REF_IRQ))
         return kfunc_sections_end(v, s, "packet loads end the program when they fail,");
     if (indirect && state_reg(s, insn->src)->kind == REG_NONE)
         return refuse(v, REASON_uninitialized_register, "r%u was not written on this path", insn->src);
@@ -361,7 +361,7 @@ static enum reason execute(struct verifier *v, struct state *s, const struct ins
     case ISA_FORM_CALL:
         if (insn->op == ISA_CALL_LOCAL)
             return call_local(v, s, insn);
-        reason = insn->op == ISA_CALL_HELPER ? call_helper(v, s, insn, other) : kfunc_call(v, s, insn, other);
+        reason = insn->op == ISA_CALL_HELPER ? call_helper(v, s, insn, other) : kfunc_call(v, s, insn, other, done);
         if (!reason && insn->op == ISA_CALL_HELPER && insn->imm == TAIL_CALL)
             reason = tail_call_taken(v, s, other);
         break;

@@ -174,9 +174,13 @@ const struct kfunc *kfunc_at(const struct verifier *v, uint32_t at);
 uint16_t kfunc_uses(const struct verifier *v, uint32_t at);
 /* What it does to those who call it, as enum helper_effect has it. NULL: nothing. */
 uint16_t kfunc_effects(const struct kfunc *k);
-enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *insn, struct state **other);
-/* Calls that may not come back, exits and sleeping helpers, inside a section that is protected by RCU or may not be
- * preempted. */
+/* *done: the path ends with this call (bpf_throw). */
+enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *insn, struct state **other, bool *done);
+/* Is something held that would be lost where the program ends? `gives`: one reference is what the program returns;
+ * `what` begins the message. */
+enum reason call_resources_held(struct verifier *v, const struct state *s, bool gives, const char *what);
+/* Calls that may not come back, exits and sleeping helpers, inside a section that is protected by RCU, may not be
+ * preempted, or not be interrupted. */
 enum reason kfunc_sections_end(struct verifier *v, const struct state *s, const char *what);
 
 /* btf_ptr.c: pointers to kernel objects. */
@@ -275,7 +279,8 @@ enum reason policy_may_name(struct verifier *v, const struct map_def *map, struc
 enum reason policy_functions(struct verifier *v, uint32_t *bad);
 bool policy_may_write_packet(const struct verifier *v);
 bool policy_helper_sees_packet(const struct verifier *v, const struct helper *h);
-enum reason policy_return(struct verifier *v, struct state *s, const struct reg *r0);
+/* May the program return what this register holds? */
+enum reason policy_return(struct verifier *v, struct state *s, unsigned reg);
 
 /* policy.c */
 bool is_gpl_compatible(const char *license);
@@ -311,8 +316,8 @@ struct iter_type;
 /** Is there room for one where the register points? iter_make() follows. */
 enum reason iter_check_new(struct verifier *v, const struct state *s, unsigned reg, const struct iter_type *type);
 /** `guarded`: it and what it yields is good for a section of RCU alone. @return false: out of memory. */
-bool iter_make(struct verifier *v, struct state *s, const struct reg *where, const struct iter_type *type,
-               bool guarded);
+bool iter_make(struct verifier *v, struct state *s, const struct reg *where, const struct iter_type *type, bool guarded,
+               enum ref_kind kind);
 /** Is there one? *ref: what destroying it gives back. */
 enum reason iter_check(struct verifier *v, const struct state *s, unsigned reg, const struct iter_type *type,
                        uint32_t *ref);

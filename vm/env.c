@@ -213,6 +213,19 @@ static void return_fuel(struct skep_env *env)
     env->fuel = 0;
 }
 
+/* An exception left all frames: its cookie is what the run returns, or what the program's callback makes of it. */
+static uint64_t catch (struct skep_env *env)
+{
+    const struct code *code = env->code;
+    const uint64_t args[5] = {env->trap.addr};
+
+    env->trap = (struct trap){.kind = TRAP_none};
+    if (!code->prog->exception_cb)
+        return args[0];
+    env->frame = env->first_frame = 0;
+    return code->engine->run(code, code->prog->exception_cb, env, args);
+}
+
 int env_run(struct skep_env *env, const struct code *code, uint64_t arg1, uint64_t arg2, uint64_t *retval)
 {
     const uint64_t args[5] = {arg1, arg2};
@@ -226,6 +239,8 @@ int env_run(struct skep_env *env, const struct code *code, uint64_t arg1, uint64
         return -EFAULT;
     }
     result = code->engine->run(code, 0, env, args);
+    if (env->trap.kind == TRAP_exception)
+        result = catch (env);
     if (env->checked && env->trap.kind == TRAP_none)
         check_leaks(env);
     if (env->trap.kind != TRAP_none && env->trap.insn == UINT32_MAX)

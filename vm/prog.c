@@ -458,6 +458,7 @@ static int fill(struct maker *m)
     prog->type = spec->type;
     prog->attach_type = spec->attach_type;
     prog->sleepable = spec->sleepable;
+    prog->exception_cb = spec->exception_cb < spec->n_funcs ? spec->exception_cb : 0;
     prog->helpers = spec->helpers;
     prog->btf = spec->btf;
     prog->kernel_btf = spec->kernel_btf;

@@ -89,6 +89,7 @@ struct prog {
     uint32_t n_insns;
     struct prog_func *funcs; /* sorted by start; the first is the entry, at slot 0 */
     uint32_t n_funcs;
+    uint32_t exception_cb;         /* index of the function that makes an exception's cookie a result; 0: it is one */
     const struct prog_line *lines; /* sorted by insn */
     uint32_t n_lines;
     const struct map_def *const *maps; /* what each map reference means; prog->maps[i] is the object's i-th map */
@@ -119,6 +120,7 @@ struct prog_spec {
     uint32_t n_insns;
     const struct prog_func *funcs; /* may be empty: found by following local calls */
     uint32_t n_funcs;
+    uint32_t exception_cb; /* index into funcs, 0: none */
     const struct prog_line *lines;
     uint32_t n_lines;
     const struct map_def *const *maps;

@@ -412,6 +412,70 @@ int ok_areas(struct __sk_buff *skb)
     return n;
 }
 
+struct cgroup_subsys_state {
+    struct cgroup *cgroup;
+} KERNEL;
+struct cgroup {
+    struct cgroup_subsys_state self;
+    int level;
+} KERNEL;
+struct bpf_iter_css {
+    __u64 opaque[3];
+};
+struct bpf_iter_css_task {
+    __u64 opaque[1];
+};
+extern int bpf_iter_css_new(struct bpf_iter_css *it, struct cgroup_subsys_state *from, unsigned int flags) __ksym;
+extern struct cgroup_subsys_state *bpf_iter_css_next(struct bpf_iter_css *it) __ksym;
+extern void bpf_iter_css_destroy(struct bpf_iter_css *it) __ksym;
+extern struct cgroup *bpf_cgroup_from_id(__u64 id) __ksym;
+extern struct cgroup *bpf_cgroup_ancestor(struct cgroup *group, int level) __ksym;
+extern void bpf_cgroup_release(struct cgroup *group) __ksym;
+extern long bpf_task_under_cgroup(struct task_struct *task, struct cgroup *group) __ksym;
+
+static __attribute__((noinline)) long levels(struct cgroup *group, int order)
+{
+    struct cgroup_subsys_state *css;
+    struct bpf_iter_css it;
+    long n = 0;
+
+    bpf_iter_css_new(&it, &group->self, order);
+    while ((css = bpf_iter_css_next(&it)))
+        n = n * 10 + css->cgroup->level + 1;
+    bpf_iter_css_destroy(&it);
+    return n;
+}
+
+/* Groups 1, 1/2, 1/2/3, 1/4: before and after what is below, and upwards from 3. */
+SEC("tc")
+int ok_groups(struct __sk_buff *skb)
+{
+    struct cgroup *group = bpf_cgroup_from_id(1), *low;
+    long n;
+
+    if (!group)
+        return -1;
+    n = levels(group, 2) * 10000 + levels(group, 3);
+    bpf_cgroup_release(group);
+    low = bpf_cgroup_from_id(3);
+    if (!low)
+        return -2;
+    n += levels(low, 4) * 100000000;
+    group = bpf_cgroup_ancestor(low, 1);
+    if (group) {
+        struct task_struct *task = bpf_task_from_pid(7);
+
+        if (task) {
+            n += bpf_task_under_cgroup(task, group) * 100000000000;
+            bpf_task_release(task);
+        }
+        bpf_cgroup_release(group);
+    }
+    bpf_cgroup_release(low);
+    out = n;
+    return n == 132112323221 ? 71 : 0;
+}
+
 SEC("syscall")
 int ok_tasks_in_a_section(void *ctx)
 {

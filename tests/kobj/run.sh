@@ -75,7 +75,8 @@ for want in ok_cast:7002 ok_release_of_the_cast:1 ok_release_of_the_record:1; do
 done
 # Iterators, in every engine: numbers, bits, and the tasks of a world.
 cat >"$B/kobj/tasks.json" <<'END'
-{"tasks": [{"pid": 5, "vmas": [{"vm_start": "0x1000", "vm_end": "0x2000"}, {"vm_start": "0x2000", "vm_end": "0x3000"}]}, {"pid": 7, "tgid": 5}, {"pid": 30}]}
+{"tasks": [{"pid": 5, "vmas": [{"vm_start": "0x1000", "vm_end": "0x2000"}, {"vm_start": "0x2000", "vm_end": "0x3000"}]}, {"pid": 7, "tgid": 5, "cgroup": "/a/b"}, {"pid": 30}],
+ "cgroups": [{"path": "/", "id": 1}, {"path": "/a", "id": 2}, {"path": "/a/b", "id": 3}, {"path": "/c", "id": 4}]}
 END
 runs() { # object program value
     local how got
@@ -97,11 +98,18 @@ runs iters.bpf.o ok_bits_of_one_word 22
 runs iters.bpf.o ok_tasks 35
 runs iters.bpf.o ok_threads 42
 runs iters.bpf.o ok_areas 8194
+runs iters.bpf.o ok_groups 71
 runs dynptrs.bpf.o ok_read 4294967072
 runs dynptrs.bpf.o ok_written 94
 runs dynptrs.bpf.o ok_arithmetic 1108
 runs dynptrs.bpf.o ok_wrong_flags 77
 runs dynptrs.bpf.o ok_copied 239
+runs simple.bpf.o ok_strings 32767
+runs simple.bpf.o ok_interrupts 5
+runs simple.bpf.o ok_thrown 64
+runs simple.bpf.o ok_thrown_in_a_callback 33
+runs exceptions.bpf.o ok_caught 1064
+runs exceptions.bpf.o ok_not_thrown 7
 # Variables of each CPU, and fields of a map, as programs find them.
 cat >"$B/kobj/variables.json" <<'END'
 {"variables": {"runqueues": [{"nr_running": 3, "curr": {"type": "task_struct", "pid": 7}}, {"nr_running": 9}],

@@ -34,6 +34,7 @@
 #define SLEEPS        KFUNC_SLEEPS
 #define DESTRUCTIVE   KFUNC_DESTRUCTIVE
 #define RCU_PROTECTED KFUNC_RCU_PROTECTED
+#define HELD          KFUNC_HELD
 #define SPECIAL(what) (KFUNC_##what << 16)
 
 #define BODY(name)    kfunc_##name
@@ -129,6 +130,7 @@
 #define ARG_ITER_num        ARG_LONG_PTR
 #define ARG_ITER_task_vma   ARG_LONG_PTR
 #define ARG_ITER_css_task   ARG_LONG_PTR
+#define ARG_ITER_irq        ARG_LONG_PTR
 #define ARG_ITER_bits       ARG_TWO_LONGS
 #define ARG_ITER_task       ARG_THREE_LONGS
 #define ARG_ITER_css        ARG_THREE_LONGS
@@ -180,8 +182,17 @@ static const struct kfunc table[ROWS] = {
 #include "vm/abi/kfuncs.def"
 };
 
-static const struct iter_type iters[] = {{"num", 8},      {"task", 24}, {"task_vma", 8},
-                                         {"css_task", 8}, {"css", 24},  {"bits", 16}};
+#define ITER_TYPE(name, bytes)                                                                                         \
+    {                                                                                                                  \
+#name, "struct bpf_iter_" #name, bytes                                                                         \
+    }
+static const struct iter_type iters[] = {ITER_TYPE(num, 8),
+                                         ITER_TYPE(task, 24),
+                                         ITER_TYPE(task_vma, 8),
+                                         ITER_TYPE(css_task, 8),
+                                         ITER_TYPE(css, 24),
+                                         ITER_TYPE(bits, 16),
+                                         {"irq", "flag of bpf_local_irq_save()", 8}};
 
 const struct iter_type *iter_type_find(const char *name)
 {

@@ -40,6 +40,7 @@ enum kfunc_flag {
     KFUNC_SLEEPS = 32,
     KFUNC_DESTRUCTIVE = 64,
     KFUNC_RCU_PROTECTED = 128, /* for sections of RCU alone */
+    KFUNC_HELD = 256,          /* a run's environment knows the reference that the result holds */
 };
 
 /* What the verifier does besides. */
@@ -59,11 +60,14 @@ enum kfunc_special {
     KFUNC_DYNPTR_CLONE,
     KFUNC_SLICE,
     KFUNC_SLICE_RDWR,
+    KFUNC_IRQ_SAVE,
+    KFUNC_IRQ_RESTORE,
+    KFUNC_THROW,
 };
 
-/* A struct bpf_iter_<name>. */
+/* What lies on the stack for functions of its own alone: a struct bpf_iter_<name>, or the flags of interrupts. */
 struct iter_type {
-    const char *name;
+    const char *name, *what;
     uint8_t bytes;
 };
 

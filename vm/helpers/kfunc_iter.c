@@ -222,10 +222,9 @@ _Static_assert(sizeof(struct iter_css) == 24, "as struct bpf_iter_css");
 
 static uint32_t cgroup_at(const struct world *w, uint64_t addr)
 {
-    for (uint32_t i = 0; w && addr && i < w->n_cgroups; i++)
-        if (w->cgroups[i].addr == addr)
-            return i + 1;
-    return 0;
+    const struct world_cgroup *at = w && addr ? world_cgroup_at(w, addr) : NULL;
+
+    return at ? (uint32_t)(at - w->cgroups) + 1 : 0;
 }
 
 /* The first child of a group that comes after another one; 0: none. */

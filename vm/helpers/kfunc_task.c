@@ -25,6 +25,23 @@ KFUNC_BODY(bpf_preempt_enable)
     return 0;
 }
 
+KFUNC_BODY(bpf_local_irq_save)
+{
+    memset(helper_ptr(a1), 0, sizeof(uint64_t));
+    return 0;
+}
+
+KFUNC_BODY(bpf_local_irq_restore)
+{
+    return 0;
+}
+
+/* Goes up through every frame as a trap does; env_run() makes a result of it. */
+KFUNC_BODY(bpf_throw)
+{
+    return env_trap(env, TRAP_exception, a1, 0, "%s", "");
+}
+
 /* The kernel's own form of a context is not there: whoever reads it finds nothing. */
 KFUNC_BODY(bpf_cast_to_kern_ctx)
 {
