@@ -116,14 +116,15 @@ static void add_column(struct column *c, const struct bench_prog *prog, const st
     c->n++;
 }
 
-/* Only differences that are no noise count as slower. */
+/* Only differences that are no noise count as slower: both the minimum and the median must say so. */
+#define SLOWER 1.03
 static void add_contest(struct contest *c, const struct bench_result *ours, const struct bench_result *kernel)
 {
     if (ours->least <= 0 || kernel->least <= 0)
         return;
     c->n++;
     c->faster += ours->least < kernel->least;
-    c->slower += ours->least > kernel->least * 1.03;
+    c->slower += ours->least > kernel->least * SLOWER && ours->median > kernel->median * SLOWER;
     c->logs += log(ours->least / kernel->least);
 }
 

@@ -107,7 +107,7 @@ static int begin(struct alloc *a, const struct jit_opts *opts)
 static void end_round(struct alloc *a)
 {
     arena_reset(a->arena);
-    a->segments.n = a->wishes.n = a->exposed.n = 1;
+    a->segments.n = a->wishes.n = a->exposed.n = a->loans.n = 1;
     for (unsigned i = 0; i < ALLOC_LISTS; i++)
         a->lists[i].n = 1;
 }
@@ -136,6 +136,7 @@ static int settle_blocks(struct alloc *a)
     for (uint32_t v = 1; v < a->f->n_vregs; v++)
         if (a->exposed_in[v])
             a->kind[v] = ALLOC_SLOT;
+    a->rows = 0; /* no machine register was given yet, and none is to be lent */
     return alloc_rewrite(a, true, &changed);
 }
 
@@ -220,6 +221,7 @@ int jit_allocate(struct ir_func *f, const struct jit_target *target, const struc
     free(a.segments.at);
     free(a.wishes.at);
     free(a.exposed.at);
+    free(a.loans.at);
     for (unsigned i = 0; i < ALLOC_LISTS; i++)
         free(a.lists[i].at);
     free(a.order);

@@ -20,7 +20,7 @@ enum { POINT_READ, POINT_CLOBBER, POINT_WRITE, POINTS };
 /* How a virtual register is treated. Only ANY and PIECE may get no register in a round. */
 enum alloc_kind {
     ALLOC_ANY,
-    ALLOC_PIECE, /* holds the value of a SLOT within a block, where that is worth it */
+    ALLOC_PIECE, /* holds the value of a SLOT within a block or in a loop, where that is worth it */
     ALLOC_TINY,  /* the same for a single operation: always gets a register */
     ALLOC_SLOT,  /* lives in its spill slot */
     ALLOC_CONST, /* a constant that is made anew before each use: written nowhere */
@@ -47,6 +47,12 @@ struct alloc_op {
     uint8_t late; /* which of them it reads late */
     uint8_t tied; /* the number (from 1) of the one that dst had best share a machine register with; 0: none */
     bool copy;    /* it is a COPY */
+};
+
+/* A piece that is loaded at the end of a block (lend.c). */
+struct alloc_loan {
+    uint32_t vreg;
+    uint32_t next; /* of the same block; 0: none */
 };
 
 /* A list in an array that grows; element 0 is no one's, so that 0 can end lists. */
@@ -94,6 +100,10 @@ struct alloc {
     uint32_t *end;
     struct alloc_list segments;
     uint32_t *unit, *member; /* coalesce.c */
+    struct alloc_row *taken; /* color.c */
+    unsigned rows;
+    uint32_t *loan; /* lend.c: of each block, the first that it loads for a loop that it leads into; 0: none */
+    struct alloc_list loans;
     struct jit_place *place; /* JIT_NO_REG: got none */
     uint32_t used;           /* machine registers written */
 };
@@ -109,6 +119,11 @@ enum {
 static inline struct alloc_segment *alloc_segment(const struct alloc *a, uint32_t i)
 {
     return (struct alloc_segment *)a->segments.at + i;
+}
+
+static inline struct alloc_loan *alloc_loan(const struct alloc *a, uint32_t i)
+{
+    return (struct alloc_loan *)a->loans.at + i;
 }
 
 static inline struct alloc_wish *alloc_wish(const struct alloc *a, uint32_t i)
@@ -150,6 +165,13 @@ void alloc_dissolve(struct alloc *a, uint32_t unit);
 
 /** Gives machine registers. @return 0 or -ENOMEM, -EINVAL: something that must have a register found none. */
 int alloc_color(struct alloc *a);
+
+/** Machine registers that are free at all of these points. alloc_color() has run. */
+uint32_t alloc_spare(const struct alloc *a, uint32_t from, uint32_t to);
+
+/** Has loops of one block use pieces of what lives in slots, where machine registers are free; what must be done
+ * besides (loads before, stores of what they write) is left to alloc_rewrite(). @return 0 or -ENOMEM. */
+int alloc_lend(struct alloc *a);
 
 /** Makes every operation legal for what has no register (kind SLOT, CONST or GONE): in the slot itself where the target
  *  allows that, otherwise over new registers. pieces: these may serve several operations. *changed: it did anything.

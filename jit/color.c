@@ -17,7 +17,7 @@ enum { CHUNK = 16, LARGE = 1 << 12 };
 /* Masks of so many registers, a bit a point: four a word, the first lowest. A target that has more registers has
  * several of these a chunk. */
 enum { LANES = 16, WORDS = LANES * CHUNK / 64 };
-struct row {
+struct alloc_row {
     uint64_t of[WORDS];
 };
 _Static_assert(JIT_MAX_REGS <= 2 * LANES, "two rows at most");
@@ -41,7 +41,7 @@ enum { WISHES = 16 };
 
 struct color {
     struct alloc *a;
-    struct row *taken;
+    struct alloc_row *taken;
     unsigned rows;     /* a chunk */
     double *call_cost; /* of one save and restore around each of the calls before this one, summed */
     uint64_t *heap;    /* members of units that were dissolved, by rank */
@@ -62,31 +62,31 @@ static uint64_t part(uint32_t from, uint32_t to)
     return (uint16_t)(UINT16_MAX << from % CHUNK & UINT16_MAX >> (CHUNK - 1 - to % CHUNK));
 }
 
-static void add(struct row *sum, const struct row *of, uint64_t points)
+static void add(struct alloc_row *sum, const struct alloc_row *of, uint64_t points)
 {
     points *= 0x0001000100010001; /* of each register */
     for (unsigned i = 0; i < WORDS; i++)
         sum->of[i] |= of->of[i] & points;
 }
 
-/* Adds, for the registers of this row, what is taken somewhere in the segment. */
-static void add_taken(const struct color *c, const struct alloc_segment *s, unsigned r, struct row *sum)
+/* Adds, for the registers of this row, what is taken between these points, both included. */
+static void add_taken(const struct alloc *a, uint32_t from, uint32_t to, unsigned r, struct alloc_row *sum)
 {
-    const struct row *at = c->taken + (size_t)(s->from / CHUNK) * c->rows + r;
-    const struct row *last = c->taken + (size_t)(s->to / CHUNK) * c->rows + r;
+    const struct alloc_row *at = a->taken + (size_t)(from / CHUNK) * a->rows + r;
+    const struct alloc_row *last = a->taken + (size_t)(to / CHUNK) * a->rows + r;
 
     if (at == last) {
-        add(sum, at, part(s->from, s->to));
+        add(sum, at, part(from, to));
         return;
     }
-    add(sum, at, part(s->from, CHUNK - 1));
-    while ((at += c->rows) < last)
+    add(sum, at, part(from, CHUNK - 1));
+    while ((at += a->rows) < last)
         add(sum, at, UINT16_MAX);
-    add(sum, last, part(0, s->to));
+    add(sum, last, part(0, to));
 }
 
 /* A bit a register: has it any point? */
-static uint32_t have_any(const struct row *row)
+static uint32_t have_any(const struct alloc_row *row)
 {
     const uint64_t low = 0x7fff7fff7fff7fff;
     uint32_t out = 0;
@@ -101,26 +101,39 @@ static uint32_t have_any(const struct row *row)
 }
 
 /* Registers that are free in all segments from this one on. */
-static uint32_t spare_in(const struct color *c, uint32_t segment)
+static uint32_t spare_in(const struct alloc *a, uint32_t segment)
 {
     uint32_t taken = 0;
 
-    for (unsigned r = 0; r < c->rows; r++) {
-        struct row sum = {{0}};
+    for (unsigned r = 0; r < a->rows; r++) {
+        struct alloc_row sum = {{0}};
 
-        for (uint32_t s = segment; s; s = alloc_segment(c->a, s)->next)
-            add_taken(c, alloc_segment(c->a, s), r, &sum);
+        for (uint32_t s = segment; s; s = alloc_segment(a, s)->next)
+            add_taken(a, alloc_segment(a, s)->from, alloc_segment(a, s)->to, r, &sum);
         taken |= have_any(&sum) << r * LANES;
     }
-    return c->a->target->allocatable & ~taken;
+    return a->target->allocatable & ~taken;
 }
 
-static void take(struct color *c, uint32_t from, uint32_t to, unsigned reg)
+uint32_t alloc_spare(const struct alloc *a, uint32_t from, uint32_t to)
+{
+    uint32_t taken = 0;
+
+    for (unsigned r = 0; r < a->rows; r++) {
+        struct alloc_row sum = {{0}};
+
+        add_taken(a, from, to, r, &sum);
+        taken |= have_any(&sum) << r * LANES;
+    }
+    return a->target->allocatable & ~taken;
+}
+
+static void take(struct alloc *a, uint32_t from, uint32_t to, unsigned reg)
 {
     uint32_t k = from / CHUNK, last = to / CHUNK;
     unsigned shift = reg % 4 * CHUNK;
-    uint64_t *at = &c->taken[(size_t)k * c->rows + reg / LANES].of[reg % LANES / 4];
-    size_t step = c->rows * (size_t)WORDS;
+    uint64_t *at = &a->taken[(size_t)k * a->rows + reg / LANES].of[reg % LANES / 4];
+    size_t step = a->rows * (size_t)WORDS;
 
     if (k == last) {
         *at |= part(from, to) << shift;
@@ -233,7 +246,7 @@ static bool choose(struct color *c, uint32_t unit)
     unsigned best;
     float cost = 0;
 
-    spare = spare_in(c, a->head[unit]);
+    spare = spare_in(a, a->head[unit]);
     if (!spare)
         return false;
     best = best_of(c, unit, spare, &cost);
@@ -244,7 +257,7 @@ static bool choose(struct color *c, uint32_t unit)
     while ((v = a->member[v]) != unit);
     a->used |= 1u << best;
     for (uint32_t s = a->head[unit]; s; s = alloc_segment(a, s)->next)
-        take(c, alloc_segment(a, s)->from, alloc_segment(a, s)->to, best);
+        take(a, alloc_segment(a, s)->from, alloc_segment(a, s)->to, best);
     return true;
 }
 
@@ -382,13 +395,14 @@ void alloc_sort(uint64_t *v, uint64_t *tmp, size_t n)
 
 int alloc_color(struct alloc *a)
 {
-    struct color c = {.a = a, .rows = a->target->allocatable >> LANES ? 2 : 1};
+    struct color c = {.a = a};
     size_t n = a->f->n_vregs, points = (size_t)a->n_ops * POINTS;
 
-    c.taken = ARENA_ARRAY(a->arena, struct row, (points / CHUNK + 1) * c.rows);
+    a->rows = a->target->allocatable >> LANES ? 2 : 1; /* a chunk */
+    a->taken = ARENA_ARRAY(a->arena, struct alloc_row, (points / CHUNK + 1) * a->rows);
     c.call_cost = ARENA_ARRAY(a->arena, double, (size_t)a->n_calls + 1);
     a->place = ARENA_ARRAY(a->arena, struct jit_place, n);
-    if (!c.taken || !c.call_cost || !a->place)
+    if (!a->taken || !c.call_cost || !a->place)
         return -ENOMEM;
     for (uint32_t i = 0; i < a->n_calls; i++)
         c.call_cost[i + 1] = c.call_cost[i] + 2.0 * a->freq[a->call_block[i]];
@@ -396,7 +410,7 @@ int alloc_color(struct alloc *a)
         uint32_t at = a->clobbers[2 * (size_t)i] * POINTS + POINT_CLOBBER;
 
         for (uint32_t regs = a->clobbers[2 * (size_t)i + 1]; regs; regs &= regs - 1)
-            take(&c, at, at, (unsigned)__builtin_ctz(regs));
+            take(a, at, at, (unsigned)__builtin_ctz(regs));
     }
     for (size_t v = 0; v < n; v++)
         a->place[v].reg = JIT_NO_REG;

@@ -27,9 +27,9 @@ struct rewrite {
     bool pieces;
     struct ir_op *ops; /* of the block, as they come out */
     uint32_t n, room;
-    uint32_t *piece; /* of each virtual register when the round began: what holds its value now */
-    uint32_t *since; /* the operation that it was last used by; 0: never */
-    uint32_t n_vregs;
+    uint32_t *piece;      /* of each virtual register when the round began: what holds its value now */
+    uint32_t *since;      /* the operation that it was last used by; 0: never */
+    uint32_t n_vregs;     /* those that came since are pieces: of this round, or lent to a loop */
     uint32_t block_end;   /* one more than the number of its last operation */
     uint32_t block_begin; /* the number of the first operation after the last call or border */
     bool changed;
@@ -198,6 +198,31 @@ static int mend_dst(struct rewrite *r, struct ir_op *op, const struct jit_needs 
     return emit(r, op) || emit(r, &put) ? -ENOMEM : 0;
 }
 
+/* A loop writes what was lent to it. */
+static int write_lent(struct rewrite *r, const struct ir_op *op)
+{
+    struct ir_op put = {.kind = IR_SPILL, .width = 8, .size = 8, .slot = op->slot, .a = op->dst};
+
+    put.imm = r->a->home[op->dst];
+    return emit(r, op) || emit(r, &put) ? -ENOMEM : 0;
+}
+
+/* What the loop that the block leads into works on. */
+static int load_lent(struct rewrite *r, uint32_t block, uint32_t slot)
+{
+    const struct alloc *a = r->a;
+
+    for (uint32_t i = a->loan[block]; i; i = alloc_loan(a, i)->next) {
+        uint32_t t = alloc_loan(a, i)->vreg;
+        struct ir_op get = {.kind = IR_RELOAD, .width = 8, .size = 8, .slot = slot, .dst = t, .imm = a->home[t]};
+
+        if (emit(r, &get))
+            return -ENOMEM;
+        r->changed = true;
+    }
+    return 0;
+}
+
 static int mend(struct rewrite *r, const struct ir_op *from, uint32_t number)
 {
     struct ir_op op = *from;
@@ -219,6 +244,8 @@ static int mend(struct rewrite *r, const struct ir_op *from, uint32_t number)
         r->block_begin = ++number;
     if (homeless(r, op.dst))
         return mend_dst(r, &op, &needs, number, in_slot);
+    if (op.dst >= r->n_vregs)
+        return write_lent(r, &op);
     return emit(r, &op);
 }
 
@@ -234,6 +261,8 @@ static bool concerns(struct rewrite *r, uint32_t block)
     const struct alloc *a = r->a;
     uint32_t from = a->first[block], to = from + a->f->blocks[block].n;
 
+    if (r->pieces && a->loan[block])
+        return true;
     for (uint32_t i = from; i < to; i++)
         if (homeless(r, a->ops[i].dst))
             return true;
@@ -255,8 +284,10 @@ static int rewrite_block(struct rewrite *r, uint32_t block)
     r->block_begin = a->first[block];
     r->block_end = a->first[block] + b->n;
     for (uint32_t i = 0; i < b->n; i++) {
-        int err = mend(r, &b->ops[i], a->first[block] + i);
+        int err = r->pieces && i + 1 == b->n ? load_lent(r, block, b->ops[i].slot) : 0;
 
+        if (!err)
+            err = mend(r, &b->ops[i], a->first[block] + i);
         if (err)
             return err;
         note_spill(r, &b->ops[i]);
@@ -277,7 +308,7 @@ int alloc_rewrite(struct alloc *a, bool pieces, bool *changed)
 
     r.piece = ARENA_ARRAY(a->arena, uint32_t, r.n_vregs);
     r.since = ARENA_ARRAY(a->arena, uint32_t, r.n_vregs);
-    if (!r.piece || !r.since)
+    if (!r.piece || !r.since || (pieces && alloc_lend(a)))
         return -ENOMEM;
     for (uint32_t k = 0; k < a->n_order && !err; k++)
         err = rewrite_block(&r, a->order[k]);

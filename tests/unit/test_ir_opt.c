@@ -327,6 +327,30 @@ static void select_case(void **state)
           {IR_BR, 1});
 }
 
+static void range_case(void **state)
+{
+    static const char in[] = " *(u8 *)(r1 + 0) = r2\n r0 = 7\n e: exit\n";
+    char text[256];
+
+    (void)state;
+#define RANGE(first, ...)                                                                                              \
+    snprintf(text, sizeof(text), "r0 = 0\n %s\n%s", first, in);                                                        \
+    CHECK(IR_OPT_SELECT, text, __VA_ARGS__)
+    /* Both ends, in either order and sense; signed ones; of the low half. */
+    RANGE("if r2 < 97 goto e\n if r2 > 122 goto e", {IR_BR, 1});
+    RANGE("if w2 s> 9000 goto +2\n if w2 s< -9000 goto +1\n goto e", {IR_BR, 1});
+    RANGE("if r2 s>= 5 goto +1\n goto e\n if r2 s<= 255 goto +1\n goto e", {IR_BR, 1});
+    /* One of two that are neighbours, or differ in a bit; other two. */
+    RANGE("if r2 == 64 goto e\n if r2 == 63 goto e", {IR_BR, 1});
+    RANGE("if w2 == 1 goto e\n if w2 == 3 goto e", {IR_BR, 1}, {IR_OR, 1});
+    RANGE("if r2 == 1 goto e\n if r2 == 8 goto e", {IR_BR, 2});
+    /* One end signed; another register; nothing between. */
+    RANGE("if r2 s< 5 goto e\n if r2 > 255 goto e", {IR_BR, 2});
+    RANGE("if r2 < 100 goto e\n if r3 > 200 goto e", {IR_BR, 2});
+    RANGE("if r2 < 255 goto e\n if r2 > 16 goto e", {IR_EXIT, -1});
+#undef RANGE
+}
+
 static void divide_case(void **state)
 {
     static const int32_t by[] = {1,          2,  3,  5,   6,   7,   9,     10,     11,        12,           13,
@@ -412,11 +436,11 @@ static void legalise_case(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(simplify_case), cmocka_unit_test(rotate_case),
-                                       cmocka_unit_test(address_case),  cmocka_unit_test(wide_case),
-                                       cmocka_unit_test(memory_case),   cmocka_unit_test(select_case),
-                                       cmocka_unit_test(divide_case),   cmocka_unit_test(unroll_case),
-                                       cmocka_unit_test(copies_case),   cmocka_unit_test(legalise_case)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(simplify_case), cmocka_unit_test(rotate_case),  cmocka_unit_test(address_case),
+        cmocka_unit_test(wide_case),     cmocka_unit_test(memory_case),  cmocka_unit_test(select_case),
+        cmocka_unit_test(range_case),    cmocka_unit_test(divide_case),  cmocka_unit_test(unroll_case),
+        cmocka_unit_test(copies_case),   cmocka_unit_test(legalise_case)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

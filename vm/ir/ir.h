@@ -174,7 +174,7 @@ enum ir_opt {
     IR_OPT_ADDRESS = 1 << 4, /* base + index << shift + disp */
     IR_OPT_WIDE = 1 << 5,    /* bytes gathered by shifts to one load */
     IR_OPT_MEMORY = 1 << 6,  /* operands in memory, RMW */
-    IR_OPT_SELECT = 1 << 7,  /* branches that pick a value */
+    IR_OPT_SELECT = 1 << 7,  /* branches that pick a value, or ask for a range */
     IR_OPT_DIVIDE = 1 << 8,  /* division by constants, widening multiplication */
     IR_OPT_UNROLL = 1 << 9,  /* several turns of small loops at once */
     IR_OPT_ALL = (1 << 10) - 1,

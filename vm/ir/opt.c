@@ -530,7 +530,7 @@ static int selects(struct opt *o)
     if (!(o->opts & IR_OPT_WEBS))
         return 0;
     for (int round = 0; round < SELECT_ROUNDS; round++) {
-        if (opt_select(o))
+        if (opt_range(o) || opt_select(o))
             return -ENOMEM;
         if (!o->blocks_changed)
             return make_room(o); /* what was tried and given up may have taken registers */

@@ -187,6 +187,7 @@ void opt_condition(struct opt *o, struct ir_op *op);
 /** x + SET and x - SET: CARRY. */
 void opt_carry(struct opt *o, struct ir_op *op);
 int opt_select(struct opt *o);
+int opt_range(struct opt *o);
 int opt_unroll(struct opt *o);
 int opt_count(struct opt *o);
 
