@@ -1,8 +1,9 @@
 /*
- * Where each virtual register is live, found use by use: from a use that no write in its block reaches the walk goes to
- * the block's predecessors until it meets writes. So the work is as large as the sets of what is live where blocks
- * begin, and most virtual registers, which live inside one block, cost nothing here. Then one walk over the operations,
- * last to first, cuts segments: what is open at a point is what is live there.
+ * Where each virtual register is live, found from its reads: where no write in its block reaches one, the register is
+ * live in the blocks before, until writes are met. Sixty-four registers are followed at once, from block to block, and
+ * only blocks that one of them concerns are looked at: those that live long share the way, those that live in a few
+ * blocks cost no more than these, and most virtual registers, which live inside one block, cost nothing here. Then one
+ * walk over the operations, last to first, cuts segments: what is open at a point is what is live there.
  */
 #include "jit/alloc.h"
 
@@ -13,27 +14,36 @@
 /* What is live where blocks begin may be so many registers, over all blocks. */
 enum { PAIRS_AT_LEAST = 1 << 20, PAIRS_AN_OP = 24 };
 
-/* A register, and a block that writes it or where it is live at the beginning. */
+/* A block that writes a register. */
 struct pair {
-    uint32_t vreg, block, next;
+    uint32_t block, next;
+};
+
+/* What is live where a block begins, of 64 registers. */
+struct live_in {
+    uint64_t mask;
+    uint32_t block, first; /* the register of bit 0: an index into `exposed` */
+};
+
+/* What is known of a block while 64 registers are followed; of another 64 when stamp is another. */
+struct way {
+    uint64_t in, def, done; /* live at the beginning; written; what the blocks before were told of `in` */
+    uint32_t stamp;
+    bool waits;
 };
 
 struct walk {
     struct alloc *a;
-    struct alloc_list *written, *live_in; /* of struct pair */
+    struct alloc_list *written, *live_in; /* of struct pair, struct live_in */
     uint32_t *written_in;                 /* of each virtual register: the first pair */
-    uint32_t *live_at, *live;             /* of each block: what is live where it begins */
-    uint32_t *mark;                       /* for virtual registers */
-    uint32_t *open;                       /* where the segment that is being walked back ends; 0: none is */
+    uint32_t *exposed, n_exposed;         /* those that live over a block's border */
+    struct way *ways;                     /* of each block */
+    uint32_t *touched, n_touched, *stack, depth;
+    size_t n_live;            /* pairs of a block and a register */
+    uint32_t *live_at, *live; /* of each block: what is live where it begins */
+    uint32_t *mark;           /* for virtual registers */
+    uint32_t *open;           /* where the segment that is being walked back ends; 0: none is */
 };
-
-static int add(struct alloc_list *l, uint32_t vreg, uint32_t block, uint32_t next)
-{
-    if (alloc_room(l, 1, sizeof(struct pair)))
-        return -ENOMEM;
-    ((struct pair *)l->at)[l->n++] = (struct pair){vreg, block, next};
-    return 0;
-}
 
 /* Notes the blocks that write what lives over a block's border. */
 static int find_writes(struct walk *w)
@@ -49,82 +59,141 @@ static int find_writes(struct walk *w)
             if (!v || !a->exposed_in[v] || w->mark[v] == block + 1)
                 continue;
             w->mark[v] = block + 1;
-            at = w->written_in[v];
-            w->written_in[v] = w->written->n ? w->written->n : 1;
-            if (add(w->written, v, block, at))
+            if (alloc_room(w->written, 1, sizeof(struct pair)))
                 return -ENOMEM;
+            at = w->written_in[v];
+            w->written_in[v] = w->written->n;
+            ((struct pair *)w->written->at)[w->written->n++] = (struct pair){block, at};
         }
     }
     return 0;
 }
 
-/* From the blocks that read v first back to those that write it. */
-static int walk_back(struct walk *w, uint32_t v, uint32_t *in, uint32_t *def, uint32_t *stack)
+static struct way *touch(struct walk *w, uint32_t block, uint32_t stamp)
 {
-    const struct alloc *a = w->a;
-    const uint32_t *exposed = a->exposed.at;
-    uint32_t depth = 0;
+    struct way *way = &w->ways[block];
 
-    for (uint32_t i = w->written_in[v]; i; i = ((struct pair *)w->written->at)[i].next)
-        def[((struct pair *)w->written->at)[i].block] = v;
-    for (uint32_t i = a->exposed_in[v]; i; i = exposed[i + 1]) {
-        in[exposed[i]] = v;
-        stack[depth++] = exposed[i];
+    if (way->stamp != stamp) {
+        *way = (struct way){.stamp = stamp};
+        w->touched[w->n_touched++] = block;
     }
-    while (depth) {
-        uint32_t block = stack[--depth];
-        const struct ir_block *b = &a->f->blocks[block];
+    return way;
+}
 
-        if (add(w->live_in, v, block, 0))
-            return -ENOMEM;
-        for (uint32_t i = 0; i < b->n_preds; i++) {
-            uint32_t from = b->preds[i];
+static void let_wait(struct walk *w, struct way *way, uint32_t block)
+{
+    if (!way->waits)
+        w->stack[w->depth++] = block;
+    way->waits = true;
+}
 
-            if (!a->first[from] || def[from] == v || in[from] == v)
-                continue;
-            in[from] = v;
-            stack[depth++] = from;
+/* Where they are written, and read first. */
+static void begin_ways(struct walk *w, uint32_t first, uint32_t n, uint32_t stamp)
+{
+    const uint32_t *exposed = w->a->exposed.at;
+    const struct pair *written = w->written->at;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t v = w->exposed[first + i];
+        uint64_t bit = UINT64_C(1) << i;
+
+        for (uint32_t k = w->written_in[v]; k; k = written[k].next)
+            touch(w, written[k].block, stamp)->def |= bit;
+        for (uint32_t k = w->a->exposed_in[v]; k; k = exposed[k + 1]) {
+            struct way *way = touch(w, exposed[k], stamp);
+
+            way->in |= bit;
+            let_wait(w, way, exposed[k]);
         }
     }
-    return 0;
+}
+
+/* From the blocks that read them first back to those that write them. */
+static void walk_back(struct walk *w, uint32_t stamp)
+{
+    const struct alloc *a = w->a;
+
+    while (w->depth) {
+        uint32_t block = w->stack[--w->depth];
+        const struct ir_block *b = &a->f->blocks[block];
+        struct way *way = &w->ways[block];
+        uint64_t news = way->in & ~way->done;
+
+        way->waits = false;
+        way->done = way->in;
+        for (uint32_t i = 0; i < b->n_preds; i++) {
+            uint32_t from = b->preds[i];
+            struct way *before;
+            uint64_t more;
+
+            if (!a->first[from])
+                continue;
+            before = touch(w, from, stamp);
+            more = news & ~before->def & ~before->in;
+            before->in |= more;
+            if (more)
+                let_wait(w, before, from);
+        }
+    }
+}
+
+static int keep_live_in(struct walk *w, uint32_t first)
+{
+    if (alloc_room(w->live_in, w->n_touched, sizeof(struct live_in)))
+        return -ENOMEM;
+    for (uint32_t i = 0; i < w->n_touched; i++) {
+        uint64_t in = w->ways[w->touched[i]].in;
+
+        if (in)
+            ((struct live_in *)w->live_in->at)[w->live_in->n++] = (struct live_in){in, w->touched[i], first};
+        w->n_live += (unsigned)__builtin_popcountll(in);
+    }
+    w->n_touched = 0;
+    return w->n_live > PAIRS_AT_LEAST + (size_t)PAIRS_AN_OP * w->a->n_ops ? -E2BIG : 0;
 }
 
 /* The same sorted by block. */
 static int sort_live_in(struct walk *w)
 {
     struct alloc *a = w->a;
-    const struct pair *pairs = w->live_in->at;
+    const struct live_in *in = w->live_in->at;
     uint32_t n_blocks = a->f->n_blocks, *at = ARENA_ARRAY(a->arena, uint32_t, (size_t)n_blocks + 2);
 
     w->live_at = at;
-    w->live = ARENA_ARRAY(a->arena, uint32_t, (size_t)w->live_in->n + 1);
+    w->live = ARENA_ROOM(a->arena, uint32_t, w->n_live + 1);
     if (!at || !w->live)
         return -ENOMEM;
     for (uint32_t i = 1; i < w->live_in->n; i++)
-        at[pairs[i].block + 2]++;
+        at[in[i].block + 2] += (unsigned)__builtin_popcountll(in[i].mask);
     for (uint32_t b = 2; b < n_blocks + 2; b++)
         at[b] += at[b - 1];
     for (uint32_t i = 1; i < w->live_in->n; i++)
-        w->live[at[pairs[i].block + 1]++] = pairs[i].vreg;
+        for (uint64_t left = in[i].mask; left; left &= left - 1)
+            w->live[at[in[i].block + 1]++] = w->exposed[in[i].first + (unsigned)__builtin_ctzll(left)];
     return 0;
 }
 
 static int find_live_in(struct walk *w)
 {
     struct alloc *a = w->a;
-    uint32_t n_blocks = a->f->n_blocks, *marks = ARENA_ARRAY(a->arena, uint32_t, (size_t)n_blocks * 3);
+    uint32_t n_blocks = a->f->n_blocks;
+    int err = 0;
 
-    if (!marks)
+    w->exposed = ARENA_ROOM(a->arena, uint32_t, a->f->n_vregs);
+    w->ways = ARENA_ARRAY(a->arena, struct way, n_blocks);
+    w->touched = ARENA_ROOM(a->arena, uint32_t, n_blocks);
+    w->stack = ARENA_ROOM(a->arena, uint32_t, n_blocks);
+    if (!w->exposed || !w->ways || !w->touched || !w->stack)
         return -ENOMEM;
-    for (uint32_t v = 1; v < a->f->n_vregs; v++) {
-        if (!a->exposed_in[v])
-            continue;
-        if (walk_back(w, v, marks, marks + n_blocks, marks + 2 * (size_t)n_blocks))
-            return -ENOMEM;
-        if (w->live_in->n > PAIRS_AT_LEAST + (size_t)PAIRS_AN_OP * a->n_ops)
-            return -E2BIG;
+    for (uint32_t v = 1; v < a->f->n_vregs; v++)
+        if (a->exposed_in[v])
+            w->exposed[w->n_exposed++] = v;
+    for (uint32_t i = 0, stamp = 1; i < w->n_exposed && !err; i += 64, stamp++) {
+        begin_ways(w, i, w->n_exposed - i < 64 ? w->n_exposed - i : 64, stamp);
+        walk_back(w, stamp);
+        err = keep_live_in(w, i);
     }
-    return sort_live_in(w);
+    return err ? err : sort_live_in(w);
 }
 
 /* ---- Segments ---- */
