@@ -18,8 +18,11 @@ struct job {
     const char *prog;             /* --prog */
     const struct prog_type *type; /* type TYPE */
     const char *btf;
-    bool linux_too; /* --kernel */
-    struct buf log; /* --log with -j */
+    char *target; /* --target: the object; the program's name stands behind it */
+    const char *target_prog;
+    struct skep_object *extended; /* the object, linked */
+    bool linux_too;               /* --kernel */
+    struct buf log;               /* --log with -j */
     struct verify_opts opts;
     unsigned accepted, rejected, unsupported, linux_rejected;
     int status;
@@ -193,6 +196,59 @@ static void print_program(const char *path, const struct object_prog *p, const s
     buf_free(&report);
 }
 
+/* ---- What programs extend, with --target ---- */
+
+static bool open_target(struct job *job)
+{
+    SKEP_OPTS(skep_vm_opts, vm, .cpus = 1, .log = cli_on_log, .log_ctx = job->c, .log_level = job->c->level);
+    SKEP_OPTS(skep_object_open_opts, open, .vm_opts = &vm);
+    struct object_link_opts link = {.btf_path = job->btf};
+    struct log log = cli_log(job->c);
+    int status = STATUS_OK, err;
+
+    job->extended = cli_open(job->c, job->target, &open, &status);
+    if (!job->extended)
+        return false;
+    link.helpers = &job->extended->vm->helpers;
+    err = object_link(job->extended->obj, &link, &log);
+    if (err)
+        cli_fail(job->c, STATUS_USAGE, "%s: linking failed: %s", job->target, strerror(-err));
+    return !err;
+}
+
+/* The program that has this function: the one that was named, or the first. */
+static const struct prog *target_of(const struct job *job, const char *func)
+{
+    const struct prog *any = NULL;
+
+    for (uint32_t i = 0; job->extended && i < job->extended->obj->n_progs; i++) {
+        const struct object_prog *p = &job->extended->obj->progs[i];
+
+        if (!p->prog || (job->target_prog && strcmp(p->name, job->target_prog)))
+            continue;
+        any = any ? any : p->prog;
+        for (uint32_t f = 0; f < p->prog->n_funcs; f++)
+            if (!strcmp(p->prog->funcs[f].name, func))
+                return p->prog;
+    }
+    return any;
+}
+
+/* "OBJ" or "OBJ:PROG" */
+static bool take_target(struct job *job, const char *text)
+{
+    char *colon;
+
+    free(job->target);
+    job->target = strdup(text);
+    colon = job->target ? strrchr(job->target, ':') : NULL;
+    if (!colon || strchr(colon, '/'))
+        return job->target != NULL;
+    *colon = 0;
+    job->target_prog = colon + 1;
+    return true;
+}
+
 static int verify_one(struct job *job, const char *path, const struct object *obj, const struct object_prog *p)
 {
     struct log log = {.fn = on_log, .ctx = job, .max = SKEP_LOG_INFO};
@@ -203,6 +259,9 @@ static int verify_one(struct job *job, const char *path, const struct object *ob
 
     job->opts.read_const = read_const;
     job->opts.read_const_ctx = &constants;
+    job->opts.extends =
+        p->prog->type && p->prog->type->id == PROG_TYPE_EXT ? target_of(job, p->target ? p->target : "") : NULL;
+    job->opts.extends_func = p->target ? p->target : "";
     err = verify_prog(p->prog, &job->opts, &log, &result);
     if (err)
         return cli_fail(job->c, STATUS_USAGE, "%s: %s: cannot be judged: %s", path, p->name, strerror(-err));
@@ -284,6 +343,8 @@ static bool take_option(struct args *a, struct job *job, bool *bad)
     } else if ((text = args_option(a, "--log", bad))) {
         *bad = !args_number(a, "--log", text, 2, &n);
         job->opts.log_level = (int)n;
+    } else if ((text = args_option(a, "--target", bad))) {
+        *bad = !take_target(job, text);
     } else if (args_switch(a, "--unprivileged")) {
         job->opts.unprivileged = true;
     } else if (args_switch(a, "--kernel")) {
@@ -324,8 +385,13 @@ static int run_verify(struct cli *c, int argc, char **argv)
         json_name(&c->w, "programs");
         json_array_begin(&c->w);
     }
+    if (job.target && !open_target(&job))
+        job.status = STATUS_USAGE;
     for (unsigned i = 0; i < n; i++)
         verify_object(&job, paths[i]);
+    if (job.extended)
+        skep_object__close(job.extended);
+    free(job.target);
     if (c->json)
         json_array_end(&c->w);
     else if (job.accepted + job.rejected + job.unsupported > 1)
@@ -348,6 +414,7 @@ const struct command cmd_verify = {
         "  type TYPE           take programs for this type (xdp, sched_cls, kprobe ...)\n"
         "  --btf FILE          types of the target for CO-RE; default: the running kernel's\n"
         "  --max-insns N       instructions to process before giving up; default 1000000\n"
+        "  --target OBJ[:PROG] the object that freplace programs extend, and which program of it\n"
         "  --unprivileged      as for a loader without capabilities\n"
         "  --kernel            ask the verifier of the running kernel, too (each program is loaded and let go)\n"
         "  --strict-alignment  every access aligned to its size\n"

@@ -80,6 +80,8 @@ static enum reason find_proto(struct verifier *v)
     char name[256];
     uint32_t id;
 
+    if (prog->type->id == PROG_TYPE_EXT)
+        return unsupported(v, "what this program extends: nobody has named its target");
     if (!prefix) {
         snprintf(v->missing_name, sizeof(v->missing_name), "arguments of programs of type %s", prog->type->name);
         return unsupported(v, v->missing_name);

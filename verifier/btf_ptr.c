@@ -288,8 +288,8 @@ enum reason btf_ptr_check(struct verifier *v, const struct state *s, const struc
                       base->trust & TRUST_USER ? "an address of user space" : "a pointer to each CPU's own memory");
     if (a->write && (reason = struct_ops_store(v, base, w.off, w.size)))
         return reason;
-    if (a->atomic)
-        return unsupported(v, "atomic loads from kernel objects");
+    if (a->atomic) /* no probe */
+        v->wants_checks = true;
     if (walk(&w) == WALK_REFUSED)
         return refuse(v, REASON_kernel_field, "%s", w.why);
     return REASON_ok;

@@ -374,20 +374,17 @@ enum reason global_call(struct verifier *v, struct state *s, uint32_t func)
 
 /* Verification of each. */
 
-static enum reason begin(struct verifier *v, uint32_t func)
+enum reason global_arguments(struct verifier *v, uint32_t func, struct state *s)
 {
     const struct global_proto *p;
     enum reason reason = proto_of(v, func, &p);
-    struct state *s;
 
     if (reason)
         return reason;
     if (func == v->prog->exception_cb && (p->n != 1 || p->args[0].kind != NUMBER))
         return refuse(v, REASON_callback_function, "'%s', an exception callback, takes one number and nothing else",
                       v->prog->funcs[func].name);
-    s = state_new(&v->pool);
-    if (!s || !state_push_frame(&v->pool, s, func, UINT32_MAX) || !uses_enter(v, s, &s->frames[0]->inst))
-        return REASON_out_of_memory;
+    memset(&s->frames[0]->regs[1], 0, 5 * sizeof(s->frames[0]->regs[0]));
     for (unsigned i = 0; i < p->n; i++) {
         struct reg *r = &s->frames[0]->regs[i + 1];
 
@@ -418,6 +415,21 @@ static enum reason begin(struct verifier *v, uint32_t func)
             }
             break;
         }
+    }
+    return REASON_ok;
+}
+
+static enum reason begin(struct verifier *v, uint32_t func)
+{
+    enum reason reason;
+    struct state *s = state_new(&v->pool);
+
+    if (!s || !state_push_frame(&v->pool, s, func, UINT32_MAX) || !uses_enter(v, s, &s->frames[0]->inst))
+        return REASON_out_of_memory;
+    reason = global_arguments(v, func, s);
+    if (reason) {
+        state_free(&v->pool, s);
+        return reason;
     }
     s->insn = v->prog->funcs[func].start;
     v->work = s;

@@ -227,6 +227,9 @@ enum reason struct_ops_store(struct verifier *v, const struct reg *base, int64_t
 /* May the program end with this in r0, which holds a reference that goes to its caller? */
 bool struct_ops_gives(const struct verifier *v, const struct reg *r0);
 
+/* ext.c: is the program, which is seen as one of its target's type, fit to take its function's place? */
+enum reason ext_begin(struct verifier *v);
+
 /* sock.c: sockets and flow keys. */
 enum reason sock_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);
 enum reason flow_keys_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a);
@@ -341,6 +344,8 @@ void global_free(struct verifier *v);
 /** The global function that this instruction calls; 0: none. */
 uint32_t global_called_at(const struct verifier *v, const struct insn *insn);
 enum reason global_call(struct verifier *v, struct state *s, uint32_t func);
+/** What the function's prototype lets it find in its argument registers, in the state that enters it. */
+enum reason global_arguments(struct verifier *v, uint32_t func, struct state *s);
 /** Explores each global function that was called where exploration has been, and those that they call. */
 enum reason global_verify_called(struct verifier *v, uint32_t *insn);
 

@@ -143,12 +143,14 @@ static enum reason run(struct verifier *v, uint32_t *insn)
     reason = cfg_check(v, insn);
     if (!reason) {
         *insn = 0;
-        reason = btf_ctx_begin(v);
+        reason = v->opts->extends ? ext_begin(v) : btf_ctx_begin(v);
     }
     if (reason)
         return reason;
     if (!liveness_compute(v) || !scc_compute(v) || !loop_init(v) || !uses_init(v) || !first_state(v))
         return REASON_out_of_memory;
+    if (v->opts->extends && (reason = global_arguments(v, 0, v->work)))
+        return reason;
     if (v->opts->keep_states && !(v->out->explored = explored_new(v)))
         return REASON_out_of_memory;
     if (v->trace)
@@ -174,7 +176,7 @@ static bool make_facts(const struct verifier *v, struct facts *facts)
     facts->escaped = escaped;
     facts->n_funcs = v->prog->n_funcs;
     facts->reads_unwritten_stack = v->reads_unwritten_stack;
-    facts->wants_checks = v->wants_checks;
+    facts->wants_checks = v->wants_checks || v->opts->extends;
     for (uint32_t i = 0; i < v->prog->n_insns; i++)
         insns[i] = (struct fact){.reached = v->info[i].seen, .mem = v->info[i].mem, .ctx_off = v->info[i].ctx_off};
     facts->ctx_size = v->ctx_size;
@@ -226,10 +228,17 @@ int verify_prog(const struct prog *prog, const struct verify_opts *opts, const s
 {
     static const struct verify_opts defaults;
     struct verifier v = {.prog = prog, .opts = opts ? opts : &defaults, .log = log, .out = out};
+    struct prog as_target = *prog; /* what extends another program may do what that one may */
     enum reason reason;
     uint32_t insn = 0;
 
     memset(out, 0, sizeof(*out));
+    if (v.opts->extends) {
+        as_target.type = v.opts->extends->type;
+        as_target.attach_type = v.opts->extends->attach_type;
+        as_target.attach_target = v.opts->extends->attach_target;
+        v.prog = &as_target;
+    }
     v.privileged = !v.opts->unprivileged;
     v.pool.limit = v.opts->max_memory ? v.opts->max_memory : (size_t)1 << 30;
     v.info = calloc(prog->n_insns + 2, sizeof(*v.info));

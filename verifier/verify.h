@@ -39,6 +39,10 @@ struct verify_opts {
     /* Quotients and remainders may be anything, and so may the sign of what was shifted to the left and the outcome of
      * comparing a register with itself: to Linux they may. For those who compare verdicts. */
     bool linux_numbers;
+    /* EXT programs: the program that this one extends, and which function of it, "" or its own name for all of it.
+     * NULL: nobody says. Must outlive the verification. */
+    const struct prog *extends;
+    const char *extends_func;
     uint64_t max_insns;    /* processed; 0: one million */
     size_t max_memory;     /* bytes of states; 0: 1 GiB */
     uint32_t raw_mem_size; /* raw programs: bytes that r1 points to at least; the length in r2 is not known */

@@ -108,7 +108,7 @@ int BPF_PROG(ok_untrusted, bool preempt, struct task_struct *prev)
 {
     int local = 3;
 
-    return any_pid(prev) + any_pid(0) + any_pid((void *)prev->mm) + any_number(&local) + any_number((int *)12);
+    return any_pid(prev) + any_pid(0) + any_pid((void *)prev->mm) + any_number(&local) + any_number((int *)prev);
 }
 
 SEC("tp_btf/sched_switch")

@@ -22,7 +22,7 @@ judge() { # object
             if [[ $name == ${reason}__* ]]; then passed=$((passed + 1)); else failed=$((failed + 1)) && echo "failed: $1: $name: $verdict: $line"; fi
             name=
         fi
-    done < <("$B/skep" verify "$2" 2>&1)
+    done < <("$B/skep" verify "${@:2}" 2>&1)
 }
 
 if [ -z "$cc" ] || [ ! -r /sys/kernel/btf/vmlinux ]; then
@@ -43,6 +43,21 @@ for src in tests/kobj/*.bpf.c; do
         failed=$((failed + 1)) && echo "failed: $src: not every program was judged"
     fi
 done
+# Programs that extend those of another object, which is named.
+mkdir -p "$B/kobj/ext"
+for name in ext ext_target; do
+    "$cc" -O2 -g -target bpf -mcpu=v3 -I"/usr/include/$(uname -m)-linux-gnu" -c "tests/kobj/ext/$name.bpf.c" -o "$B/kobj/ext/$name.bpf.o" || failed=$((failed + 1))
+done
+before=$((passed + failed))
+judge tests/kobj/ext/ext.bpf.c "$B/kobj/ext/ext.bpf.o" --target "$B/kobj/ext/ext_target.bpf.o"
+if [ $((passed + failed - before)) != "$(grep -c '^SEC("freplace' tests/kobj/ext/ext.bpf.c)" ]; then
+    failed=$((failed + 1)) && echo "failed: tests/kobj/ext: not every program was judged"
+fi
+if "$B/skep" verify "$B/kobj/ext/ext.bpf.o" 2>&1 | grep -q "nobody has named its target"; then
+    passed=$((passed + 1))
+else
+    failed=$((failed + 1)) && echo "failed: tests/kobj/ext: an extension without a target is judged"
+fi
 # The same in a run: what the world has of a task, and 0 where a chain leads nowhere.
 cat >"$B/kobj/world.json" <<'END'
 {"kernel": {"prev": {"type": "task_struct", "@": "0xffff888200000000", "pid": 42, "comm": "x1", "real_parent": {"pid": 7}}}}

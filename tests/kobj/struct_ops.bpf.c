@@ -48,12 +48,6 @@ int BPF_PROG(ok_state, struct bpf_dummy_ops_state *state, int a1, unsigned short
     return state->val * 2;
 }
 
-SEC("struct_ops.s/test_sleepable")
-int BPF_PROG(ok_sleeps, struct bpf_dummy_ops_state *state)
-{
-    return 0;
-}
-
 SEC("struct_ops/init")
 void BPF_PROG(ok_init, struct sock *sk)
 {
@@ -115,7 +109,6 @@ SEC(".struct_ops")
 struct bpf_dummy_ops dummy = {
     .test_1 = (void *)null_check_missing__state,
     .test_2 = (void *)ok_state,
-    .test_sleepable = (void *)ok_sleeps,
 };
 
 SEC(".struct_ops")
