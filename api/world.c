@@ -23,8 +23,11 @@ static struct skep_world_file *build(const void *text, size_t size, const struct
 {
     struct world_types types = {.load = load_types, .ctx = (void *)(uintptr_t)opts->btf_custom_path};
     struct log log = {.fn = opts->log, .ctx = opts->log_ctx, .where = where, .max = opts->log_level};
+    struct world_extra extra = {.section = opts->section, .text = opts->context, .size = opts->context_size};
     struct world *world;
-    int err = world_build(text, size, &types, &log, &world);
+    if (!extra.text != !extra.section || extra.size > MAX_TEXT)
+        return fail_null(-EINVAL);
+    int err = world_build(text, size, extra.text ? &extra : NULL, &types, &log, &world);
     return err ? fail_null(err) : (struct skep_world_file *)world;
 }
 
@@ -87,6 +90,22 @@ uint32_t skep_world__context_cnt(const struct skep_world_file *file, const char 
     while (world_context((const struct world *)file, section, n))
         n++;
     return n;
+}
+
+int skep_world__context(const struct skep_world_file *file, const char *section, uint32_t i, struct skep_context *out)
+{
+    const struct world_context_item *item = world_context((const struct world *)file, section, i);
+    struct skep_context context = {.sz = sizeof(context)};
+    if (!item)
+        return -ENOENT;
+    context.data = item->data;
+    context.size = item->size;
+    context.sysctl_name = item->sysctl_name;
+    context.sysctl_value = item->sysctl_value;
+    if (!out || !out->sz)
+        return -EINVAL;
+    opts_write(out, &context, sizeof(context));
+    return 0;
 }
 
 int64_t skep_world__find_task(const struct skep_world_file *file, const char *name)

@@ -8,15 +8,25 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { MAX_ITEMS = 1 << 16, MAX_ATTR = 64 };
 
+/* An interface's own address. */
+struct own {
+    int ifindex, family;
+    unsigned prefix_len;
+    unsigned char addr[16];
+};
+
 struct dump {
     struct json_writer *w;
     unsigned n;
+    struct own *own; /* of all interfaces */
+    unsigned n_own, cap_own;
 };
 
 /* Attributes of a message by their types. */
@@ -82,6 +92,51 @@ static bool is_forwarding(const char *name)
     return c != '0';
 }
 
+static void note_address(struct dump *d, const struct nlmsghdr *h)
+{
+    const struct ifaddrmsg *m = NLMSG_DATA(h);
+    struct attrs a;
+    if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) || (m->ifa_family != AF_INET && m->ifa_family != AF_INET6))
+        return;
+    read_attrs(&a, IFA_RTA(m), IFA_PAYLOAD(h));
+    size_t size = m->ifa_family == AF_INET ? 4 : 16;
+    const void *addr = attr(&a, IFA_LOCAL, size);
+    addr = addr ? addr : attr(&a, IFA_ADDRESS, size);
+    if (!addr || m->ifa_prefixlen > size * 8)
+        return;
+    if (d->n_own == d->cap_own) {
+        unsigned cap = d->cap_own ? d->cap_own * 2 : 32;
+        struct own *own = reallocarray(d->own, cap, sizeof(*own));
+        if (!own)
+            return;
+        d->own = own;
+        d->cap_own = cap;
+    }
+    struct own *o = &d->own[d->n_own++];
+    *o = (struct own){.ifindex = (int)m->ifa_index, .family = m->ifa_family, .prefix_len = m->ifa_prefixlen};
+    memcpy(o->addr, addr, size);
+    d->n++;
+}
+
+static void write_addresses(struct dump *d, int ifindex)
+{
+    bool any = false;
+    for (unsigned i = 0; i < d->n_own; i++) {
+        char text[INET6_ADDRSTRLEN + 8];
+        if (d->own[i].ifindex != ifindex || !inet_ntop(d->own[i].family, d->own[i].addr, text, INET6_ADDRSTRLEN))
+            continue;
+        if (!any) {
+            json_name(d->w, "addresses");
+            json_array_begin(d->w);
+        }
+        any = true;
+        snprintf(text + strlen(text), 8, "/%u", d->own[i].prefix_len);
+        json_string(d->w, text);
+    }
+    if (any)
+        json_array_end(d->w);
+}
+
 static void write_link(struct dump *d, const struct nlmsghdr *h)
 {
     const struct ifinfomsg *m = NLMSG_DATA(h);
@@ -100,11 +155,11 @@ static void write_link(struct dump *d, const struct nlmsghdr *h)
     write_mac(d->w, &a, IFLA_ADDRESS);
     json_bool_at(d->w, "forwarding", is_forwarding(name));
     json_bool_at(d->w, "up", m->ifi_flags & IFF_UP);
+    write_addresses(d, m->ifi_index);
     json_object_end(d->w);
     d->n++;
 }
 
-/* Routes of the kernel's to its own addresses stand in a table that is asked first: here they are in the main one. */
 static void write_route(struct dump *d, const struct nlmsghdr *h)
 {
     static const char *const types[] = {[RTN_UNICAST] = "unicast",
@@ -144,7 +199,7 @@ static void write_route(struct dump *d, const struct nlmsghdr *h)
         write_addr(d->w, "src", m->rtm_family, attr(&a, RTA_PREFSRC, size), -1);
     if (number(&a, RTA_PRIORITY))
         json_u64_at(d->w, "metric", number(&a, RTA_PRIORITY));
-    if (table != RT_TABLE_MAIN && table != RT_TABLE_LOCAL)
+    if (table != RT_TABLE_MAIN)
         json_u64_at(d->w, "table", table);
     json_object_end(d->w);
     d->n++;
@@ -208,15 +263,23 @@ static void dump(int fd, unsigned type, size_t header, struct dump *d,
     }
 }
 
-static void write_dump(struct json_writer *w, const char *name, unsigned type, size_t header,
+static void write_dump(struct dump *d, const char *name, unsigned type, size_t header,
                        void (*each)(struct dump *d, const struct nlmsghdr *h))
 {
-    struct dump d = {.w = w};
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    json_name(w, name);
-    json_array_begin(w);
-    dump(fd, type, header, &d, each);
-    json_array_end(w);
+    d->n = 0;
+    json_name(d->w, name);
+    json_array_begin(d->w);
+    dump(fd, type, header, d, each);
+    json_array_end(d->w);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void find_addresses(struct dump *d)
+{
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    dump(fd, RTM_GETADDR, sizeof(struct ifaddrmsg), d, note_address);
     if (fd >= 0)
         close(fd);
 }
@@ -275,9 +338,12 @@ static void write_sockets(struct json_writer *w, const char *file, const char *p
 
 void record_write_net(struct json_writer *w)
 {
-    write_dump(w, "interfaces", RTM_GETLINK, sizeof(struct ifinfomsg), write_link);
-    write_dump(w, "routes", RTM_GETROUTE, sizeof(struct rtmsg), write_route);
-    write_dump(w, "neighbours", RTM_GETNEIGH, sizeof(struct ndmsg), write_neigh);
+    struct dump d = {.w = w};
+    find_addresses(&d);
+    write_dump(&d, "interfaces", RTM_GETLINK, sizeof(struct ifinfomsg), write_link);
+    write_dump(&d, "routes", RTM_GETROUTE, sizeof(struct rtmsg), write_route);
+    write_dump(&d, "neighbours", RTM_GETNEIGH, sizeof(struct ndmsg), write_neigh);
+    free(d.own);
     json_name(w, "sockets");
     json_array_begin(w);
     write_sockets(w, "/proc/net/tcp", "tcp", AF_INET);

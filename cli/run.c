@@ -57,9 +57,12 @@ int run_once(struct run *r, struct skep_run_opts *opts, uint64_t time)
         world.effect = effects_add;
         world.effect_ctx = r;
     }
+    if (r->ctx_world && !r->o->kernel)
+        world.file = r->ctx_world;
     world.sysctl_name = r->sysctl_name;
     world.sysctl_value = r->sysctl_value;
     world.time = time != UINT64_MAX ? time : r->runs ? r->time : world.time;
+    world.cookie_seed = world.seed;
     world.seed += r->runs * 0x9e3779b97f4a7c15; /* runs of one command differ from one another */
     r->runs++;
     opts->world = &world;
@@ -399,6 +402,7 @@ static int open_and_run(struct cli *c, const struct run_opts *o)
     events_close(r.events);
     skep_object__close(r.obj);
     buf_free(&kconfig);
+    skep_world__free(r.ctx_world);
     buf_free(&r.ctx_in);
     buf_free(&r.effects);
     arena_free(&r.arena);

@@ -9,6 +9,8 @@
 #include "api/object.h"
 #include "cli/cli.h"
 
+enum { CLI_MAX_WORLD = 128 << 20 /* bytes of a world file */ };
+
 /* What was asked for. Strings are argv's. */
 struct run_opts {
     const char *object, *prog, *type;
@@ -38,6 +40,7 @@ struct run {
     struct buf trace; /* JSON: lines, each with its NUL */
     struct events *events;
     struct buf ctx_in;
+    struct skep_world_file *ctx_world;      /* with the context of --ctx; NULL: none */
     struct arena arena;                     /* what --ctx says */
     const char *sysctl_name, *sysctl_value; /* in it; NULL: not said */
     struct buf effects;                     /* JSON: the array of what was sent */

@@ -5,13 +5,12 @@
 
 int world_open(struct cli *c, struct run_opts *o)
 {
-    enum { MAX_WORLD_TEXT = 128 << 20 };
     SKEP_OPTS(skep_world_open_opts, opts, .btf_custom_path = o->btf, .name = o->world_file, .log = cli_on_log,
               .log_ctx = c, .log_level = c->level);
     struct buf text = {0};
     if (!o->world_file)
         return 0;
-    int status = file_read(c, o->world_file, MAX_WORLD_TEXT, &text);
+    int status = file_read(c, o->world_file, CLI_MAX_WORLD, &text);
     if (status)
         return status;
     o->vm.world = skep_world__open_mem(buf_text(&text), text.len, &opts);

@@ -6,6 +6,8 @@
 #include "vm/ctx/hook.h"
 #include "vm/ctx/packet.h"
 #include "vm/maps/map.h"
+#include "vm/net.h"
+#include <string.h>
 
 void effect_tell(struct skep_env *env, const struct skep_effect *effect)
 {
@@ -24,6 +26,7 @@ void effect_aim(struct skep_env *env, const char *what, uint32_t ifindex, uint64
     env->redirect.map = NULL;
     env->redirect.key = 0;
     env->redirect.socket = 0;
+    env->redirect.hop_family = 0;
 }
 
 /* The message of sk_msg is more than what its window shows. */
@@ -38,6 +41,60 @@ static void packet_of(struct skep_env *env, struct skep_effect *e)
     e->data_size = front + packet_len(env) + behind;
 }
 
+/* Who the packet goes to next, as bpf_redirect_neigh() has Linux find out: the hop that the program named, else the way
+ * to the packet's destination. NULL: no route, or nobody that is known answers there. */
+static const struct net_neigh *next_hop(const struct skep_env *env, const unsigned char *ip)
+{
+    const struct net *net = env->net;
+    uint32_t family = env->redirect.hop_family, addr[4] = {0}, ifindex = env->redirect.ifindex;
+    const struct net_route *r;
+    const struct net_neigh *n;
+
+    memcpy(addr, env->redirect.hop, sizeof(addr));
+    if (!family) {
+        family = *ip >> 4 == 4 ? NET_INET : NET_INET6;
+        memset(addr, 0, sizeof(addr));
+        memcpy(addr, ip + (family == NET_INET ? 16 : 24), family == NET_INET ? 4 : 16);
+        r = net_route_by_rules(net, family, addr, ifindex);
+        if (!r || r->type != NET_UNICAST || r->ifindex != ifindex)
+            return NULL;
+        if (r->via_family) {
+            family = r->via_family;
+            memcpy(addr, r->via, sizeof(addr));
+        }
+    }
+    n = net_neigh(net, family, addr, ifindex);
+    return n && !n->invalid ? n : NULL;
+}
+
+/* The packet as it leaves by an interface: with the addresses of the link, which Linux fills in. Without a network in
+ * the world nothing is known of neighbours, and the packet is told of as it is. */
+static void tell_to_neighbour(struct skep_env *env, struct skep_effect *e)
+{
+    enum { ETH = 14, IPV4 = 20, IPV6 = 40 };
+    const struct net_iface *out = env->net ? net_iface(env->net, env->redirect.ifindex) : NULL;
+    const unsigned char *ip = (const unsigned char *)e->data + ETH;
+    const struct net_neigh *n = NULL;
+    unsigned char *copy;
+
+    if (!env->net) {
+        effect_tell(env, e);
+        return;
+    }
+    if (out && e->data_size >= ETH + (*ip >> 4 == 6 ? IPV6 : IPV4) && (*ip >> 4 == 4 || *ip >> 4 == 6))
+        n = next_hop(env, ip);
+    e->what = n ? e->what : "redirect_neigh_failed";
+    buf_clear(&env->scratch);
+    buf_add(&env->scratch, e->data, e->data_size);
+    if (n && !env->scratch.failed) {
+        copy = (unsigned char *)env->scratch.data;
+        memcpy(copy, n->mac, 6);
+        memcpy(copy + 6, out->mac, 6);
+        e->data = copy;
+    }
+    effect_tell(env, e);
+}
+
 static void tell_aimed(struct skep_env *env)
 {
     struct skep_effect e = {.what = env->redirect.what,
@@ -50,7 +107,10 @@ static void tell_aimed(struct skep_env *env)
     if (!e.what)
         return;
     packet_of(env, &e);
-    effect_tell(env, &e);
+    if (!strcmp(e.what, "redirect_neigh") && e.data)
+        tell_to_neighbour(env, &e);
+    else
+        effect_tell(env, &e);
 }
 
 static void tell_tx(struct skep_env *env)

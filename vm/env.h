@@ -158,6 +158,7 @@ struct skep_env {
     struct fast_clock host_clock; /* what env_ktime() reads when the clock is not fixed */
     uint64_t random;              /* state of the generator */
     bool random_fixed;            /* seeded: the sequence repeats */
+    uint64_t seed;                /* of the keys of SYN cookies */
     struct env_task task;
     uint32_t n_cpus;
     struct env_output out;
@@ -184,7 +185,9 @@ struct skep_env {
         uint64_t flags;
         struct map *map;
         uint64_t key;
-        uint64_t socket; /* its cookie */
+        uint64_t socket;     /* its cookie */
+        uint32_t hop_family; /* redirect_neigh: of the next hop that the program named; 0: its route's */
+        uint32_t hop[4];
     } redirect;
 
     /* The stack: PROG_MAX_DEPTH frames, the entry's on top; what is never reached costs no memory. */

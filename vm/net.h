@@ -8,10 +8,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { NET_INET = 2, NET_INET6 = 10, NET_NAME = 16, NET_TABLE_MAIN = 254 };
+enum {
+    NET_INET = 2,
+    NET_INET6 = 10,
+    NET_NAME = 16,
+    NET_TABLE_DEFAULT = 253,
+    NET_TABLE_MAIN = 254,
+    NET_TABLE_LOCAL = 255
+};
+
+struct net_addr {
+    uint32_t family, prefix_len;
+    uint32_t addr[4];
+};
 
 struct net_iface {
     uint32_t ifindex, mtu;
+    const struct net_addr *addrs; /* its own, the first before the others */
+    uint32_t n_addrs;
     char name[NET_NAME];
     unsigned char mac[6];
     bool no_forwarding; /* packets that come in by it are not forwarded */
@@ -50,6 +64,11 @@ const struct net_iface *net_iface(const struct net *net, uint32_t ifindex);
 /** The best route: the longest prefix of the table, then the smallest metric. oif 0: any interface. NULL: none. */
 const struct net_route *net_route(const struct net *net, uint32_t family, const uint32_t addr[4], uint32_t table,
                                   uint32_t oif);
+/** The same by Linux's rules: the tables of local addresses, main and default, one after the other. */
+const struct net_route *net_route_by_rules(const struct net *net, uint32_t family, const uint32_t addr[4],
+                                           uint32_t oif);
+/** The address that packets to dst, over this route, come from. @return NULL: no interface has one. */
+const uint32_t *net_source(const struct net *net, const struct net_route *route, const uint32_t dst[4]);
 /** Who has this address on the link. NULL: nobody that is known. */
 const struct net_neigh *net_neigh(const struct net *net, uint32_t family, const uint32_t addr[4], uint32_t ifindex);
 

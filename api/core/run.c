@@ -56,6 +56,7 @@ static int set_world(struct skep_env *env, const struct skep_world *user, const 
     else if (env->random_fixed) /* a sequence that somebody knows must not go on */
         env_seed(env);
     env->random_fixed = world.fix_seed;
+    env->seed = world.cookie_seed;
     if (world.fix_task) {
         env->task = (struct env_task){.pid = world.pid, .tgid = world.tgid, .uid = world.uid, .gid = world.gid};
         memcpy(env->task.comm, world.comm, sizeof(env->task.comm));
@@ -227,7 +228,7 @@ static int give_text(struct ctx_io *io, const struct buf *text)
 }
 
 /* What r1 is to point to, where the caller gives nothing and the run's world has something. */
-static int world_gives(const struct skep_env *env, const struct skep_program *prog, const struct skep_run_opts *o,
+static int world_gives(struct skep_env *env, const struct skep_program *prog, const struct skep_run_opts *o,
                        struct ctx_io *io)
 {
     const char *section = prog->code->prog->section;
@@ -241,6 +242,10 @@ static int world_gives(const struct skep_env *env, const struct skep_program *pr
         return log_fail(&prog->vm->log, -EINVAL, "context %u: this run's world has less for '%s'", o->context, section);
     io->ctx_in = item->data;
     io->ctx_size_in = item->size;
+    if (item->sysctl_name)
+        env->sysctl_name = item->sysctl_name;
+    if (item->sysctl_value)
+        env->sysctl_value = item->sysctl_value;
     return 0;
 }
 

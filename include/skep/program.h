@@ -149,6 +149,7 @@ struct skep_world {
     uint64_t time_step;   /* ns */
     int64_t realtime_off; /* ns added for wall-clock time, when fix_time */
     uint64_t seed;
+    uint64_t cookie_seed;         /* of the keys of SYN cookies: runs of one seed check what others made */
     uint32_t pid, tgid, uid, gid; /* pid: of the thread; tgid: of the process */
     char comm[16];
     uint64_t attach_cookie, func_ip; /* for bpf_get_attach_cookie(), bpf_get_func_ip() */

@@ -24,6 +24,18 @@ struct skep_world_open_opts {
     skep_log_fn log;             /* says what is wrong with the file, and where; NULL: silent */
     void *log_ctx;
     enum skep_log_level log_level;
+    /* A context more, as JSON text of its own that may go afterwards: for programs of this section ("cgroup/connect4"),
+     * in the place of those that the world has for it. Both or neither. */
+    const char *section, *context;
+    size_t context_size;
+};
+
+/* A context of a world: the bytes that r1 points to. */
+struct skep_context {
+    size_t sz;
+    const void *data;
+    uint32_t size;
+    const char *sysctl_name, *sysctl_value; /* of cgroup/sysctl programs (struct skep_world); NULL: not said */
 };
 
 /**
@@ -44,6 +56,10 @@ SKEP_API uint32_t skep_world__task_cnt(const struct skep_world_file *file);
 SKEP_API bool skep_world__has_task(const struct skep_world_file *file, uint32_t pid);
 /** How many contexts it has for programs of this section ("kprobe/do_exit"). */
 SKEP_API uint32_t skep_world__context_cnt(const struct skep_world_file *file, const char *section);
+/** The i-th of them, from 0: *out is the world's, until it is freed. @return 0; -ENOENT: there are not so many;
+ * -EINVAL. */
+SKEP_API int skep_world__context(const struct skep_world_file *file, const char *section, uint32_t i,
+                                 struct skep_context *out);
 /** The pid of the task of this name ("&" or "name" in the file), or of this number as text. @return -ENOENT: there is
  * none. */
 SKEP_API int64_t skep_world__find_task(const struct skep_world_file *file, const char *name);

@@ -36,6 +36,17 @@ int mirror(struct __sk_buff *skb)
     return bpf_redirect(9, BPF_F_INGRESS);
 }
 
+/* To the neighbour that the first byte behind the headers says: a hop that is named, else the packet's way. */
+SEC("tc")
+int neigh(struct __sk_buff *skb)
+{
+    struct bpf_redir_neigh hop = {.nh_family = 2, .ipv4_nh = bpf_htonl(0x0a010001)};
+    unsigned char last = 0;
+
+    bpf_skb_load_bytes(skb, 33, &last, 1);
+    return last == 2 ? bpf_redirect_neigh(2, &hop, sizeof(hop), 0) : bpf_redirect_neigh(2, 0, 0, 0);
+}
+
 /* The next hop and its address, from the world. */
 SEC("xdp")
 int route(struct xdp_md *ctx)

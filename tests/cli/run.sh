@@ -580,9 +580,9 @@ jqs '.retval == 1' '.ctx.user_ip4 == "127.0.0.1"' '.ctx.user_port == 8080' '.ctx
 t "a connection that is refused" 0 -j run "$net" connect4 --ctx '{"user_port": 81}'
 jqs '.retval == 0' '.hook_result == -1'
 t "a field that is not there" 2 run "$net" connect4 --ctx '{"user_prot": 80}'
-says "bpf_sock_addr has no field 'user_prot'"
+says "user_prot: bpf_sock_addr has no such field"
 t "a port that is none" 2 run "$net" connect4 --ctx '{"user_port": 65536}'
-says "'user_port': a number up to 65535"
+says "user_port: a number up to 65535"
 t "a sysctl's name and values" 0 -j run "$net" sysctl data_in hex:31 --ctx '{"name": "net/ipv4/ip_forward", "value": "0"}'
 jqs '.retval == 1' '.data_out == "32"'
 t "what is sent" 0 -j run "$net" mirror data_in hex:$eth$(ip_packet 1 6 80)
@@ -598,15 +598,25 @@ cat >"$tmp/net.json" <<'JSON'
 JSON
 t "a route of the world" 0 -j run "$net" route data_in hex:$eth$(ip_packet 1 6 80) --world "$tmp/net.json"
 jqs '.verdict == "XDP_PASS"'
+# to 10.0.0.2 by a hop that is named; to 10.2.0.9 by its route; to 10.9.0.9 by none
+for way in "0a000002 redirect_neigh 0200000000c102000000000b" "0a020009 redirect_neigh 0200000000c102000000000b" "0a090009 redirect_neigh_failed 020202020202040404040404"; do
+    set -- $way
+    t "a neighbour of the world, $1" 0 -j run "$net" neigh data_in hex:$eth$(ip_packet 1 6 80 | sed "s/0a000002/$1/") --world "$tmp/net.json"
+    jqs '.retval == 7' ".sent[0].what == \"$2\" and .sent[0].ifindex == 2" ".sent[0].data[0:24] == \"$3\""
+done
+t "no world, no neighbours" 0 -j run "$net" neigh data_in hex:$eth$(ip_packet 1 6 80)
+jqs '.sent[0].what == "redirect_neigh"' '.sent[0].data[0:24] == "020202020202040404040404"'
 t "no world, no route" 0 -j run "$net" route data_in hex:$eth$(ip_packet 1 6 80)
 jqs '.verdict == "XDP_DROP"'
 t "a socket of the world" 0 -j run "$net" listening data_in hex:$eth$(ip_packet 1 6 80) --world "$tmp/net.json"
 jqs '.retval == 10'
 # The same lookups in Linux, in a network namespace that is set up as the world is.
 cat >"$tmp/fib.json" <<'JSON'
-{"interfaces": [{"ifindex": 10, "name": "a", "mac": "02:00:00:00:00:0a"}, {"ifindex": 11, "name": "b", "mac": "02:00:00:00:00:0b", "mtu": 1400},
-  {"ifindex": 12, "name": "c", "forwarding": false}],
- "routes": [{"to": "10.1.0.0/16", "dev": "b"}, {"to": "10.2.0.0/16", "via": "10.1.0.1", "dev": "b", "metric": 7}, {"to": "10.2.3.0/24", "type": "blackhole"},
+{"interfaces": [{"ifindex": 10, "name": "a", "mac": "02:00:00:00:00:0a", "addresses": ["10.0.0.1/24", "2001:db8:9::1/64", "fe80::ff:fe00:a/64"]},
+  {"ifindex": 11, "name": "b", "mac": "02:00:00:00:00:0b", "mtu": 1400, "addresses": ["10.3.0.1/24", "10.1.0.7/24", "fe80::ff:fe00:b/64"]},
+  {"ifindex": 12, "name": "c", "forwarding": false, "addresses": ["10.9.0.1/24"]}],
+ "routes": [{"to": "10.1.0.0/16", "dev": "b"}, {"to": "10.1.0.0/24", "dev": "b", "src": "10.1.0.7"}, {"to": "10.0.0.1/32", "type": "local", "dev": "a", "table": 255}, {"to": "10.5.0.0/16", "dev": "b", "table": 100},
+  {"to": "10.6.0.0/16", "dev": "b", "table": 253}, {"to": "10.7.0.0/16", "dev": "b", "src": "10.0.0.1"}, {"to": "10.8.0.0/16", "dev": "a"}, {"to": "10.2.0.0/16", "via": "10.1.0.1", "dev": "b", "metric": 7}, {"to": "10.2.3.0/24", "type": "blackhole"},
   {"to": "10.2.4.0/24", "type": "unreachable"}, {"to": "10.2.5.0/24", "type": "prohibit"}, {"to": "2001:db8:1::/48", "dev": "b", "metric": 1024}],
  "neighbours": [{"ip": "10.1.0.1", "mac": "02:00:00:00:00:c1", "dev": "b"}, {"ip": "2001:db8:1::1", "mac": "02:00:00:00:00:c6", "dev": "b"}]}
 JSON
@@ -622,6 +632,9 @@ echo 0 >/proc/sys/net/ipv4/conf/c/forwarding
 ip route add 10.1.0.0/16 dev b; ip neigh add 10.1.0.1 lladdr 02:00:00:00:00:c1 dev b
 ip route add 10.2.0.0/16 via 10.1.0.1 dev b metric 7
 ip route add blackhole 10.2.3.0/24; ip route add unreachable 10.2.4.0/24; ip route add prohibit 10.2.5.0/24
+ip addr add 10.3.0.1/24 dev b; ip addr add 10.1.0.7/24 dev b
+ip route add 10.5.0.0/16 dev b table 100; ip route add 10.6.0.0/16 dev b table 253; ip route add 10.7.0.0/16 dev b src 10.0.0.1
+ip route add 10.8.0.0/16 dev a
 ip -6 route add 2001:db8:1::/48 dev b; ip -6 neigh add 2001:db8:1::1 lladdr 02:00:00:00:00:c6 dev b
 while read -r q; do "$1" -j run "$2" fib data_in "hex:$q" --kernel; done
 SH
@@ -645,6 +658,15 @@ question() { # flags ifindex length family source destination (hex)
     question 0 10 100 10 20010db8000900000000000000000002 20010db8000100000000000000000002
     question 0 10 100 10 20010db8000900000000000000000002 ff020000000000000000000000000001
     question 64 10 100 2 0a000002 0a010001
+    for flags in 16 20 22 1 5 36 32; do
+        question $flags 10 100 2 0a000002 0a010001
+        question $flags 10 100 2 0a000002 0a020909
+        question $flags 10 100 2 0a000002 0a070001
+        question $flags 11 100 2 0a000002 0a080001
+        question $flags 10 100 2 0a000002 0a000001
+        question $flags 10 100 2 0a000002 0a060001
+        question $flags 10 100 10 20010db8000900000000000000000002 20010db8000100000000000000000001
+    done
     question 0 10 100 3 0a000002 0a010001
 } >"$tmp/questions"
 if command -v jq >/dev/null && unshare -n sh "$tmp/fib.sh" "$S" "$net" <"$tmp/questions" >"$tmp/linux" 2>"$err"; then

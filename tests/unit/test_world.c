@@ -35,7 +35,7 @@ static struct world *build(const char *text)
     struct world *w = NULL;
 
     *said = 0;
-    assert_int_equal(world_build(text, strlen(text), &kernel_types, &said_all, &w), 0);
+    assert_int_equal(world_build(text, strlen(text), NULL, &kernel_types, &said_all, &w), 0);
     return w;
 }
 
@@ -44,7 +44,7 @@ static void refused(const char *text, const char *why)
     struct world *w = NULL;
 
     *said = 0;
-    assert_int_equal(world_build(text, strlen(text), &kernel_types, &said_all, &w), -EINVAL);
+    assert_int_equal(world_build(text, strlen(text), NULL, &kernel_types, &said_all, &w), -EINVAL);
     if (!strstr(said, why))
         fail_msg("'%s' does not say '%s'", said, why);
 }
@@ -264,7 +264,7 @@ static void a_small_text_takes_no_more_than_its_limit(void **state)
     for (int i = 0; i < 20; i++)
         buf_printf(&text, "%s\"k%d\": {\"type\": \"char[20000000]\"}", i ? "," : "", i);
     buf_puts(&text, "}}");
-    assert_int_equal(world_build(buf_text(&text), text.len, &kernel_types, &said_all, &w), -ENOMEM);
+    assert_int_equal(world_build(buf_text(&text), text.len, NULL, &kernel_types, &said_all, &w), -ENOMEM);
     assert_non_null(strstr(said, "256 MiB"));
     buf_free(&text);
 }

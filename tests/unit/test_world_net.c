@@ -29,7 +29,7 @@ static int build(const char *text)
 {
     world_put(world);
     world = NULL;
-    return world_build(text, strlen(text), NULL, &said_errors, &world);
+    return world_build(text, strlen(text), NULL, NULL, &said_errors, &world);
 }
 
 static void enter(const char *text)

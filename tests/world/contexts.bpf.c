@@ -63,3 +63,21 @@ int openat(struct pt_regs *ctx)
     got[7] = flags;
     return 0;
 }
+
+struct event {
+    struct pt_regs regs;
+    __u64 sample_period, addr;
+};
+
+SEC("perf_event")
+int event(struct event *ctx)
+{
+    __u64 r[3] = {};
+
+    got[0] = ctx->regs.ip;
+    got[1] = ctx->regs.sp;
+    got[2] = ctx->sample_period;
+    bpf_perf_prog_read_value((void *)ctx, (void *)r, sizeof(r));
+    got[3] = r[0];
+    return 0;
+}

@@ -114,6 +114,14 @@ says "an argument that is none" 2 "contexts.tp_btf/net_dev_queue.sbk: 'net_dev_q
 echo '{"contexts": {"nothing": {}}}' >"$tmp/bad.json"
 says "a section that is none" 2 "contexts.nothing: there is no section of programs" "$S" run "$tmp/contexts.bpf.o" queue --world "$tmp/bad.json"
 
+# Fields by their names, without any types; what the command line says stands in the file's place.
+echo '{"contexts": {"perf_event": {"ip": 4096, "regs": {"sp": 5}, "sample_period": 7}}, "perf_events": {"program": 12}}' >"$tmp/fields.json"
+says "fields of a perf event" 0 'got = [4096,5,7,' "$S" run "$tmp/contexts.bpf.o" event --world "$tmp/fields.json" --dump-maps
+says "a context of the command line" 0 'got = [0,6,9,12,' "$S" run "$tmp/contexts.bpf.o" event --world "$tmp/fields.json" --ctx '{"sp": 6, "sample_period": 9}' --dump-maps
+says "arguments by their names" 0 'got = [98,4,' "$S" run "$tmp/contexts.bpf.o" queue --world "$tmp/contexts.json" --ctx '{"skb": {"len": 98, "dev": {"ifindex": 4}}}' --dump-maps --checked
+says "a context that is none" 2 "an object was expected" "$S" run "$tmp/contexts.bpf.o" event --ctx '[]' --dump-maps
+says "no such member" 2 "perf_event.nope: a perf event has no such member" "$S" run "$tmp/contexts.bpf.o" event --ctx '{"nope": 1}'
+
 # ---- Iterators ----
 
 says "iterator over tasks" 0 '   0 1 init

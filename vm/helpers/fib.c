@@ -21,7 +21,18 @@ struct params {
 _Static_assert(sizeof(struct params) == 64, "struct bpf_fib_lookup has 64 bytes");
 
 enum { DIRECT = 1, OUTPUT = 2, SKIP_NEIGH = 4, TBID = 8, SRC = 16, MARK = 32, ALL_FLAGS = 63 };
-enum { SUCCESS, BLACKHOLE, UNREACHABLE, PROHIBIT, NOT_FWDED, FWD_DISABLED, UNSUPP_LWT, NO_NEIGH, FRAG_NEEDED };
+enum {
+    SUCCESS,
+    BLACKHOLE,
+    UNREACHABLE,
+    PROHIBIT,
+    NOT_FWDED,
+    FWD_DISABLED,
+    UNSUPP_LWT,
+    NO_NEIGH,
+    FRAG_NEEDED,
+    NO_SRC_ADDR
+};
 
 static const struct net no_net;
 
@@ -49,12 +60,26 @@ static int refused(const struct net_route *r)
     }
 }
 
+/* IPv4 packets that nobody has an address for come from 0.0.0.0. */
+static int put_source(const struct net *net, const struct net_route *r, const uint32_t dst[4], struct params *p)
+{
+    static const uint32_t none[4];
+    const uint32_t *src = net_source(net, r, dst);
+
+    if (!src && r->family == NET_INET6)
+        return NO_SRC_ADDR;
+    memcpy(p->src, src ? src : none, addr_size(r->family));
+    return SUCCESS;
+}
+
 static int lookup(const struct net *net, struct params *p, uint32_t flags, bool check_mtu)
 {
     const struct net_iface *in = net_iface(net, p->ifindex), *out;
-    uint32_t family = p->family, table = NET_TABLE_MAIN, mtu;
+    uint32_t family = p->family, table = NET_TABLE_MAIN, mtu, oif = flags & OUTPUT ? p->ifindex : 0;
     const struct net_neigh *neigh;
     const struct net_route *r;
+    uint32_t dst[4];
+    int err;
 
     if (family == NET_INET6 && (stays_on_link(p->dst) || stays_on_link(p->src)))
         return NOT_FWDED;
@@ -66,7 +91,8 @@ static int lookup(const struct net *net, struct params *p, uint32_t flags, bool 
         table = p->table;
         p->table = 0;
     }
-    r = net_route(net, family, p->dst, table, flags & OUTPUT ? p->ifindex : 0);
+    memcpy(dst, p->dst, sizeof(dst));
+    r = flags & DIRECT ? net_route(net, family, dst, table, oif) : net_route_by_rules(net, family, dst, oif);
     if (!r)
         return NOT_FWDED;
     if (refused(r))
@@ -81,12 +107,15 @@ static int lookup(const struct net *net, struct params *p, uint32_t flags, bool 
     }
     p->tos = r->metric;
     p->ifindex = out->ifindex;
-    if (flags & SRC && r->has_src)
-        memcpy(p->src, r->src, addr_size(family));
+    err = flags & SRC && family == NET_INET ? put_source(net, r, dst, p) : SUCCESS;
     if (r->via_family) {
         p->family = (uint8_t)r->via_family;
         memcpy(p->dst, r->via, addr_size(r->via_family));
     }
+    if (flags & SRC && family == NET_INET6)
+        err = put_source(net, r, dst, p);
+    if (err)
+        return err;
     if (!(flags & SKIP_NEIGH)) {
         neigh = net_neigh(net, p->family, p->dst, out->ifindex);
         if (!neigh || neigh->invalid)

@@ -37,6 +37,10 @@ HELPER_BODY(redirect_neigh)
     if (((int32_t)a3 && (int32_t)a3 < PARAMS_SIZE) || a4)
         return TC_SHOT;
     effect_aim(env, "redirect_neigh", (uint32_t)a1, 0);
+    if ((int32_t)a3) { /* nh_family, and its address */
+        memcpy(&env->redirect.hop_family, helper_ptr(a2), 4);
+        memcpy(env->redirect.hop, (const char *)helper_ptr(a2) + 4, sizeof(env->redirect.hop));
+    }
     return TC_REDIRECT;
 }
 

@@ -1,6 +1,7 @@
 /*
  * SYN cookies: Linux's, over addresses, ports and minutes, keyed by SipHash. Linux's keys are random numbers of its
- * boot; ours are constants, so that runs repeat and one run checks what another generated. The minutes are the run's
+ * boot; ours follow from the seed of the run's random numbers (0 when none was given), so that runs of one seed check
+ * what others generated. The minutes are the run's
  * clock's. A listening socket of the world is taken to be flooded, else no cookie would be asked for.
  */
 #include "vm/helpers/packet_skb.h"
@@ -9,13 +10,14 @@
 enum { COOKIE_BITS = 24, MAX_AGE = 2, TCP_HEADER = 20, IPV4_HEADER = 20, IPV6_HEADER = 40 };
 enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
 
-static const struct siphash_key keys[2] = {{{0x736b65702d637331, 0x9e3779b97f4a7c15}},
+static const struct siphash_key base[2] = {{{0x736b65702d637331, 0x9e3779b97f4a7c15}},
                                            {{0x736b65702d637332, 0xbf58476d1ce4e5b9}}};
 static const uint16_t mss4[] = {536, 1300, 1440, 1460}, mss6[] = {1220, 1420, 1440, 8940};
 
 struct segment {
     const unsigned char *ip, *tcp;
     bool v6;
+    uint64_t seed; /* of the keys */
 };
 
 static uint32_t be32(const unsigned char *p)
@@ -33,6 +35,7 @@ static uint32_t put(unsigned char *to, const void *from, uint32_t size)
 static uint32_t hash(const struct segment *s, uint32_t count, int key)
 {
     unsigned char text[44];
+    struct siphash_key k;
     uint16_t ports[2];
     uint32_t n = 0, both;
 
@@ -47,7 +50,9 @@ static uint32_t hash(const struct segment *s, uint32_t count, int key)
         n += put(text + n, &both, 4);
         n += put(text + n, &count, 4);
     }
-    return (uint32_t)siphash(text, n, &keys[key]);
+    k = base[key];
+    k.k[0] ^= s->seed;
+    return (uint32_t)siphash(text, n, &k);
 }
 
 static uint32_t minutes(struct skep_env *env)
@@ -120,7 +125,7 @@ static bool opens(struct skep_env *env, const struct segment *s)
 
 static uint64_t raw_generate(struct skep_env *env, uint64_t ip, uint64_t tcp, uint32_t len, bool v6)
 {
-    struct segment s = {helper_ptr(ip), helper_ptr(tcp), v6};
+    struct segment s = {helper_ptr(ip), helper_ptr(tcp), v6, env->seed};
 
     if (len < TCP_HEADER || len != (uint32_t)(s.tcp[12] >> 4) * 4)
         return helper_error(-EINVAL);
@@ -139,14 +144,14 @@ HELPER_BODY(tcp_raw_gen_syncookie_ipv6)
 
 HELPER_BODY(tcp_raw_check_syncookie_ipv4)
 {
-    struct segment s = {helper_ptr(a1), helper_ptr(a2), false};
+    struct segment s = {helper_ptr(a1), helper_ptr(a2), false, env->seed};
 
     return opens(env, &s) ? 0 : helper_error(-EACCES);
 }
 
 HELPER_BODY(tcp_raw_check_syncookie_ipv6)
 {
-    struct segment s = {helper_ptr(a1), helper_ptr(a2), true};
+    struct segment s = {helper_ptr(a1), helper_ptr(a2), true, env->seed};
 
     return opens(env, &s) ? 0 : helper_error(-EACCES);
 }
@@ -172,7 +177,7 @@ static bool listens(const struct sock *sk)
 
 HELPER_BODY(tcp_check_syncookie)
 {
-    struct segment s = {helper_ptr(a2), helper_ptr(a4), false};
+    struct segment s = {helper_ptr(a2), helper_ptr(a4), false, env->seed};
     struct sock *sk = sock_at(env, a1);
     int err;
 
@@ -188,7 +193,7 @@ HELPER_BODY(tcp_check_syncookie)
 
 HELPER_BODY(tcp_gen_syncookie)
 {
-    struct segment s = {helper_ptr(a2), helper_ptr(a4), false};
+    struct segment s = {helper_ptr(a2), helper_ptr(a4), false, env->seed};
     struct sock *sk = sock_at(env, a1);
     uint32_t len = (uint32_t)a5;
     int err;

@@ -5,6 +5,7 @@
  */
 #include "vm/abi/prog_types.h"
 #include "vm/btf/show.h"
+#include "vm/ctx/text.h"
 #include "vm/world/read.h"
 #include <errno.h>
 #include <stdio.h>
@@ -173,11 +174,18 @@ static int take_args(struct reading *c, const struct json_path *at, const struct
             err = 0;
             continue;
         }
-        if (!find_arg(btf, p, here.name ? here.name : position, &slot, &type))
+        if (!find_arg(btf, p, here.name ? here.name : position, &slot, &type)) {
+            if (here.name && !strcmp(here.name, "args") && v->items[i]->kind == JSON_ARRAY) {
+                err = take_args(c, &here, v->items[i], p, slots, NULL); /* by position */
+                if (err)
+                    return err;
+                continue;
+            }
             return WORLD_REFUSE(c->r, &here, v->items[i],
                                 p->t ? "'%.64s' has no such argument"
                                      : "the arguments of '%.64s' are not known by name: use their positions from 0",
                                 c->target);
+        }
         err = take_value(c, &here, v->items[i], type, slots + slot * SLOT, (MAX_ARGS - slot) * SLOT);
         if (err)
             return err;
@@ -220,22 +228,30 @@ static const struct {
 /* Where a C function, and a system call, take their arguments. */
 static const uint32_t call_args[] = {112, 104, 96, 88, 72, 64}, syscall_args[] = {112, 104, 96, 56, 72, 64};
 
+/* @return false: there is no such register. */
+static bool take_reg(struct world_reader *r, const struct json_path *at, const char *name, const struct json *v,
+                     unsigned char *to, int *err)
+{
+    unsigned k = 0;
+
+    while (k < sizeof(regs) / sizeof(regs[0]) && strcmp(regs[k].name, name))
+        k++;
+    if (k == sizeof(regs) / sizeof(regs[0]))
+        return false;
+    *err = v->kind == JSON_STRING && *v->string == '&' ? world_refer(r, at, v, v->string, to + regs[k].off)
+                                                       : world_take_i64(r, at, v, to + regs[k].off);
+    return true;
+}
+
 int world_take_regs(struct world_reader *r, const struct json_path *at, const struct json *v, unsigned char *to)
 {
     int err = world_is_object(r, at, v);
 
     for (size_t i = 0; !err && i < v->length; i++) {
         struct json_path here = {.up = at, .name = v->names[i]};
-        unsigned k = 0;
 
-        while (k < sizeof(regs) / sizeof(regs[0]) && strcmp(regs[k].name, v->names[i]))
-            k++;
-        if (k == sizeof(regs) / sizeof(regs[0]))
+        if (!take_reg(r, &here, here.name, v->items[i], to, &err))
             return WORLD_REFUSE(r, &here, v->items[i], "struct pt_regs has no such register");
-        if (v->items[i]->kind == JSON_STRING && *v->items[i]->string == '&')
-            err = world_refer(r, &here, v->items[i], v->items[i]->string, to + regs[k].off);
-        else
-            err = world_take_i64(r, &here, v->items[i], to + regs[k].off);
     }
     return err;
 }
@@ -248,7 +264,7 @@ static int other_regs(struct reading *c, const struct json_path *at, const char 
         err = world_take_regs(c->r, at, v, c->out->data);
     else if (!strcmp(name, "ret"))
         err = take_value(c, at, v, 0, c->out->data + REG_AX, SLOT);
-    else
+    else if (!take_reg(c->r, at, name, v, c->out->data, &err))
         return 0;
     return err ? err : 1;
 }
@@ -287,6 +303,28 @@ static int read_regs(struct reading *c, const struct json_path *at, const struct
                 memcpy(inner + (addr ? syscall_args[i] : call_args[i]), lasting + i * SLOT, SLOT);
         if (!err)
             world_move_refs(c->r, since, lasting, 6, inner, addr ? syscall_args : call_args);
+    }
+    return err;
+}
+
+/* struct bpf_perf_event_data: the registers, and what the sample is about. */
+static int read_event(struct reading *c, const struct json_path *at, const struct json *v)
+{
+    int err = world_is_object(c->r, at, v);
+
+    if (!err)
+        err = take_room(c, REGS_SIZE + 2 * SLOT);
+    for (size_t i = 0; !err && i < v->length; i++) {
+        struct json_path here = {.up = at, .name = v->names[i]};
+
+        if (!strcmp(here.name, "regs"))
+            err = world_take_regs(c->r, &here, v->items[i], c->out->data);
+        else if (!strcmp(here.name, "sample_period"))
+            err = world_take_u64(c->r, &here, v->items[i], c->out->data + REGS_SIZE);
+        else if (!strcmp(here.name, "addr"))
+            err = world_take_u64(c->r, &here, v->items[i], c->out->data + REGS_SIZE + SLOT);
+        else if (!take_reg(c->r, &here, here.name, v->items[i], c->out->data, &err))
+            return WORLD_REFUSE(c->r, &here, v->items[i], "a perf event has no such member");
     }
     return err;
 }
@@ -361,6 +399,39 @@ static int append_texts(struct reading *c, const struct json_path *at, const str
     return err;
 }
 
+/* The name and the value of a sysctl are no fields; the program asks helpers for them. @return as ctx_text_put(). */
+static int take_sysctl(struct reading *c, const struct json_path *at, const char *name, const struct json *v)
+{
+    const char **to = !strcmp(name, "name") ? &c->out->sysctl_name : &c->out->sysctl_value;
+    int err;
+
+    if (c->def->type != PROG_TYPE_CGROUP_SYSCTL || (strcmp(name, "name") && strcmp(name, "value")))
+        return 0;
+    err = world_take_text(c->r, at, v, to);
+    return err ? err : 1;
+}
+
+/* A context whose layout has names for its fields. */
+static int read_fields(struct reading *c, const struct ctx_layout *layout, const struct json_path *at,
+                       const struct json *v)
+{
+    int err = world_is_object(c->r, at, v), done;
+
+    if (!err)
+        err = take_room(c, layout->size);
+    for (size_t i = 0; !err && i < v->length; i++) {
+        struct json_path here = {.up = at, .name = v->names[i]};
+
+        done = take_sysctl(c, &here, here.name, v->items[i]);
+        if (!done)
+            done = ctx_text_put(layout, here.name, v->items[i], &here, c->r->log, c->out->data);
+        if (!done)
+            return WORLD_REFUSE(c->r, &here, v->items[i], "%s has no such field", layout->name);
+        err = done < 0 ? done : 0;
+    }
+    return err;
+}
+
 static int read_struct(struct reading *c, const struct json_path *at, const struct json *v)
 {
     const struct btf *btf = world_btf(c->r, at, v);
@@ -390,6 +461,8 @@ static int read_struct(struct reading *c, const struct json_path *at, const stru
 
 static int read_one(struct reading *c, const struct json_path *at, const struct json *v)
 {
+    const struct prog_type *type = prog_type_find(c->def->type);
+
     switch (c->def->type) {
     case PROG_TYPE_TRACING:
     case PROG_TYPE_LSM:
@@ -397,7 +470,10 @@ static int read_one(struct reading *c, const struct json_path *at, const struct 
     case PROG_TYPE_RAW_TRACEPOINT_WRITABLE:
     case PROG_TYPE_STRUCT_OPS: return read_typed(c, at, v);
     case PROG_TYPE_KPROBE: return read_regs(c, at, v);
-    default: return read_struct(c, at, v);
+    case PROG_TYPE_PERF_EVENT: return read_event(c, at, v);
+    default:
+        return type && type->ctx && ctx_text_names(type->ctx) ? read_fields(c, type->ctx, at, v)
+                                                              : read_struct(c, at, v);
     }
 }
 
@@ -426,16 +502,22 @@ static int read_section(struct world_reader *r, const struct json_path *at, cons
     return err;
 }
 
+static int make_room(struct world_reader *r, size_t n)
+{
+    struct world *w = r->w;
+
+    if (!w->contexts)
+        w->contexts = ARENA_ARRAY(&w->arena, struct world_context, n + 1 /* world_read_context()'s */);
+    return w->contexts ? 0 : no_memory(r);
+}
+
 int world_read_contexts(struct world_reader *r, const struct json_path *at, const struct json *v)
 {
     struct world *w = r->w;
     int err = world_is_object(r, at, v);
 
-    if (err)
-        return err;
-    w->contexts = ARENA_ARRAY(&w->arena, struct world_context, v->length + 1);
-    if (!w->contexts)
-        return no_memory(r);
+    if (!err)
+        err = make_room(r, v->length);
     for (size_t i = 0; !err && i < v->length; i++) {
         struct json_path here = {.up = at, .name = v->names[i]};
 
@@ -443,6 +525,21 @@ int world_read_contexts(struct world_reader *r, const struct json_path *at, cons
         w->n_contexts = (uint32_t)i + 1;
     }
     return err;
+}
+
+int world_read_context(struct world_reader *r, const char *section, const struct json *v)
+{
+    struct json_path at = {.name = section};
+    struct world *w = r->w;
+    int err = make_room(r, 0);
+    uint32_t i = 0;
+
+    section += *section == '?';
+    while (!err && i < w->n_contexts && strcmp(w->contexts[i].section, section))
+        i++;
+    if (!err && i == w->n_contexts)
+        w->n_contexts++;
+    return err ? err : read_section(r, &at, section, v, &w->contexts[i]);
 }
 
 const struct world_context_item *world_context(const struct world *world, const char *section, uint32_t i)

@@ -142,8 +142,23 @@ static int each(struct world_reader *r, const struct json_path *at, const struct
 struct iface_text {
     struct net_iface i;
     const char *name;
+    const struct json *addresses;
     bool forwarding, up;
 };
+
+static int read_address(struct world_reader *r, const struct json_path *at, const struct json *v, void *to,
+                        uint32_t index)
+{
+    struct prefix p = {0};
+    struct net_addr *out = to;
+    int err = take_prefix(r, at, v, &p);
+
+    (void)index;
+    out->family = p.addr.family;
+    out->prefix_len = p.len;
+    memcpy(out->addr, p.addr.words, sizeof(out->addr));
+    return err;
+}
 
 static int read_iface(struct world_reader *r, const struct json_path *at, const struct json *v, void *to,
                       uint32_t index)
@@ -155,7 +170,9 @@ static int read_iface(struct world_reader *r, const struct json_path *at, const 
         {"mac", take_mac, offsetof(struct iface_text, i.mac), false},
         {"forwarding", world_take_bool, offsetof(struct iface_text, forwarding), false},
         {"up", world_take_bool, offsetof(struct iface_text, up), false},
+        {"addresses", world_take_json, offsetof(struct iface_text, addresses), false},
     };
+    struct json_path addresses = {.up = at, .name = "addresses"};
     struct iface_text t = {.i.mtu = 1500, .forwarding = true, .up = true};
     int err = MEMBERS(r, at, v, rows, &t);
 
@@ -172,8 +189,10 @@ static int read_iface(struct world_reader *r, const struct json_path *at, const 
         memcpy(t.i.name, t.name, strlen(t.name));
     t.i.no_forwarding = !t.forwarding;
     t.i.down = !t.up;
+    if (t.addresses)
+        err = each(r, &addresses, t.addresses, sizeof(struct net_addr), read_address, &t.i.addrs, &t.i.n_addrs);
     *(struct net_iface *)to = t.i;
-    return 0;
+    return err;
 }
 
 int world_read_interfaces(struct world_reader *r, const struct json_path *at, const struct json *v)

@@ -133,6 +133,9 @@ int world_type(struct world_reader *r, const struct json_path *at, const struct 
 enum { WORLD_REGS_SIZE = 168 /* struct pt_regs of x86_64 */ };
 /** Registers by name into a struct pt_regs. */
 int world_take_regs(struct world_reader *r, const struct json_path *at, const struct json *v, unsigned char *to);
+/** A context more, for programs of this section (which must outlast the world), in the place of those that the file has
+ *  for it; after the sections. */
+int world_read_context(struct world_reader *r, const char *section, const struct json *v);
 /** A text for a struct path: its chain of dentries. */
 int world_path(struct world_reader *r, const struct json_path *at, const struct json *v,
                const struct world_object *path);

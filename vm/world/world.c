@@ -56,8 +56,21 @@ static int read_sections(struct world_reader *r, const struct json *root)
     return err;
 }
 
-int world_build(const char *text, size_t size, const struct world_types *types, const struct log *log,
-                struct world **out)
+static int read_extra(struct world_reader *r, const struct world_extra *extra)
+{
+    const struct json *v;
+    const char *section;
+    int err = json_parse(&r->w->arena, extra->text, extra->size, r->log, &v);
+
+    if (err)
+        return err;
+    section = arena_strdup(&r->w->arena, extra->section);
+    return section ? world_read_context(r, section, v)
+                   : log_fail(r->log, -ENOMEM, "no memory for a world of this size");
+}
+
+int world_build(const char *text, size_t size, const struct world_extra *extra, const struct world_types *types,
+                const struct log *log, struct world **out)
 {
     struct world *w = calloc(1, sizeof(*w));
     struct world_reader r = {.w = w, .log = log, .types = types, .next = FIRST_ADDRESS};
@@ -71,6 +84,8 @@ int world_build(const char *text, size_t size, const struct world_types *types, 
     err = json_parse(&w->arena, text, size, log, &root);
     if (!err)
         err = read_sections(&r, root);
+    if (!err && extra)
+        err = read_extra(&r, extra);
     if (!err)
         err = world_settle(&r);
     world_reader_free(&r);

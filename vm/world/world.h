@@ -80,6 +80,7 @@ struct world_task {
 struct world_context_item {
     unsigned char *data;
     uint32_t size;
+    const char *sysctl_name, *sysctl_value; /* of cgroup/sysctl; NULL: not said */
 };
 
 struct world_context {
@@ -196,14 +197,21 @@ struct world_types {
     void *ctx;
 };
 
+/* A context that stands outside of the text, as JSON of its own. */
+struct world_extra {
+    const char *section, *text;
+    size_t size;
+};
+
 /**
  * Makes a world from a JSON text (docs/world.md describes it).
+ * @param extra  a context more, for programs of a section, in the place of those that the text has for it; NULL: none.
  * @param types  NULL: there are none, and what needs them is refused.
  * @return 0 and *out with one reference; -EINVAL with a message that names the place in the text; -ENOMEM, also for a
  * world that would take more than 256 MiB.
  */
-int world_build(const char *text, size_t size, const struct world_types *types, const struct log *log,
-                struct world **out);
+int world_build(const char *text, size_t size, const struct world_extra *extra, const struct world_types *types,
+                const struct log *log, struct world **out);
 struct world *world_get(struct world *world);
 void world_put(struct world *world);
 
