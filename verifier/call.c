@@ -176,7 +176,7 @@ enum reason call_local(struct verifier *v, struct state *s, const struct insn *i
     uint32_t func = func_index(v, insn->target);
 
     if (func && func == v->prog->exception_cb)
-        return refuse(v, REASON_callback_function, "'%s' is for exceptions alone and is not to be called",
+        return refuse(v, REASON_exception, "'%s' is for exceptions alone and is not to be called",
                       v->prog->funcs[func].name);
     if (v->info[s->insn].opaque)
         return global_call(v, s, func);

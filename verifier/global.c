@@ -353,6 +353,8 @@ enum reason global_call(struct verifier *v, struct state *s, uint32_t func)
     reason = v->func_effects[func] & EFFECT_SLEEPS
                  ? kfunc_sections_end(v, s, "a global function that may sleep is called")
                  : REASON_ok;
+    if (!reason && v->func_effects[func] & EFFECT_THROWS)
+        reason = kfunc_may_throw(v, s);
     if (!reason)
         reason = proto_of(v, func, &p);
     for (unsigned i = 0; !reason && i < p->n; i++)
@@ -382,7 +384,7 @@ enum reason global_arguments(struct verifier *v, uint32_t func, struct state *s)
     if (reason)
         return reason;
     if (func == v->prog->exception_cb && (p->n != 1 || p->args[0].kind != NUMBER))
-        return refuse(v, REASON_callback_function, "'%s', an exception callback, takes one number and nothing else",
+        return refuse(v, REASON_exception, "'%s', an exception callback, takes one number and nothing else",
                       v->prog->funcs[func].name);
     memset(&s->frames[0]->regs[1], 0, 5 * sizeof(s->frames[0]->regs[0]));
     for (unsigned i = 0; i < p->n; i++) {

@@ -50,7 +50,13 @@ uint16_t kfunc_uses(const struct verifier *v, uint32_t at)
 
 uint16_t kfunc_effects(const struct kfunc *k)
 {
-    return k && k->flags & KFUNC_SLEEPS ? EFFECT_SLEEPS : 0;
+    unsigned effects = 0;
+
+    if (k && k->flags & KFUNC_SLEEPS)
+        effects |= EFFECT_SLEEPS;
+    if (k && k->special == KFUNC_THROW)
+        effects |= EFFECT_THROWS;
+    return (uint16_t)effects;
 }
 
 enum reason kfunc_sections_end(struct verifier *v, const struct state *s, const char *what)
@@ -250,12 +256,23 @@ static void expose(struct reg *r, const void *ctx)
     r->flags &= (uint8_t)~REG_MAYBE_NULL;
 }
 
+enum reason kfunc_may_throw(struct verifier *v, const struct state *s)
+{
+    for (uint32_t f = 1; f < s->n_frames; f++)
+        if (s->frames[f]->callback)
+            return refuse(v, REASON_exception, "a helper called '%s', which an exception would leave",
+                          v->prog->funcs[s->frames[f]->func].name);
+    return REASON_ok;
+}
+
 /* An exception ends the program, from any depth, with the cookie as its result. */
 static enum reason throws(struct verifier *v, struct state *s)
 {
     bool returned = !s->frames[0]->func && !v->prog->exception_cb;
     enum reason reason = returned ? policy_return(v, s, 1) : REASON_ok;
 
+    if (!reason)
+        reason = kfunc_may_throw(v, s);
     return reason ? reason : call_resources_held(v, s, false, "an exception ends the program");
 }
 

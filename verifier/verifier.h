@@ -172,10 +172,13 @@ struct reg mem_value(struct verifier *v, const struct state *s, const struct reg
 const struct kfunc *kfunc_at(const struct verifier *v, uint32_t at);
 /* The registers that this call of a kernel function reads, a bit each. */
 uint16_t kfunc_uses(const struct verifier *v, uint32_t at);
-/* What it does to those who call it, as enum helper_effect has it. NULL: nothing. */
+/* What it does to those who call it, as enum helper_effect has it, and whether it throws. NULL: nothing. */
+enum { EFFECT_THROWS = 1 << 15 };
 uint16_t kfunc_effects(const struct kfunc *k);
 /* *done: the path ends with this call (bpf_throw). */
 enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *insn, struct state **other, bool *done);
+/* May an exception be thrown here? A helper that called back stands in its way. */
+enum reason kfunc_may_throw(struct verifier *v, const struct state *s);
 /* Is something held that would be lost where the program ends? `gives`: one reference is what the program returns;
  * `what` begins the message. */
 enum reason call_resources_held(struct verifier *v, const struct state *s, bool gives, const char *what);

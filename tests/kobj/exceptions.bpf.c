@@ -45,13 +45,13 @@ int ok_not_thrown(struct __sk_buff *skb)
 }
 
 SEC("tc") CATCH(caught_with_two)
-int callback_function__two_arguments(struct __sk_buff *skb)
+int exception__two_arguments(struct __sk_buff *skb)
 {
     return deeper(skb);
 }
 
 SEC("tc") CATCH(caught)
-int callback_function__called(struct __sk_buff *skb)
+int exception__called(struct __sk_buff *skb)
 {
     return deeper(skb) + caught(1);
 }

@@ -20,8 +20,12 @@ extern void bpf_local_irq_restore(unsigned long *flags) __ksym;
 extern void bpf_throw(__u64 cookie) __ksym;
 extern int bpf_copy_from_user_str(void *dst, __u32 dst__sz, const void *from, __u64 flags) __ksym;
 
-struct cpumask;
-struct bpf_cpumask;
+struct cpumask {
+    unsigned long bits[1];
+} KERNEL;
+struct bpf_cpumask {
+    struct cpumask cpumask;
+} KERNEL;
 extern struct bpf_cpumask *bpf_cpumask_create(void) __ksym;
 extern struct bpf_cpumask *bpf_cpumask_acquire(struct bpf_cpumask *m) __ksym;
 extern void bpf_cpumask_release(struct bpf_cpumask *m) __ksym;
@@ -200,10 +204,35 @@ static long turn(__u64 i, void *ctx)
 }
 
 SEC("tc")
-int ok_thrown_in_a_callback(struct __sk_buff *skb)
+int exception__in_a_callback(struct __sk_buff *skb)
 {
     bpf_loop(10, turn, NULL, 0);
     return 1;
+}
+
+__attribute__((noinline)) int throws(int n)
+{
+    if (n > 5)
+        bpf_throw(n);
+    return n;
+}
+
+static long turn_global(__u64 i, void *ctx)
+{
+    return throws((int)i) > 100;
+}
+
+SEC("tc")
+int exception__in_a_function_of_a_callback(struct __sk_buff *skb)
+{
+    bpf_loop(10, turn_global, NULL, 0);
+    return 1;
+}
+
+SEC("tc")
+int ok_thrown_by_a_global_function(struct __sk_buff *skb)
+{
+    return throws(skb->len) + 1;
 }
 
 SEC("tc")
