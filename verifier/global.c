@@ -383,7 +383,7 @@ enum reason global_arguments(struct verifier *v, uint32_t func, struct state *s)
 
     if (reason)
         return reason;
-    if (func == v->prog->exception_cb && (p->n != 1 || p->args[0].kind != NUMBER))
+    if (func && func == v->prog->exception_cb && (p->n != 1 || p->args[0].kind != NUMBER))
         return refuse(v, REASON_exception, "'%s', an exception callback, takes one number and nothing else",
                       v->prog->funcs[func].name);
     memset(&s->frames[0]->regs[1], 0, 5 * sizeof(s->frames[0]->regs[0]));

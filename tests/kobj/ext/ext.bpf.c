@@ -27,8 +27,16 @@ int hook__other_count(int a)
     return a;
 }
 
+enum few { ONE, TWO };
+
 SEC("freplace/sum")
-long hook__other_result(int a, struct pair *p)
+enum few hook__other_result(int a, struct pair *p)
+{
+    return a ? ONE : TWO;
+}
+
+SEC("freplace/sum")
+long ok_wider_result(int a, struct pair *p)
 {
     return a;
 }
