@@ -185,6 +185,19 @@ static int next_key(const struct skep_map *map, const void *key, void *next)
     return kernel_map_next_key(map->fd, key, next);
 }
 
+static int batch(const struct skep_map *map, const struct batch *b)
+{
+    switch (b->kind) {
+    case BATCH_LOOKUP:
+    case BATCH_TAKE:
+        return kernel_map_lookup_batch(map->fd, b->kind == BATCH_TAKE, b->in, b->out, b->keys, b->values, b->count,
+                                       b->elem_flags);
+    case BATCH_UPDATE: return kernel_map_update_batch(map->fd, b->keys, b->values, b->count, b->elem_flags);
+    case BATCH_DELETE: break;
+    }
+    return kernel_map_delete_batch(map->fd, b->keys, b->count, b->elem_flags);
+}
+
 static int freeze(struct skep_map *map)
 {
     return kernel_map_freeze(map->fd);
@@ -376,12 +389,61 @@ static struct skep_perf_buffer *perf_reader(struct skep_map *map, size_t pages, 
     return fail_null(err);
 }
 
+/* ---- Producers ---- */
+
+struct producer {
+    struct skep_user_ring_buffer public;
+    struct kernel_user_ring *rb;
+};
+
+static struct kernel_user_ring *ring_in(const struct skep_user_ring_buffer *rb)
+{
+    return ((const struct producer *)rb)->rb;
+}
+
+static void *reserve(struct skep_user_ring_buffer *rb, uint32_t size)
+{
+    return kernel_user_ring_reserve(ring_in(rb), size);
+}
+
+static void *reserve_blocking(struct skep_user_ring_buffer *rb, uint32_t size, int timeout_ms)
+{
+    return kernel_user_ring_reserve_blocking(ring_in(rb), size, timeout_ms);
+}
+
+static void commit(struct skep_user_ring_buffer *rb, void *sample, bool discard)
+{
+    kernel_user_ring_commit(ring_in(rb), sample, discard);
+}
+
+static void free_producer(struct skep_user_ring_buffer *rb)
+{
+    kernel_user_ring_free(ring_in(rb));
+    free(rb);
+}
+
+static struct skep_user_ring_buffer *user_ring(struct skep_map *map)
+{
+    static const struct user_ring_backend ops = {
+        .reserve = reserve, .reserve_blocking = reserve_blocking, .commit = commit, .free = free_producer};
+    struct producer *p = malloc(sizeof(*p));
+    if (!p)
+        return fail_null(-ENOMEM);
+    *p = (struct producer){.public = {.ops = &ops}, .rb = kernel_user_ring_new(map->fd)};
+    if (p->rb)
+        return &p->public;
+    int err = -errno;
+    free(p);
+    return fail_null(err);
+}
+
 const struct map_backend kernel_map = {
     .lookup = lookup,
     .update = update,
     .delete_key = delete_key,
     .lookup_and_delete = lookup_and_delete,
     .next_key = next_key,
+    .batch = batch,
     .freeze = freeze,
     .frozen = frozen,
     .set_program = set_program,
@@ -390,6 +452,7 @@ const struct map_backend kernel_map = {
     .direct = direct,
     .ring_reader = ring_reader,
     .perf_reader = perf_reader,
+    .user_ring = user_ring,
     .fd = map_fd,
     .release = close_map,
 };

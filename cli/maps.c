@@ -150,6 +150,25 @@ static int set_value(struct fill *f, const struct json *value, const struct json
     return err ? err : skep_map__update_elem(f->map, f->key, skep_map__key_size(f->map), f->value, size, SKEP_ANY);
 }
 
+/* A sample is as long as its text says. */
+static int put_sample(struct fill *f, const struct json *value)
+{
+    struct skep_user_ring_buffer *ring = skep_user_ring_buffer__new(f->map, NULL);
+    struct buf bytes = {0};
+    bool ok = ring && value && value->kind == JSON_STRING && parse_hex(value->string, value->length, &bytes);
+    void *sample = ok ? skep_user_ring_buffer__reserve(ring, (uint32_t)bytes.len) : NULL;
+    int err = sample ? 0 : ok || !ring ? -errno : -EINVAL;
+    if (sample) {
+        memcpy(sample, bytes.data, bytes.len);
+        skep_user_ring_buffer__submit(ring, sample);
+    }
+    skep_user_ring_buffer__free(ring);
+    buf_free(&bytes);
+    return ok || !ring ? err
+                       : log_fail(&f->log, err, "line %u: a sample of a user ring buffer is a text of hex digits",
+                                  value ? value->line : 0);
+}
+
 static int set_entry(struct fill *f, const struct json *entry)
 {
     const struct json *typed = json_get(entry, "formatted"), *from = typed ? typed : entry;
@@ -159,15 +178,18 @@ static int set_entry(struct fill *f, const struct json *entry)
         return log_fail(&f->log, -EINVAL, "line %u: an entry needs \"key\" and \"value\"", entry->line);
     if (!value && !skep_map__is_percpu(f->map))
         return log_fail(&f->log, -EINVAL, "line %u: \"values\" are for per-CPU maps", entry->line);
-    if (!key)
+    if (!key && skep_map__key_size(f->map))
         return log_fail(&f->log, -EINVAL, "line %u: an entry needs a \"key\"", entry->line);
-    int err = put(f, "key", skep_map__btf_key_type_id(f->map), key, f->key, skep_map__key_size(f->map));
+    int err = skep_map__key_size(f->map)
+                  ? put(f, "key", skep_map__btf_key_type_id(f->map), key, f->key, skep_map__key_size(f->map))
+                  : 0;
     if (err)
         return err;
     switch (skep_map__type(f->map)) {
     case SKEP_MAP_TYPE_PROG_ARRAY: err = value ? set_program(f, value) : -EINVAL; break;
     case SKEP_MAP_TYPE_ARRAY_OF_MAPS:
     case SKEP_MAP_TYPE_HASH_OF_MAPS: err = value ? set_inner(f, value) : -EINVAL; break;
+    case SKEP_MAP_TYPE_USER_RINGBUF: err = put_sample(f, value); break;
     default: err = set_value(f, value, values); break;
     }
     return err && !f->c->failed ? log_fail(&f->log, err, "line %u: cannot be stored: %s", entry->line, strerror(-err))

@@ -201,7 +201,8 @@ static bool has_vars(const struct dump *d)
 static bool has_elements(const struct skep_map *map)
 {
     uint32_t type = skep_map__type(map);
-    return map_exists(map) && type != SKEP_MAP_TYPE_RINGBUF && type != SKEP_MAP_TYPE_PERF_EVENT_ARRAY;
+    return map_exists(map) && type != SKEP_MAP_TYPE_RINGBUF && type != SKEP_MAP_TYPE_PERF_EVENT_ARRAY &&
+           type != SKEP_MAP_TYPE_USER_RINGBUF;
 }
 
 static void json_map(struct dump *d)

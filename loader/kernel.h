@@ -52,6 +52,10 @@ int kernel_map_delete(int fd, const void *key);
 int kernel_map_lookup_and_delete(int fd, const void *key, void *value, uint64_t flags);
 int kernel_map_next_key(int fd, const void *key, void *next);
 int kernel_map_freeze(int fd);
+int kernel_map_lookup_batch(int fd, bool take, const void *in, void *out, void *keys, void *values, uint32_t *count,
+                            uint64_t elem_flags);
+int kernel_map_update_batch(int fd, const void *keys, const void *values, uint32_t *count, uint64_t elem_flags);
+int kernel_map_delete_batch(int fd, const void *keys, uint32_t *count, uint64_t elem_flags);
 /** Opens a map that lives already: by its pinned path, or (NULL) by its number. @return a descriptor, and what it is in
  *  *def (its name cut to Linux's 15 characters); or a negative errno. */
 int kernel_map_open(const char *path, uint32_t id, struct map_def *def);
@@ -85,6 +89,13 @@ typedef void (*kernel_sample_fn)(void *ctx, int cpu, void *data, uint32_t size);
 typedef void (*kernel_lost_fn)(void *ctx, int cpu, unsigned long long count);
 
 /** rb NULL: a new one. @return it, or NULL with errno. */
+struct kernel_user_ring;
+struct kernel_user_ring *kernel_user_ring_new(int fd);
+void *kernel_user_ring_reserve(struct kernel_user_ring *rb, uint32_t size);
+void *kernel_user_ring_reserve_blocking(struct kernel_user_ring *rb, uint32_t size, int timeout_ms);
+void kernel_user_ring_commit(struct kernel_user_ring *rb, void *sample, bool discard);
+void kernel_user_ring_free(struct kernel_user_ring *rb);
+
 struct kernel_ring *kernel_ring_add(struct kernel_ring *rb, int fd, kernel_record_fn fn, void *ctx);
 int kernel_ring_poll(struct kernel_ring *rb, int timeout_ms);
 int kernel_ring_consume(struct kernel_ring *rb);

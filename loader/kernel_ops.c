@@ -44,6 +44,26 @@ int kernel_map_freeze(int fd)
     return result(bpf_map_freeze(fd));
 }
 
+int kernel_map_lookup_batch(int fd, bool take, const void *in, void *out, void *keys, void *values, uint32_t *count,
+                            uint64_t elem_flags)
+{
+    LIBBPF_OPTS(bpf_map_batch_opts, opts, .elem_flags = elem_flags);
+    return result(take ? bpf_map_lookup_and_delete_batch(fd, (void *)in, out, keys, values, count, &opts)
+                       : bpf_map_lookup_batch(fd, (void *)in, out, keys, values, count, &opts));
+}
+
+int kernel_map_update_batch(int fd, const void *keys, const void *values, uint32_t *count, uint64_t elem_flags)
+{
+    LIBBPF_OPTS(bpf_map_batch_opts, opts, .elem_flags = elem_flags);
+    return result(bpf_map_update_batch(fd, keys, values, count, &opts));
+}
+
+int kernel_map_delete_batch(int fd, const void *keys, uint32_t *count, uint64_t elem_flags)
+{
+    LIBBPF_OPTS(bpf_map_batch_opts, opts, .elem_flags = elem_flags);
+    return result(bpf_map_delete_batch(fd, keys, count, &opts));
+}
+
 int kernel_map_open(const char *path, uint32_t id, struct map_def *def)
 {
     struct bpf_map_info info;
@@ -207,4 +227,37 @@ size_t kernel_perf_count(const struct kernel_perf *pb)
 void kernel_perf_free(struct kernel_perf *pb)
 {
     perf_buffer__free(perf(pb));
+}
+
+static struct user_ring_buffer *user_ring(const struct kernel_user_ring *rb)
+{
+    return (struct user_ring_buffer *)rb;
+}
+
+struct kernel_user_ring *kernel_user_ring_new(int fd)
+{
+    return (struct kernel_user_ring *)user_ring_buffer__new(fd, NULL);
+}
+
+void *kernel_user_ring_reserve(struct kernel_user_ring *rb, uint32_t size)
+{
+    return user_ring_buffer__reserve(user_ring(rb), size);
+}
+
+void *kernel_user_ring_reserve_blocking(struct kernel_user_ring *rb, uint32_t size, int timeout_ms)
+{
+    return user_ring_buffer__reserve_blocking(user_ring(rb), size, timeout_ms);
+}
+
+void kernel_user_ring_commit(struct kernel_user_ring *rb, void *sample, bool discard)
+{
+    if (discard)
+        user_ring_buffer__discard(user_ring(rb), sample);
+    else
+        user_ring_buffer__submit(user_ring(rb), sample);
+}
+
+void kernel_user_ring_free(struct kernel_user_ring *rb)
+{
+    user_ring_buffer__free(user_ring(rb));
 }

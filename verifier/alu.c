@@ -33,7 +33,8 @@ static enum reason may_move(struct verifier *v, const struct reg *ptr, unsigned 
     case REG_PACKET:
     case REG_PACKET_META:
     case REG_MEM:
-    case REG_BUFFER: return REASON_ok;
+    case REG_BUFFER:
+    case REG_DYNPTR: return REASON_ok;
     case REG_CTX: /* moved it may be, though not accessed then: probe_read takes such addresses (USDT) */
         return REASON_ok;
     case REG_MAP: /* nothing moves by nothing */

@@ -34,6 +34,7 @@ static struct reg gets(struct verifier *v, enum callback_gets what, const struct
     case GETS_TASK: return btf_ptr_reg(v, "task_struct", 0);
     case GETS_AREA: return btf_ptr_reg(v, "vm_area_struct", 0);
     case GETS_MAP: return *map;
+    case GETS_DYNPTR: return dynptr_handed_over(v);
     case GETS_MAP_KEY: r.kind = REG_MAP_KEY; break;
     case GETS_MAP_VALUE:
         r.kind = REG_MAP_VALUE;

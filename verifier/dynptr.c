@@ -97,6 +97,24 @@ enum reason dynptr_check_new(struct verifier *v, const struct state *s, unsigned
     return reason;
 }
 
+struct reg dynptr_handed_over(struct verifier *v)
+{
+    return (struct reg){.kind = REG_DYNPTR, .size = DYNPTR_LOCAL, .id = ++v->next_id, .s = scalar_const(0)};
+}
+
+/* One that a callback was handed lies nowhere on the stack; helpers may follow it and that is all. */
+static enum reason check_handed_over(struct verifier *v, const struct reg *r, unsigned reg, unsigned type,
+                                     struct reg *out)
+{
+    if (r->off || !scalar_is_const(&r->s) || r->s.t.value)
+        return refuse(v, REASON_dynptr, "argument %u (r%u) is a dynptr that was moved", reg, reg);
+    if (type != DYNPTR_NONE && r->size != type)
+        return refuse(v, REASON_dynptr, "argument %u (r%u) is a dynptr of %s where one of %s is needed", reg, reg,
+                      type_name(r->size), type_name(type));
+    *out = *r;
+    return REASON_ok;
+}
+
 enum reason dynptr_check(struct verifier *v, const struct state *s, unsigned reg, unsigned type, struct reg *out)
 {
     const struct reg *r = state_reg(s, reg);
@@ -106,6 +124,8 @@ enum reason dynptr_check(struct verifier *v, const struct state *s, unsigned reg
     enum reason reason;
     int64_t off;
 
+    if (r->kind == REG_DYNPTR)
+        return check_handed_over(v, r, reg, type, out);
     reason = at_fixed_place(v, s, reg, &off);
     if (reason)
         return reason;

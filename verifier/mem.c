@@ -33,6 +33,7 @@ const char *reg_kind_name(const struct reg *r)
         [REG_FLOW_KEYS] = "flow keys pointer",
         [REG_BTF] = "kernel pointer",
         [REG_BUFFER] = "buffer pointer",
+        [REG_DYNPTR] = "dynptr pointer",
         [REG_KERNEL] = "kernel pointer",
     };
     static const char *const or_null[REG_KIND_COUNT] = {
@@ -267,6 +268,7 @@ static const check_fn checks[REG_KIND_COUNT] = {
     [REG_FLOW_KEYS] = flow_keys_check,
     [REG_BTF] = btf_ptr_check,
     [REG_BUFFER] = check_buffer,
+    [REG_DYNPTR] = check_none,
     [REG_KERNEL] = check_kernel,
 };
 

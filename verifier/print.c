@@ -105,6 +105,7 @@ void reg_print(struct buf *out, const struct reg *r, uint32_t current_frame)
         [REG_FLOW_KEYS] = "flow_keys",
         [REG_BTF] = "ptr_",
         [REG_BUFFER] = "buf",
+        [REG_DYNPTR] = "dynptr_ptr",
         [REG_KERNEL] = "ptr_",
     };
     const char *sep = "";

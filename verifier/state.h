@@ -35,7 +35,7 @@ enum reg_kind {
     REG_XDP_SOCK,
     REG_FLOW_KEYS, /* a struct bpf_flow_keys */
     REG_BTF,       /* a kernel object: type id `size` of `btf`; trust says how far it is to be believed */
-    REG_DYNPTR,    /* in stack slots alone: half of a dynptr */
+    REG_DYNPTR,    /* in stack slots half of a dynptr; in registers the address of one that a callback was handed */
     REG_ITER,      /* in stack slots alone: part of an iterator */
     REG_BUFFER,    /* memory of what an iterator is at: as long as it turns out to be */
     REG_KERNEL,    /* a pointer into the kernel that is not modelled: it may be compared, and no more */

@@ -314,6 +314,8 @@ enum reason dynptr_check_new(struct verifier *v, const struct state *s, unsigned
 bool dynptr_make(struct verifier *v, struct state *s, const struct reg *where, unsigned type, uint32_t ref);
 /** Is there one? *out: its record. */
 enum reason dynptr_check(struct verifier *v, const struct state *s, unsigned reg, unsigned type, struct reg *out);
+/** What a callback gets that is handed a dynptr of memory: a register of kind DYNPTR. */
+struct reg dynptr_handed_over(struct verifier *v);
 /** The dynptrs that hold this reference are gone. */
 bool dynptr_release(struct verifier *v, struct state *s, uint32_t ref);
 

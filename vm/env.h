@@ -39,6 +39,7 @@ enum env_mem_kind {
     ENV_MEM_RAW,
     ENV_MEM_KERNEL,
     ENV_MEM_USER,
+    ENV_MEM_DYNPTR, /* one that a helper made for a callback: helpers alone touch it */
 };
 
 /* What a run acquired and must release. */

@@ -63,12 +63,25 @@ void vm_give_cpu(struct skep_vm *vm, struct skep_env *env);
  * to be, so that NULL means that there is none yet. Sizes of keys and values were compared before an operation is
  * called; all return 0 or a negative errno of Linux's.
  */
+/* A batch of operations on a map: which, and what the public functions were given. */
+enum batch_kind { BATCH_LOOKUP, BATCH_TAKE, BATCH_UPDATE, BATCH_DELETE };
+
+struct batch {
+    enum batch_kind kind;
+    const void *in;
+    void *out;
+    void *keys, *values; /* only read by updates and deletions */
+    uint32_t *count;
+    uint64_t elem_flags;
+};
+
 struct map_backend {
     int (*lookup)(const struct skep_map *map, const void *key, void *value, uint64_t flags);
     int (*update)(const struct skep_map *map, const void *key, const void *value, uint64_t flags);
     int (*delete_key)(const struct skep_map *map, const void *key);
     int (*lookup_and_delete)(const struct skep_map *map, const void *key, void *value, uint64_t flags);
     int (*next_key)(const struct skep_map *map, const void *key, void *next);
+    int (*batch)(const struct skep_map *map, const struct batch *b);
     int (*freeze)(struct skep_map *map);
     bool (*frozen)(const struct skep_map *map);
     int (*set_program)(struct skep_map *map, uint32_t index, struct skep_program *prog);             /* NULL deletes */
@@ -78,6 +91,7 @@ struct map_backend {
     struct skep_ring_buffer *(*ring_reader)(void);
     struct skep_perf_buffer *(*perf_reader)(struct skep_map *map, size_t pages, skep_perf_buffer_sample_fn sample,
                                             skep_perf_buffer_lost_fn lost, void *ctx);
+    struct skep_user_ring_buffer *(*user_ring)(struct skep_map *map);
     int (*fd)(const struct skep_map *map);
     void (*release)(struct skep_map *map); /* of a map that is no object's */
 };
@@ -91,6 +105,7 @@ struct program_backend {
 struct skep_ring_buffer *user_ring_reader(void);
 struct skep_perf_buffer *user_perf_reader(struct skep_map *map, size_t pages, skep_perf_buffer_sample_fn sample,
                                           skep_perf_buffer_lost_fn lost, void *ctx);
+struct skep_user_ring_buffer *user_ring_producer(struct skep_map *map);
 extern const struct map_backend user_map;
 extern const struct program_backend user_program;
 
@@ -135,6 +150,18 @@ struct ring_backend {
 
 struct skep_ring_buffer {
     const struct ring_backend *ops;
+};
+
+/* Producers of USER_RINGBUF maps begin with theirs. */
+struct user_ring_backend {
+    void *(*reserve)(struct skep_user_ring_buffer *rb, uint32_t size); /* NULL with errno */
+    void *(*reserve_blocking)(struct skep_user_ring_buffer *rb, uint32_t size, int timeout_ms);
+    void (*commit)(struct skep_user_ring_buffer *rb, void *sample, bool discard);
+    void (*free)(struct skep_user_ring_buffer *rb);
+};
+
+struct skep_user_ring_buffer {
+    const struct user_ring_backend *ops;
 };
 
 struct perf_backend {

@@ -151,6 +151,43 @@ int skep_map__get_next_key(const struct skep_map *map, const void *cur_key, void
     return public_err(map->ops->next_key(map, cur_key, next_key));
 }
 
+static int do_batch(const struct skep_map *map, struct batch *b, const struct skep_map_batch_opts *user)
+{
+    struct skep_map_batch_opts opts;
+    if (!opts_read(&opts, sizeof(opts), user) || opts.flags || !map || !map->ops || !b->count)
+        return -EINVAL;
+    b->elem_flags = opts.elem_flags;
+    return public_err(map->ops->batch(map, b));
+}
+
+int skep_map__lookup_batch(const struct skep_map *map, const void *in, void *out, void *keys, void *values,
+                           uint32_t *count, const struct skep_map_batch_opts *opts)
+{
+    struct batch b = {BATCH_LOOKUP, in, out, keys, values, count, 0};
+    return out && keys && values ? do_batch(map, &b, opts) : -EINVAL;
+}
+
+int skep_map__lookup_and_delete_batch(const struct skep_map *map, const void *in, void *out, void *keys, void *values,
+                                      uint32_t *count, const struct skep_map_batch_opts *opts)
+{
+    struct batch b = {BATCH_TAKE, in, out, keys, values, count, 0};
+    return out && keys && values ? do_batch(map, &b, opts) : -EINVAL;
+}
+
+int skep_map__update_batch(const struct skep_map *map, const void *keys, const void *values, uint32_t *count,
+                           const struct skep_map_batch_opts *opts)
+{
+    struct batch b = {BATCH_UPDATE, NULL, NULL, (void *)keys, (void *)values, count, 0};
+    return keys && values ? do_batch(map, &b, opts) : -EINVAL;
+}
+
+int skep_map__delete_batch(const struct skep_map *map, const void *keys, uint32_t *count,
+                           const struct skep_map_batch_opts *opts)
+{
+    struct batch b = {BATCH_DELETE, NULL, NULL, (void *)keys, NULL, count, 0};
+    return keys ? do_batch(map, &b, opts) : -EINVAL;
+}
+
 int skep_map__freeze(struct skep_map *map)
 {
     return map && map->ops ? public_err(map->ops->freeze(map)) : -EINVAL;
@@ -227,6 +264,19 @@ static int next_key(const struct skep_map *map, const void *key, void *next)
     return map_host_next_key(map->map, key, next);
 }
 
+static int batch(const struct skep_map *map, const struct batch *b)
+{
+    switch (b->kind) {
+    case BATCH_LOOKUP:
+        return map_host_lookup_batch(map->map, b->in, b->out, b->keys, b->values, b->count, b->elem_flags);
+    case BATCH_TAKE:
+        return map_host_lookup_and_delete_batch(map->map, b->in, b->out, b->keys, b->values, b->count, b->elem_flags);
+    case BATCH_UPDATE: return map_host_update_batch(map->map, b->keys, b->values, b->count, b->elem_flags);
+    case BATCH_DELETE: break;
+    }
+    return map_host_delete_batch(map->map, b->keys, b->count, b->elem_flags);
+}
+
 static int freeze(struct skep_map *map)
 {
     return map_freeze(map->map);
@@ -276,6 +326,7 @@ const struct map_backend user_map = {
     .delete_key = delete_key,
     .lookup_and_delete = lookup_and_delete,
     .next_key = next_key,
+    .batch = batch,
     .freeze = freeze,
     .frozen = frozen,
     .set_program = set_program,
@@ -284,6 +335,7 @@ const struct map_backend user_map = {
     .direct = direct,
     .ring_reader = user_ring_reader,
     .perf_reader = user_perf_reader,
+    .user_ring = user_ring_producer,
     .fd = no_fd,
     .release = map_unuse,
 };

@@ -1,5 +1,6 @@
 /*
- * Events that programs send: readers of RINGBUF and PERF_EVENT_ARRAY maps, as in libbpf.
+ * Events that programs send: readers of RINGBUF and PERF_EVENT_ARRAY maps; and samples that programs get: producers of
+ * USER_RINGBUF maps. As in libbpf.
  *
  * A reader belongs to one thread at a time, and a map has one reader at a time; programs may send meanwhile. The maps
  * must outlive their reader.
@@ -62,6 +63,27 @@ SKEP_API int skep_perf_buffer__epoll_fd(const struct skep_perf_buffer *pb);
 /** How many rings there are. */
 SKEP_API size_t skep_perf_buffer__buffer_cnt(const struct skep_perf_buffer *pb);
 SKEP_API void skep_perf_buffer__free(struct skep_perf_buffer *pb);
+
+struct skep_user_ring_buffer;
+
+struct skep_user_ring_buffer_opts {
+    size_t sz;
+};
+
+/** A producer of a USER_RINGBUF map, whose samples programs get from bpf_user_ringbuf_drain(). Of a map of this process
+ *  several threads may share one, and there may be many; of one in Linux there is one, for one thread at a time.
+ *  @return NULL with errno EINVAL (another type), ENOMEM. */
+SKEP_API struct skep_user_ring_buffer *skep_user_ring_buffer__new(struct skep_map *map,
+                                                                  const struct skep_user_ring_buffer_opts *opts);
+/** Room for a sample of size bytes, at 8-byte alignment; programs see it, and those behind it, once it is submitted or
+ *  discarded. @return NULL with errno ENOSPC (no room now), E2BIG (there never is so much). */
+SKEP_API void *skep_user_ring_buffer__reserve(struct skep_user_ring_buffer *rb, uint32_t size);
+/** The same, waiting for programs to drain: at most timeout_ms (-1: for ever). NULL with errno also ETIMEDOUT. */
+SKEP_API void *skep_user_ring_buffer__reserve_blocking(struct skep_user_ring_buffer *rb, uint32_t size, int timeout_ms);
+SKEP_API void skep_user_ring_buffer__submit(struct skep_user_ring_buffer *rb, void *sample);
+/** Programs skip it. */
+SKEP_API void skep_user_ring_buffer__discard(struct skep_user_ring_buffer *rb, void *sample);
+SKEP_API void skep_user_ring_buffer__free(struct skep_user_ring_buffer *rb);
 
 #ifdef __cplusplus
 }

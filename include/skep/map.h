@@ -104,6 +104,29 @@ SKEP_API int skep_map__lookup_and_delete_elem(const struct skep_map *map, const 
                                               size_t value_sz, uint64_t flags);
 /** Stores the key after cur_key in next_key; cur_key NULL or absent: the first. -ENOENT at the end. */
 SKEP_API int skep_map__get_next_key(const struct skep_map *map, const void *cur_key, void *next_key, size_t key_sz);
+struct skep_map_batch_opts {
+    size_t sz;
+    uint64_t elem_flags; /* SKEP_F_LOCK; of an update also what skep_map__update_elem() takes */
+    uint64_t flags;      /* must be 0 */
+};
+
+/* Many elements in one call, as libbpf's bpf_map_*_batch(): keys and values side by side, each as long as elsewhere
+ * (values: skep_map__host_value_size()). *count is how many there is room for, or how many are given; it becomes how
+ * many were done, also when the call fails. -EOPNOTSUPP: this type has no such batch; -EINVAL, -EPERM as for single
+ * elements.
+ *
+ * Lookups begin where in_batch says (NULL: at the start) and say in out_batch where to go on; both have room for a key
+ * and at least 4 bytes, and may be one. -ENOENT: the end was reached, with *count elements read; -ENOSPC: a bucket
+ * holds more than there is room for. */
+SKEP_API int skep_map__lookup_batch(const struct skep_map *map, const void *in_batch, void *out_batch, void *keys,
+                                    void *values, uint32_t *count, const struct skep_map_batch_opts *opts);
+SKEP_API int skep_map__lookup_and_delete_batch(const struct skep_map *map, const void *in_batch, void *out_batch,
+                                               void *keys, void *values, uint32_t *count,
+                                               const struct skep_map_batch_opts *opts);
+SKEP_API int skep_map__update_batch(const struct skep_map *map, const void *keys, const void *values, uint32_t *count,
+                                    const struct skep_map_batch_opts *opts);
+SKEP_API int skep_map__delete_batch(const struct skep_map *map, const void *keys, uint32_t *count,
+                                    const struct skep_map_batch_opts *opts);
 /** From now on the host may not write. */
 SKEP_API int skep_map__freeze(struct skep_map *map);
 

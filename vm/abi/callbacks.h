@@ -17,6 +17,7 @@ enum callback_gets {
     GETS_MAP,       /* the helper's map */
     GETS_MAP_KEY,   /* a key of it, to be read */
     GETS_MAP_VALUE, /* and the value */
+    GETS_DYNPTR,    /* a dynptr of memory, which only helpers follow */
 };
 
 enum {

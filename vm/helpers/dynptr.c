@@ -12,13 +12,22 @@ static uint32_t size_of(const struct dynptr *d)
     return d->size & DYNPTR_MAX_SIZE;
 }
 
+/* Is it one that a helper made for the callback that runs now? */
+static bool is_handed_over(const struct skep_env *env, uint64_t addr)
+{
+    for (uint32_t i = 0; i < env->n_mems; i++)
+        if (env->mems[i].kind == ENV_MEM_DYNPTR && env->mems[i].guest == addr)
+            return true;
+    return false;
+}
+
 bool dynptr_is_sound(struct skep_env *env, uint64_t addr)
 {
     const uint64_t low = env_stack_low(env), high = (uintptr_t)env->stack + sizeof(env->stack);
     const struct env_ref *ref;
     struct dynptr d;
 
-    if (addr < low || addr > high - sizeof(d))
+    if ((addr < low || addr > high - sizeof(d)) && !is_handed_over(env, addr))
         return false;
     memcpy(&d, helper_ptr(addr), sizeof(d));
     if (!d.data)

@@ -36,7 +36,7 @@ struct header {
     uint32_t len, page_off;
 };
 
-static int check(const struct map_def *def, const struct log *log)
+int ringbuf_check_size(const struct map_def *def, const struct log *log)
 {
     if (def->max_entries % PAGE || def->max_entries & (def->max_entries - 1))
         return log_fail(log, -EINVAL, "map '%s': a ring buffer's size must be a power of two and whole pages, not %u",
@@ -246,7 +246,7 @@ int ringbuf_fd(struct map *map)
 }
 
 const struct map_ops map_ringbuf_ops = {
-    .check = check,
+    .check = ringbuf_check_size,
     .create = create,
     .destroy = destroy,
     .lookup = map_no_lookup,

@@ -7,6 +7,9 @@
 
 #include "vm/maps/map.h"
 
+/** The sizes that a ring may have; also a USER_RINGBUF's. */
+int ringbuf_check_size(const struct map_def *def, const struct log *log);
+
 /** Reserves a record. @return its memory, or NULL: no room, size above 2^30 - 1 or the area. Any thread. */
 void *ringbuf_reserve(struct map *map, uint64_t size);
 /** Ends a reservation; flags: BPF_RB_NO_WAKEUP (1), BPF_RB_FORCE_WAKEUP (2). */

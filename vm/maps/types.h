@@ -10,7 +10,7 @@ extern const struct map_ops map_devmap_ops, map_devmap_hash_ops, map_cpumap_ops,
 extern const struct map_ops map_sockmap_ops, map_sockhash_ops, map_reuseport_ops;
 extern const struct map_ops map_array_ops, map_percpu_array_ops, map_prog_array_ops, map_array_of_maps_ops;
 extern const struct map_ops map_perf_array_ops, map_ringbuf_ops, map_stack_trace_ops, map_cgroup_array_ops;
-extern const struct map_ops map_local_storage_ops, map_cgroup_storage_ops;
+extern const struct map_ops map_local_storage_ops, map_cgroup_storage_ops, map_user_ringbuf_ops;
 
 /* A batch of lookups, as map.h says of its arguments. */
 struct map_batch {
