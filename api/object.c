@@ -5,6 +5,7 @@
  */
 #include "api/object.h"
 #include "vm/abi/map_types.h"
+#include "vm/maps/arena.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -176,6 +177,17 @@ static int fill_data(struct map *map, const struct object_map *m)
     return !err && object_map_is_constant(m) ? map_freeze(map) : err;
 }
 
+static int fill_arena(struct map *map, const struct object_map *m)
+{
+    uint64_t start = map_arena_start(map), pages = (m->arena_size + ARENA_PAGE - 1) / ARENA_PAGE;
+    if (!pages)
+        return 0;
+    if (!map_arena_alloc(map, start, (uint32_t)pages))
+        return -ENOMEM;
+    memcpy(map_arena_touch(map, start, m->arena_size), m->data, m->arena_size);
+    return 0;
+}
+
 static int create_map(struct skep_object *o, uint32_t i, const struct log *log)
 {
     struct object_map *m = &o->obj->maps[i];
@@ -184,7 +196,7 @@ static int create_map(struct skep_object *o, uint32_t i, const struct log *log)
     if (err)
         return err;
     vm_adopt(o->vm, map);
-    err = m->internal ? fill_data(map, m) : 0;
+    err = m->internal ? fill_data(map, m) : m->def.type == MAP_TYPE_ARENA ? fill_arena(map, m) : 0;
     if (!err)
         map_use(&o->maps[i], map);
     map_put(map);

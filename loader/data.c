@@ -291,13 +291,61 @@ static int add_data(struct object *obj, const char *section, uint64_t size, cons
     return 0;
 }
 
+/* libbpf takes one arena an object. */
+static int find_arena(struct object *obj, const struct log *log)
+{
+    struct object_elf *e = obj->elf;
+
+    for (uint32_t i = 0; i < obj->n_maps; i++) {
+        if (obj->maps[i].def.type != MAP_TYPE_ARENA)
+            continue;
+        if (e->arena_map >= 0)
+            return log_fail(log, -EINVAL, "maps '%s' and '%s' are both arenas, and an object has one",
+                            obj->maps[e->arena_map].def.name, obj->maps[i].def.name);
+        e->arena_map = (int32_t)i;
+    }
+    return 0;
+}
+
+/* Variables of address space 1 lie at the beginning of the arena, as libbpf puts them there. */
+static int add_arena_data(struct object *obj, const struct elf_section *s, const struct log *log)
+{
+    enum { PAGE = 4096 };
+    struct object_elf *e = obj->elf;
+    struct object_map *map;
+
+    if (e->arena_map < 0)
+        return log_fail(log, -ENOENT, "section '%s': variables in an arena, and no map of type ARENA in '.maps'",
+                        s->name);
+    map = &obj->maps[e->arena_map];
+    if (s->size > (uint64_t)map->def.max_entries * PAGE || s->size > LOAD_MAX_DATA - e->data_bytes)
+        return log_fail(log, -E2BIG, "section '%s': its %llu bytes do not fit arena '%s' of %u pages", s->name,
+                        (unsigned long long)s->size, map->def.name, map->def.max_entries);
+    map->data = arena_alloc(&obj->arena, s->size);
+    if (!map->data)
+        return log_fail(log, -ENOMEM, "section '%s': no memory for %llu bytes", s->name, (unsigned long long)s->size);
+    if (s->data)
+        memcpy(map->data, s->data, s->size);
+    map->arena_size = s->size;
+    e->data_bytes += s->size;
+    return 0;
+}
+
 int load_data(struct object *obj, const struct log *log)
 {
     struct object_elf *e = obj->elf;
-    int err;
+    int err = find_arena(obj, log);
 
+    if (err)
+        return err;
     for (uint32_t i = 1; i < e->elf.n_sections; i++) {
         const struct elf_section *s = &e->elf.sections[i];
+
+        if (!strcmp(s->name, LOAD_ARENA_SECTION) && s->size) {
+            err = add_arena_data(obj, s, log);
+            if (err)
+                return err;
+        }
 
         if (!is_data(s))
             continue;

@@ -309,14 +309,10 @@ static int put_reloc(struct linker *l, const struct load_func *f, const struct l
     case RELOC_CALL:
     case RELOC_FUNC: return 0;
     case RELOC_MAP: put_wide(&l->insns[at], SRC_MAP_IDX, r->index, 0); return 0;
-    case RELOC_DATA: put_wide(&l->insns[at], SRC_MAP_IDX_VALUE, r->index, r->off); return 0;
+    case RELOC_DATA:
+    case RELOC_ARENA: put_wide(&l->insns[at], SRC_MAP_IDX_VALUE, r->index, r->off); return 0;
     case RELOC_EXTERN_CALL: return put_extern_call(l, f, r, at);
     case RELOC_EXTERN_ADDR: return put_extern_address(l, f, r, at);
-    case RELOC_ARENA:
-        put_wide(&l->insns[at], SRC_PLAIN, 0, 0);
-        log_warn(l->log, SLOT_FMT " ('%s'): '%s' is in an arena, which is not supported; reaching it traps",
-                 section_of(l, f), r->insn, f->name, r->symbol);
-        return add_poison(l, at, TRAP_address_space, arena_printf(l->tmp, "'%s' is in an arena", r->symbol));
     }
     return 0;
 }

@@ -23,6 +23,7 @@ enum {
     LOAD_MAX_MAP_REFS = 1 << 20,
     LOAD_MAX_EXTERN_DATA = 1 << 20,
 };
+#define LOAD_ARENA_SECTION ".addr_space.1"
 enum { LOAD_NO_VALUES = UINT32_MAX /* a map whose definition has no initialisers */ };
 
 /* Types, with their bytes where they came with the object; shared by the object and its programs. */
@@ -55,7 +56,7 @@ enum load_reloc_kind {
     RELOC_FUNC,        /* index: function, whose address is taken */
     RELOC_EXTERN_CALL, /* index: extern */
     RELOC_EXTERN_ADDR, /* index: extern */
-    RELOC_ARENA,       /* a variable in an arena: off */
+    RELOC_ARENA,       /* a variable in an arena: index: map, off */
 };
 
 struct load_reloc {
@@ -102,6 +103,7 @@ struct object_elf {
     bool no_kernel;          /* asked for, and not there */
     const struct btf_ext *ext;
     uint32_t text;     /* section .text, 0: none */
+    int32_t arena_map; /* index of the object's map of type ARENA, -1: there is none */
     uint32_t maps_sec; /* section .maps, or maps; 0: none */
     struct load_func *funcs;
     uint32_t n_funcs;

@@ -146,7 +146,7 @@ static int read_all(struct object *obj, const void *image, size_t size, const ch
 
     if (err)
         return err;
-    e->kconfig_map = -1;
+    e->kconfig_map = e->arena_map = -1;
     e->data_map = ARENA_ARRAY(&obj->arena, int32_t, e->elf.n_sections);
     e->code = ARENA_ARRAY(&obj->arena, struct load_code, e->elf.n_sections);
     if (!e->data_map || !e->code || read_license(obj))

@@ -25,7 +25,9 @@ struct object_map {
     bool internal;    /* a data section */
     bool autocreate;  /* the user may clear it before loading */
     uint32_t ifindex; /* Linux: the device that is to hold it; 0: memory */
-    void *data;       /* internal maps: initial contents, def.value_size bytes (may be edited before load); else NULL */
+    void *data;       /* internal maps: initial contents, def.value_size bytes (may be edited before load); an arena's
+                         first arena_size bytes; else NULL */
+    uint64_t arena_size; /* bytes of the variables that the object puts there */
     uint32_t datasec_id; /* BTF of a data section; 0: none */
     const struct object_map_init *init;
     uint32_t n_init;

@@ -170,8 +170,12 @@ static int set_address(const struct reader *r, const struct elf_reloc *rel, cons
     }
     if (e->data_map[sym->shndx] >= 0)
         return set_data(r, (uint32_t)e->data_map[sym->shndx], off, out);
-    if (!strcmp(s->name, ".addr_space.1")) {
+    if (!strcmp(s->name, LOAD_ARENA_SECTION) && e->arena_map >= 0) {
+        if (off < 0 || (uint64_t)off >= s->size)
+            return bad(r, out, "the address is outside of its section");
         out->kind = RELOC_ARENA;
+        out->index = (uint32_t)e->arena_map;
+        out->off = (uint32_t)off;
         return 0;
     }
     return log_fail(r->log, -EINVAL, SLOT_FMT ": '%s' is in section '%s', which is neither code, maps nor data",

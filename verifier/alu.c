@@ -335,7 +335,13 @@ enum reason alu_step(struct verifier *v, struct state *s, const struct insn *ins
             reason = mov(v, s, insn, &out);
         else
             out = reg_const(op == ISA_MOV32_K ? (uint32_t)insn->imm : (uint64_t)insn->imm);
-    else if (form == ISA_FORM_NEG || form == ISA_FORM_END) {
+    else if (a->kind == REG_ARENA && form != ISA_FORM_NEG && form != ISA_FORM_END) {
+        /* Any arithmetic will do: it is done on the lower halves. */
+        if (b->kind == REG_STACK)
+            stack_escapes_whole(v, s, b);
+        out = *a;
+        v->info[s->insn].arena |= isa_rows[op].width == 64;
+    } else if (form == ISA_FORM_NEG || form == ISA_FORM_END) {
         if (reg_is_pointer(a) && !v->privileged)
             return refuse(v, REASON_pointer_arithmetic, "'%s' on the %s r%u", isa_rows[op].text, pointer_name(a),
                           insn->dst);

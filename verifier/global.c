@@ -25,6 +25,7 @@ enum kind {
     OBJECT_OR_NULL,
     ANY_OBJECT, /* whatever the caller says is one: loads are probes */
     ANY_MEMORY, /* the same of numbers */
+    IN_ARENA,   /* or any number */
 };
 
 struct global_proto {
@@ -203,7 +204,8 @@ static enum reason read_pointer(struct verifier *v, struct global_proto *p, unsi
     } else if (tags & (TAG_TRUSTED | TAG_UNTRUSTED)) {
         return read_object(v, p, i, id, tags);
     } else if (tags & TAG_ARENA) {
-        return unsupported(v, "arena pointers as arguments of global functions");
+        good = TAG_ARENA;
+        p->args[i].kind = IN_ARENA;
     } else {
         size = btf_size(btf, id);
         if (size < 0 || size > INT32_MAX)
@@ -326,6 +328,11 @@ static enum reason pass(struct verifier *v, struct state *s, const struct global
         if (r->off || !scalar_is_const(&r->s) || r->s.t.value)
             return refuse(v, REASON_ctx_modified, "argument %u (r%u) is the context moved by %d", i + 1, i + 1, r->off);
         return REASON_ok;
+    case IN_ARENA:
+        if (r->kind != REG_SCALAR && r->kind != REG_ARENA)
+            return refuse(v, REASON_helper_argument, "argument %u (r%u) is a %s where an arena pointer is needed",
+                          i + 1, i + 1, reg_kind_name(r));
+        return REASON_ok;
     case MEMORY: return pass_memory(v, s, i + 1, p->args[i].size, false);
     case OBJECT_OR_NULL:
         if (reg_is_const(r) && !r->s.t.value)
@@ -392,7 +399,8 @@ enum reason global_arguments(struct verifier *v, uint32_t func, struct state *s)
 
         *r = (struct reg){.s = scalar_const(0)};
         switch (p->args[i].kind) {
-        case NUMBER: *r = reg_unknown(); break;
+        case NUMBER:
+        case IN_ARENA: *r = reg_unknown(); break;
         case CTX: r->kind = REG_CTX; break;
         case ANY_MEMORY:
             *r = (struct reg){.kind = REG_MEM, .flags = REG_READ_ONLY, .trust = TRUST_UNTRUSTED, .s = scalar_const(0)};

@@ -233,6 +233,7 @@ static enum reason argument(struct verifier *v, struct state *s, struct kcall *c
         return c->k->special == KFUNC_ITER_NEW || c->k->special == KFUNC_IRQ_SAVE
                    ? iter_check_new(v, s, reg, c->iter)
                    : iter_check(v, s, reg, c->iter, &c->ref);
+    case KARG_MAP: return r->kind == REG_MAP && !(r->flags & REG_MAYBE_NULL) ? REASON_ok : want(v, c, reg, r, "a map");
     case KARG_ANY:
         c->any = *r;
         if (r->kind == REG_STACK)

@@ -34,6 +34,7 @@ const char *reg_kind_name(const struct reg *r)
         [REG_BTF] = "kernel pointer",
         [REG_BUFFER] = "buffer pointer",
         [REG_DYNPTR] = "dynptr pointer",
+        [REG_ARENA] = "arena pointer",
         [REG_KERNEL] = "kernel pointer",
     };
     static const char *const or_null[REG_KIND_COUNT] = {
@@ -246,6 +247,17 @@ static enum reason check_none(struct verifier *v, const struct state *s, const s
                   reg_kind_name(base));
 }
 
+/* Whatever the number is, what is not there reads as 0 and is not written: nothing is left to prove. */
+static enum reason check_arena(struct verifier *v, const struct state *s, const struct reg *base,
+                               const struct access *a)
+{
+    (void)s;
+    if (a->helper)
+        return refuse(v, REASON_helper_argument, "r%u is an %s, which helpers take no memory from", a->reg,
+                      reg_kind_name(base));
+    return REASON_ok;
+}
+
 typedef enum reason (*check_fn)(struct verifier *, const struct state *, const struct reg *, const struct access *);
 
 static const check_fn checks[REG_KIND_COUNT] = {
@@ -269,6 +281,7 @@ static const check_fn checks[REG_KIND_COUNT] = {
     [REG_BTF] = btf_ptr_check,
     [REG_BUFFER] = check_buffer,
     [REG_DYNPTR] = check_none,
+    [REG_ARENA] = check_arena,
     [REG_KERNEL] = check_kernel,
 };
 
@@ -290,7 +303,7 @@ enum reason mem_check(struct verifier *v, const struct state *s, const struct re
         if (base->kind == REG_CTX || base->kind == REG_PACKET || base->kind == REG_PACKET_META ||
             base->kind == REG_FLOW_KEYS || reg_is_socket(base))
             return refuse(v, REASON_atomic_operand, "r%u is a %s", a->reg, reg_kind_name(base));
-        if (reg_is_pointer(base) &&
+        if (reg_is_pointer(base) && base->kind != REG_ARENA &&
             !tnum_is_aligned(tnum_add(base->s.t, tnum_const((uint64_t)(base->off + a->off))), a->size))
             return refuse(v, REASON_misaligned, "an atomic of %u bytes at an offset that is not a multiple of it",
                           a->size);

@@ -7,6 +7,7 @@
 #include "vm/abi/hooks.h"
 #include "vm/abi/map_types.h"
 #include "vm/abi/struct_ops.h"
+#include "vm/maps/types.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -61,7 +62,7 @@ enum reason policy_may_take(struct verifier *v, const struct helper *h, const st
     return REASON_ok;
 }
 
-/* What a program is given when it is attached is one map of each kind. */
+/* Of these a program has one: storage that attaching gives it, and the arena that its pointers are in. */
 static enum reason one_storage(struct verifier *v, const struct map_def *map, const struct map_def **first)
 {
     if (!first)
@@ -84,9 +85,15 @@ enum reason policy_may_name(struct verifier *v, const struct map_def *map, struc
     if (v->prog->sleepable && !policy_map_sleepable(map->type))
         return refuse(v, REASON_helper_map_type, "programs that may sleep may not use map '%s' of type %s", map->name,
                       map_type_name(map->type) ? map_type_name(map->type) : "unknown");
+    /* Linux does not come to verify a program one of whose maps it cannot make. */
+    if (type && !map_def_sizes_fit(map))
+        return refuse(v, REASON_helper_map_type, "map '%s' cannot be made: no %s has keys of %u and values of %u bytes",
+                      map->name, map_type_name(map->type) ? map_type_name(map->type) : "such map", map->key_size,
+                      map->value_size);
     return one_storage(v, map,
                        map->type == MAP_TYPE_CGROUP_STORAGE          ? &named->storage
                        : map->type == MAP_TYPE_PERCPU_CGROUP_STORAGE ? &named->percpu_storage
+                       : map->type == MAP_TYPE_ARENA                 ? &named->arena
                                                                      : NULL);
 }
 

@@ -201,6 +201,7 @@ static void back(struct walk *w, const struct verifier *v, const struct step_rec
             add(w, insn->src);
         break;
     case ISA_FORM_ATOMIC: back_atomic(w, insn, step); break;
+    case ISA_FORM_CAST:
     case ISA_FORM_LDIMM: drop(w, insn->dst); break;
     case ISA_FORM_LD_ABS:
     case ISA_FORM_LD_IND: w->m.regs[w->frame] &= (uint16_t)~0x3f; break;

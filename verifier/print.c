@@ -106,6 +106,7 @@ void reg_print(struct buf *out, const struct reg *r, uint32_t current_frame)
         [REG_BTF] = "ptr_",
         [REG_BUFFER] = "buf",
         [REG_DYNPTR] = "dynptr_ptr",
+        [REG_ARENA] = "arena",
         [REG_KERNEL] = "ptr_",
     };
     const char *sep = "";

@@ -38,6 +38,7 @@ enum reg_kind {
     REG_DYNPTR,    /* in stack slots half of a dynptr; in registers the address of one that a callback was handed */
     REG_ITER,      /* in stack slots alone: part of an iterator */
     REG_BUFFER,    /* memory of what an iterator is at: as long as it turns out to be */
+    REG_ARENA,     /* the lower half of an address in the program's arena, or any other number */
     REG_KERNEL,    /* a pointer into the kernel that is not modelled: it may be compared, and no more */
     REG_KIND_COUNT
 };

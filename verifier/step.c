@@ -36,7 +36,7 @@ enum reason unsupported(struct verifier *v, const char *what)
 /* Does Linux rewrite what is accessed through this kind of pointer? */
 static bool is_rewritten(unsigned kind)
 {
-    return kind == REG_CTX || (kind >= REG_SOCK_COMMON && kind <= REG_XDP_SOCK) || kind == REG_BTF;
+    return kind == REG_CTX || (kind >= REG_SOCK_COMMON && kind <= REG_XDP_SOCK) || kind == REG_BTF || kind == REG_ARENA;
 }
 
 /* One instruction may not reach different kinds of memory on different paths where Linux rewrites the access by kind.
@@ -66,6 +66,7 @@ static void note_fact(struct verifier *v, const struct state *s, const struct re
         [REG_MEM] = FACT_MEM_OTHER,     [REG_FLOW_KEYS] = FACT_MEM_OTHER,    [REG_SOCK_COMMON] = FACT_MEM_KERNEL,
         [REG_SOCKET] = FACT_MEM_KERNEL, [REG_TCP_SOCK] = FACT_MEM_KERNEL,    [REG_XDP_SOCK] = FACT_MEM_KERNEL,
         [REG_BTF] = FACT_MEM_KERNEL,    [REG_MAP] = FACT_MEM_KERNEL,         [REG_BUFFER] = FACT_MEM_OTHER,
+        [REG_ARENA] = FACT_MEM_OTHER,
     };
     struct insn_info *info = &v->info[s->insn];
     uint8_t kind = base->kind == REG_MEM && base->trust ? FACT_MEM_KERNEL : kinds[base->kind];
@@ -91,6 +92,8 @@ static enum reason judge_access(struct verifier *v, struct state *s, const struc
     if (reason)
         return reason;
     note_fact(v, s, base, a->off, a->size);
+    if (base->kind == REG_ARENA)
+        v->info[s->insn].arena = true;
     if (base->kind == REG_STACK) {
         s->past.steps[s->past.n - 1].stack = stack_step(base, a);
         if (a->reg != 10)
@@ -269,6 +272,10 @@ static enum reason load_wide(struct verifier *v, struct state *s, const struct i
     case ISA_LD_MAP_VALUE:
     case ISA_LD_MAP_IDX_VALUE:
         index = (uint32_t)((uint64_t)insn->imm >> 32);
+        if (v->prog->maps[index]->type == MAP_TYPE_ARENA) {
+            value = reg_unknown();
+            break;
+        }
         value = (struct reg){
             .kind = REG_MAP_VALUE, .map = v->prog->maps[index], .off = (int32_t)insn->imm, .s = scalar_const(0)};
         if (value.map->spin_lock_off >= 0)
@@ -320,6 +327,26 @@ static enum reason load_packet(struct verifier *v, struct state *s, const struct
     return leave_early(v, s, &zero, other);
 }
 
+/* To the program's own space a number becomes a pointer into its arena, whatever it was; to the user's, a number. */
+static enum reason cast_space(struct verifier *v, struct state *s, const struct insn *insn)
+{
+    struct reg *dst;
+
+    if (!v->arena_map)
+        return refuse(v, REASON_address_space, "the program names no arena");
+    if (state_reg(s, insn->src)->kind == REG_NONE)
+        return refuse(v, REASON_uninitialized_register, "r%u was not written on this path", insn->src);
+    if (state_reg(s, insn->src)->kind == REG_STACK)
+        stack_escapes_whole(v, s, state_reg(s, insn->src));
+    if (insn->dst == 10)
+        return refuse(v, REASON_frame_pointer_write, "r10 is written");
+    dst = state_reg_mut(&v->pool, s, insn->dst);
+    if (!dst)
+        return REASON_out_of_memory;
+    *dst = insn->imm == 1 ? (struct reg){.kind = REG_ARENA, .s = scalar_const(0)} : reg_unknown();
+    return REASON_ok;
+}
+
 static enum reason execute(struct verifier *v, struct state *s, const struct insn *insn, struct state **other,
                            bool *done)
 {
@@ -366,7 +393,7 @@ static enum reason execute(struct verifier *v, struct state *s, const struct ins
             reason = tail_call_taken(v, s, other);
         break;
     case ISA_FORM_NO_OPERANDS: return exit_step(v, s, done);
-    case ISA_FORM_CAST: return refuse(v, REASON_address_space, "the program has no arena");
+    case ISA_FORM_CAST: reason = cast_space(v, s, insn); break;
     default: return refuse(v, REASON_bad_instruction, "no such instruction");
     }
     s->insn++;

@@ -41,6 +41,7 @@ struct insn_info {
     uint32_t scc;    /* the loop that it is in, 0: none (scc.c) */
     uint8_t mem;     /* enum fact_mem, as seen so far */
     bool mem_seen;
+    bool arena;       /* as in struct fact */
     uint8_t ptr_kind; /* enum reg_kind of the base, for kinds that may not mix */
     uint8_t ptr_trust;
     uint16_t ctx_off;
@@ -71,10 +72,11 @@ struct verifier {
         const struct btf_type *stub;   /* of a method: what its parameters' names say more; NULL: nothing */
         uint32_t owned[MAX_HOOK_ARGS]; /* references that the arguments come with */
     } hook;
-    uint32_t ctx_size;    /* bytes of the context that were touched */
-    bool in_step;         /* the last record of the path's history is the instruction being executed */
-    bool privileged;      /* may see pointers, read uninitialized stack, ... */
-    uint16_t *func_depth; /* bytes of stack that each function was seen to use */
+    const struct map_def *arena_map; /* that the program names; NULL: none */
+    uint32_t ctx_size;               /* bytes of the context that were touched */
+    bool in_step;                    /* the last record of the path's history is the instruction being executed */
+    bool privileged;                 /* may see pointers, read uninitialized stack, ... */
+    uint16_t *func_depth;            /* bytes of stack that each function was seen to use */
     bool *func_tail_calls;
     uint64_t *func_escaped;   /* facts.escaped */
     uint16_t *func_effects;   /* enum helper_effect, of each function and all that it may call */
@@ -279,7 +281,7 @@ enum reason policy_may_call(struct verifier *v, uint32_t id);
 enum reason policy_may_take(struct verifier *v, const struct helper *h, const struct map_def *map);
 /* What a program named so far, of which it may name one. */
 struct policy_maps {
-    const struct map_def *storage, *percpu_storage;
+    const struct map_def *storage, *percpu_storage, *arena;
 };
 enum reason policy_may_name(struct verifier *v, const struct map_def *map, struct policy_maps *named);
 enum reason policy_functions(struct verifier *v, uint32_t *bad);

@@ -121,6 +121,9 @@ static enum reason check_maps(struct verifier *v, uint32_t *bad)
         else if (insn->op == ISA_LD_MAP_VALUE || insn->op == ISA_LD_MAP_IDX_VALUE)
             reason = policy_may_name(v, v->prog->maps[(uint64_t)insn->imm >> 32], &named);
     }
+    v->arena_map = named.arena;
+    if (!reason && v->arena_map && !v->privileged)
+        reason = refuse(v, REASON_unprivileged, "unprivileged programs have no arenas");
     return reason;
 }
 
@@ -178,7 +181,10 @@ static bool make_facts(const struct verifier *v, struct facts *facts)
     facts->reads_unwritten_stack = v->reads_unwritten_stack;
     facts->wants_checks = v->wants_checks || v->opts->extends;
     for (uint32_t i = 0; i < v->prog->n_insns; i++)
-        insns[i] = (struct fact){.reached = v->info[i].seen, .mem = v->info[i].mem, .ctx_off = v->info[i].ctx_off};
+        insns[i] = (struct fact){.reached = v->info[i].seen,
+                                 .mem = v->info[i].mem,
+                                 .arena = v->info[i].arena,
+                                 .ctx_off = v->info[i].ctx_off};
     facts->ctx_size = v->ctx_size;
     facts->insns = insns;
     facts->n_insns = v->prog->n_insns;

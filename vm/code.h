@@ -78,7 +78,8 @@ struct code {
      * was proved for so many. Its creator's, 0 at first; enforced where runs begin and at tail calls. */
     uint32_t ctx_needed;
     struct prog *prog;
-    struct map **maps; /* the instance's maps in prog->maps order, with references; NULL entries where unused */
+    struct map *arena_map; /* that its instructions name; NULL: none. One of maps */
+    struct map **maps;     /* the instance's maps in prog->maps order, with references; NULL entries where unused */
     struct op *ops;
     uint32_t *slot;                /* the slot that each op came from */
     uint32_t n_ops;                /* the last is a trap, for control that ran past the last instruction */

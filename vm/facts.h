@@ -23,6 +23,7 @@ enum fact_mem {
 struct fact {
     uint8_t reached;
     uint8_t mem;      /* enum fact_mem: for memory operations */
+    bool arena;       /* it works on a pointer into the arena: an access on every path, arithmetic on some */
     uint16_t ctx_off; /* FACT_MEM_CTX: the field's offset, constant on every path */
 };
 

@@ -57,6 +57,11 @@ static struct use use_of(const struct op *op, uint16_t at_exit)
     case OP_CTX_DATA:
     case OP_CTX_DATA_END:
     case OP_CTX_DATA_META: return (struct use){0, bit(op->dst), false, true};
+    case OP_ARENA_LOAD:
+    case OP_ARENA_USER: return (struct use){bit(op->src), bit(op->dst), false, true};
+    case OP_ARENA_STORE:
+    case OP_ARENA_FETCH:
+    case OP_ARENA_CMPXCHG: return (struct use){bit(op->dst) | bit(op->src) | bit(0), 0, false, true};
     case OP_CPU: return (struct use){0, bit(0), false, true};
     case OP_ARRAY_AT:
     case OP_PERCPU_ARRAY_AT: return (struct use){bit(op->src), bit(0), false, true};

@@ -6,6 +6,8 @@
 #include "vm/lower.h"
 #include "vm/abi/kfuncs.h"
 #include "vm/abi/prog_types.h"
+#include "vm/arena_op.h"
+#include "vm/maps/arena.h"
 #include "vm/mock.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -37,7 +39,9 @@ static int lower_map(struct code *code, struct op *op, const struct insn *insn)
         return TRAP_OP(code, op, bad_insn, "map '%s' was not created", code->prog->maps[i]->name);
     op->kind = OP_CONST_WIDE;
     op->imm = (uintptr_t)map;
-    if (value) {
+    if (value && map->def.type == MAP_TYPE_ARENA) {
+        op->imm = map_arena_start(map) + (uint32_t)insn->imm;
+    } else if (value) {
         char *base = map->ops->direct ? map->ops->direct(map) : NULL;
         if (!base)
             return TRAP_OP(code, op, bad_insn, "map '%s' has no value that an instruction may name", map->def.name);
@@ -171,8 +175,25 @@ static void lower_load_w(struct code *code, struct op *op, const struct fact *fa
         op->kind = OP_CTX_DATA_META;
 }
 
-/* probes: the slot loads through a pointer to a kernel object, or may do so. */
-static int lower_one(struct code *code, uint32_t slot, const struct fact *fact, bool probes)
+/* Does this operation work on the arena? Where nothing was proved, all may that do not name the stack. */
+static bool is_arena(const struct insn *insn, const struct fact *proved)
+{
+    enum isa_form form = isa_rows[insn->op].form;
+
+    if (proved)
+        return proved->arena;
+    return (form == ISA_FORM_LDX || form == ISA_FORM_LOAD_ACQ ? insn->src : insn->dst) != 10;
+}
+
+/* Arithmetic that Linux does in 32 bits on pointers into the arena: whatever is a row of four. */
+static bool is_arithmetic(unsigned op)
+{
+    return isa_rows[op].form == ISA_FORM_ALU_K || isa_rows[op].form == ISA_FORM_ALU_X;
+}
+
+/* fact: what may be used to be faster; proved: what is known of the slot, whether or not it may. probes: the slot loads
+ * through a pointer to a kernel object, or may do so. */
+static int lower_one(struct code *code, uint32_t slot, const struct fact *fact, const struct fact *proved, bool probes)
 {
     const struct prog *prog = code->prog;
     const struct insn *insn = &prog->insns[slot];
@@ -191,6 +212,12 @@ static int lower_one(struct code *code, uint32_t slot, const struct fact *fact, 
     }
     if (insn->wide_tail)
         return trap_op(code, op, TRAP_bad_jump, "second slot of ld_imm64");
+    if (code->arena_map && isa_access_size((enum isa_op)insn->op) && is_arena(insn, proved))
+        return arena_lower(code, op, insn, !proved);
+    if (proved && proved->arena && isa_rows[insn->op].width == 64 && is_arithmetic(insn->op)) {
+        op->kind = (uint16_t)(insn->op + (ISA_ADD32_K - ISA_ADD64_K));
+        return 0;
+    }
     if (probes && is_load(insn->op) && insn->src != 10) {
         op->kind = (uint16_t)(OP_PROBE_LDX_W + insn->op - ISA_LDX_W);
         return 0;
@@ -209,6 +236,8 @@ static int lower_one(struct code *code, uint32_t slot, const struct fact *fact, 
     case ISA_CALL_LOCAL: op->imm = func_index(prog, insn->target); return 0;
     case ISA_CALL_KFUNC: return lower_kfunc(code, op, insn);
     case ISA_ADDR_SPACE_CAST:
+        if (code->arena_map)
+            return arena_lower_cast(code, op, insn), 0;
         return TRAP_OP(code, op, address_space, "cast to address space %d", (int)(insn->imm >> 16));
     case ISA_LDX_W: lower_load_w(code, op, fact); return 0;
     case ISA_INVALID: return TRAP_OP(code, op, bad_insn, "unknown opcode");
@@ -276,6 +305,7 @@ static int lower_all(struct code *code, const struct facts *proved, const struct
     bool probes = !proved && may_probe(prog);
     int err = 0;
 
+    code->arena_map = arena_of_code(code);
     for (uint32_t i = 0; i < prog->n_insns; i++)
         calls += prog->insns[i].op == ISA_CALL_HELPER || prog->insns[i].op == ISA_CALL_KFUNC;
     code->n_ops = prog->n_insns + 1;
@@ -289,7 +319,7 @@ static int lower_all(struct code *code, const struct facts *proved, const struct
     find_depths(code, !facts || facts->reads_unwritten_stack);
     for (uint32_t i = 0; i < prog->n_insns && !err; i++) {
         code->slot[i] = i;
-        err = lower_one(code, i, facts ? &facts->insns[i] : NULL,
+        err = lower_one(code, i, facts ? &facts->insns[i] : NULL, proved ? &proved->insns[i] : NULL,
                         probes || (proved && proved->insns[i].mem == FACT_MEM_KERNEL));
     }
     code->slot[prog->n_insns] = prog->n_insns - 1;

@@ -100,6 +100,14 @@ static bool writes_frame_pointer(const struct skep_insn *raw, enum isa_op op)
     }
 }
 
+/* Bytes that an instruction may name without a key: of the one value, or of an arena, whose end has an address too. */
+static uint64_t direct_size(const struct map_def *map)
+{
+    enum { PAGE = 4096 };
+
+    return map->type == MAP_TYPE_ARENA ? (uint64_t)map->max_entries * PAGE + 1 : map->value_size;
+}
+
 static int decode_wide(struct maker *m, uint32_t at)
 {
     const struct skep_insn *raw = &m->spec->insns[at];
@@ -125,7 +133,7 @@ static int decode_wide(struct maker *m, uint32_t at)
         insn->op = ISA_LD_MAP_VALUE;
         if ((uint32_t)raw->imm >= m->prog->n_maps)
             return spoil(m, at, FORM_MAP);
-        if ((uint32_t)raw[1].imm >= m->prog->maps[raw->imm]->value_size)
+        if ((uint32_t)raw[1].imm >= direct_size(m->prog->maps[raw->imm]))
             return spoil(m, at, FORM_MAP_VALUE);
         insn->imm = (int64_t)((uint64_t)(uint32_t)raw->imm << 32 | (uint32_t)raw[1].imm);
         break;

@@ -5,6 +5,7 @@
  */
 #include "api/core/core.h"
 #include "vm/abi/map_types.h"
+#include "vm/maps/arena.h"
 #include <errno.h>
 #include <skep/map.h>
 #include <stdlib.h>
@@ -212,6 +213,26 @@ int skep_map__set_inner_map(struct skep_map *map, const void *key, size_t key_sz
         (map->def->type != MAP_TYPE_ARRAY_OF_MAPS && map->def->type != MAP_TYPE_HASH_OF_MAPS))
         return -EINVAL;
     return public_err(map->ops->set_inner(map, key, inner, flags));
+}
+
+/* ---- Arenas ---- */
+
+static bool is_arena(const struct skep_map *map)
+{
+    return map && map->map && map->map->def.type == MAP_TYPE_ARENA;
+}
+
+uint64_t skep_map__arena_start(const struct skep_map *map)
+{
+    return is_arena(map) ? map_arena_start(map->map) : 0;
+}
+
+void *skep_map__arena_memory(struct skep_map *map, uint64_t addr, size_t size)
+{
+    if (!is_arena(map))
+        return fail_null(-EINVAL);
+    void *at = map_arena_touch(map->map, addr, size);
+    return at ? at : fail_null(-EFAULT);
 }
 
 /* ---- Maps of this process ---- */

@@ -138,6 +138,15 @@ SKEP_API int skep_map__set_program(struct skep_map *map, uint32_t index, struct 
 SKEP_API int skep_map__set_inner_map(struct skep_map *map, const void *key, size_t key_sz, struct skep_map *inner,
                                      uint64_t flags);
 
+/** Of an ARENA of this process: the address that programs know its first byte by (map_extra, or one of skep's choice);
+ * 0 for other maps. Pointers that programs leave in the arena are such addresses, whose lower 32 bits count. */
+SKEP_API uint64_t skep_map__arena_start(const struct skep_map *map);
+/** Where the size bytes at such an address are in the host's memory, for reading and writing as long as the map is
+ * there and the pages are not freed. Pages that are not there come to be, as when a process of Linux touches them. NULL
+ * with errno EINVAL (no ARENA of this process), EFAULT (outside; reserved; not there in a map with BPF_F_SEGV_ON_FAULT;
+ * memory is short). Any thread; programs may access it meanwhile. */
+SKEP_API void *skep_map__arena_memory(struct skep_map *map, uint64_t addr, size_t size);
+
 /** A map in Linux: its descriptor, which stays the object's. -EOPNOTSUPP: a map of this process; -EINVAL: not created.
  */
 SKEP_API int skep_map__fd(const struct skep_map *map);

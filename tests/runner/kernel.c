@@ -142,7 +142,8 @@ static int create_def(struct kernel *k, const struct map_def *d)
                            .key_size = d->key_size,
                            .value_size = d->value_size,
                            .max_entries = d->max_entries,
-                           .map_flags = d->flags};
+                           .map_flags = d->flags,
+                           .map_extra = d->extra};
 
     if (d->inner) {
         int inner = create_def(k, d->inner);

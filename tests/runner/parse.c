@@ -136,6 +136,8 @@ static int map_word(struct reader *r, const char *text, struct map_def *def, boo
             return -EINVAL;
         return def->spin_lock_off = (int32_t)n, 0;
     }
+    if (!strncmp(text, "extra=", 6))
+        return number(r, text + 6, &def->extra);
     if (!strncmp(text, "inner=", 6)) {
         if (map_index(r, text + 6, &inner))
             return -EINVAL;

@@ -10,7 +10,8 @@
  *     ; ctx: HEX   ; data: HEX          context and packet of a typed program
  *     ; map: NAME TYPE KEY VALUE MAX [WORD]...  a map; the text refers to it as map[NAME]. A WORD is a number (flags),
  *                                       `rdonly`, `wronly`, `frozen` (its elements are constants), `lock@OFF`,
- *                                       `inner=NAME` (maps of maps: a map of the test that inner maps look like)
+ *                                       `extra=N` (map_extra), `inner=NAME` (maps of maps: a map of the test that
+ *                                       inner maps look like)
  *     ; map-set: NAME KEY VALUE         an element before the run (hex bytes)
  *     ; tail: NAME INDEX [TEST]         puts the program of TEST (or this one) into a program array
  *     ; result: V                       r0 at the end, 64 bits: decimal, negative or hex

@@ -88,6 +88,10 @@
     {                                                                                                                  \
         KARG_LOCAL, 0, NULL                                                                                            \
     }
+#define K_MAP                                                                                                          \
+    {                                                                                                                  \
+        KARG_MAP, 0, NULL                                                                                              \
+    }
 #define K_UNUSED                                                                                                       \
     {                                                                                                                  \
         KARG_UNUSED, 0, NULL                                                                                           \
@@ -122,6 +126,7 @@
 #define H_CTX               ARG_CTX
 #define H_ANY               ARG_ANYTHING
 #define H_LOCAL             ARG_BTF_ID
+#define H_MAP               ARG_MAP
 #define H_UNUSED            ARG_ANYTHING
 #define H_DYNPTR            ARG_DYNPTR
 #define H_DYNPTR_NEW        ARG_DYNPTR_NEW

@@ -27,6 +27,7 @@ enum kfunc_arg_kind {
     KARG_DYNPTR,
     KARG_DYNPTR_NEW,
     KARG_CONST_SIZE, /* a constant, of the memory before it */
+    KARG_MAP,        /* a map */
 };
 
 enum kfunc_ret_kind { KRET_VOID, KRET_INT, KRET_PTR, KRET_LOCAL, KRET_MEM, KRET_SLICE };

@@ -1,6 +1,7 @@
 /*
  * One op at a time: arithmetic, jumps and memory, a row of isa.def each.
  */
+#include "vm/arena_op.h"
 #include "vm/ir/build.h"
 #include "vm/runtime.h"
 
@@ -282,6 +283,46 @@ static void probe(struct builder *b, const struct op *op, unsigned size, bool si
         extend(b, IR_SEXT, size, 8, dst, dst);
 }
 
+/* On the arena: a function does it, which may note a trap. */
+static void arena(struct builder *b, const struct op *op)
+{
+    const struct arena_op *a = (const struct arena_op *)(uintptr_t)op->imm;
+    bool loads = op->kind == OP_ARENA_LOAD;
+    uint32_t record = ir_vreg(b->f), value = build_loc(op->src), dst;
+
+    dst = loads                          ? build_loc(op->dst)
+          : op->kind == OP_ARENA_FETCH   ? value
+          : op->kind == OP_ARENA_CMPXCHG ? IR_R0
+                                         : IR_NONE;
+    build_const(b, record, op->imm);
+    build_call(b, IR_CALL, dst, (uintptr_t)a->fn,
+               (uint32_t[]){IR_ENV, record, build_loc(loads ? op->src : op->dst), value, IR_R0}, 5);
+    build_check(b);
+}
+
+/* A pointer into the arena as it is seen from outside: NULL stays NULL. */
+static void arena_user(struct builder *b, const struct op *op)
+{
+    uint32_t low = ir_vreg(b->f), whole = ir_vreg(b->f), high = ir_vreg(b->f);
+    struct ir_op *o;
+
+    extend(b, IR_ZEXT, 4, 8, low, build_loc(op->src));
+    build_const(b, high, op->imm);
+    o = build_op(b, IR_OR);
+    o->width = 8;
+    o->dst = whole;
+    o->a = low;
+    o->b = high;
+    o = build_op(b, IR_SELECT);
+    o->width = 8;
+    o->cc = IR_NE;
+    o->flags = IR_IMM;
+    o->dst = build_loc(op->dst);
+    o->a = low;
+    o->yes = whole;
+    o->no = low;
+}
+
 static void packet_meta(struct builder *b, uint32_t dst)
 {
     uint32_t meta = ir_vreg(b->f), data = ir_vreg(b->f);
@@ -368,6 +409,11 @@ static void one(struct builder *b, uint32_t i)
         probe(b, op, sizeof(type), (type)-1 < 1);                                                                      \
         break;
 #include "vm/ops.def"
+    case OP_ARENA_LOAD:
+    case OP_ARENA_STORE:
+    case OP_ARENA_FETCH:
+    case OP_ARENA_CMPXCHG: arena(b, op); break;
+    case OP_ARENA_USER: arena_user(b, op); break;
     case OP_CTX_DATA: build_load(b, 8, build_loc(op->dst), IR_ENV, ENV_AT(packet.data)); break;
     case OP_CTX_DATA_END: build_load(b, 8, build_loc(op->dst), IR_ENV, ENV_AT(packet.data_end)); break;
     case OP_CTX_DATA_META: packet_meta(b, build_loc(op->dst)); break;

@@ -19,6 +19,8 @@ enum {
     STACK_BUILD_ID = MAP_F_STACK_BUILD_ID,
     ZERO_SEED = MAP_F_ZERO_SEED,
     CLONE = MAP_F_CLONE,
+    SEGV_ON_FAULT = MAP_F_SEGV_ON_FAULT,
+    NO_USER_CONV = MAP_F_NO_USER_CONV,
     MMAPABLE = MAP_F_MMAPABLE,
     PRESERVE_ELEMS = MAP_F_PRESERVE_ELEMS,
     INNER_MAP = MAP_F_INNER_MAP,
@@ -76,6 +78,13 @@ static bool size_fits(uint32_t size, enum size_rule rule)
     case ANY: break;
     }
     return size > 0;
+}
+
+bool map_def_sizes_fit(const struct map_def *def)
+{
+    const struct row *row = def->type < MAP_TYPE_COUNT ? &rows[def->type] : NULL;
+
+    return row && (row->ops == &NONE || (size_fits(def->key_size, row->key) && size_fits(def->value_size, row->value)));
 }
 
 static bool both(uint32_t flags, uint32_t a, uint32_t b)

@@ -41,6 +41,8 @@ enum {
     MAP_F_MMAPABLE = 1u << 10,
     MAP_F_PRESERVE_ELEMS = 1u << 11,
     MAP_F_INNER_MAP = 1u << 12,
+    MAP_F_SEGV_ON_FAULT = 1u << 17, /* arenas: the host's touch brings no pages */
+    MAP_F_NO_USER_CONV = 1u << 18,  /* nobody looks at its pointers from outside */
 };
 
 /* What a map is. Immutable; loader, verifier and creation share it. */

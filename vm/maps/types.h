@@ -11,6 +11,7 @@ extern const struct map_ops map_sockmap_ops, map_sockhash_ops, map_reuseport_ops
 extern const struct map_ops map_array_ops, map_percpu_array_ops, map_prog_array_ops, map_array_of_maps_ops;
 extern const struct map_ops map_perf_array_ops, map_ringbuf_ops, map_stack_trace_ops, map_cgroup_array_ops;
 extern const struct map_ops map_local_storage_ops, map_cgroup_storage_ops, map_user_ringbuf_ops;
+extern const struct map_ops map_arena_ops;
 
 /* A batch of lookups, as map.h says of its arguments. */
 struct map_batch {
@@ -23,6 +24,9 @@ struct map_batch {
 
 int map_batch_by_key(struct map *map, const struct map_batch *b, bool take);
 int htab_host_batch(struct map *map, const struct map_batch *b, bool take);
+
+/* Are key and value of sizes that this type may have at all? */
+bool map_def_sizes_fit(const struct map_def *def);
 
 /* May the host do this now? 0, -EPERM. */
 int map_host_access(const struct map *map, bool reads, bool writes);
