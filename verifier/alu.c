@@ -310,6 +310,27 @@ static enum reason check_constant(struct verifier *v, const struct insn *insn)
     return REASON_ok;
 }
 
+static bool in_arena(enum isa_form form, const struct reg *a, const struct reg *b)
+{
+    if (form == ISA_FORM_NEG || form == ISA_FORM_END)
+        return false;
+    return a->kind == REG_ARENA || b->kind == REG_ARENA;
+}
+
+/* 64-bit arithmetic is narrowed where it is on an arena's pointers, and then it is so on every path: a number's upper
+ * half would be lost. */
+static enum reason narrow(struct verifier *v, uint32_t at, bool arena)
+{
+    struct insn_info *info = &v->info[at];
+
+    if (arena ? info->not_arena : info->arena)
+        return refuse(v, REASON_pointer_kind_differs,
+                      "this instruction calculates with a pointer into the arena on one path, and not on another");
+    info->arena |= arena;
+    info->not_arena |= !arena;
+    return REASON_ok;
+}
+
 enum reason alu_step(struct verifier *v, struct state *s, const struct insn *insn)
 {
     enum isa_op op = (enum isa_op)insn->op;
@@ -335,12 +356,12 @@ enum reason alu_step(struct verifier *v, struct state *s, const struct insn *ins
             reason = mov(v, s, insn, &out);
         else
             out = reg_const(op == ISA_MOV32_K ? (uint32_t)insn->imm : (uint64_t)insn->imm);
-    else if (a->kind == REG_ARENA && form != ISA_FORM_NEG && form != ISA_FORM_END) {
+    else if (in_arena(form, a, b)) {
         /* Any arithmetic will do: it is done on the lower halves. */
-        if (b->kind == REG_STACK)
-            stack_escapes_whole(v, s, b);
-        out = *a;
-        v->info[s->insn].arena |= isa_rows[op].width == 64;
+        if (a->kind == REG_STACK || b->kind == REG_STACK)
+            stack_escapes_whole(v, s, a->kind == REG_STACK ? a : b);
+        out = a->kind == REG_ARENA ? *a : *b;
+        reason = narrow(v, s->insn, true);
     } else if (form == ISA_FORM_NEG || form == ISA_FORM_END) {
         if (reg_is_pointer(a) && !v->privileged)
             return refuse(v, REASON_pointer_arithmetic, "'%s' on the %s r%u", isa_rows[op].text, pointer_name(a),
@@ -357,6 +378,8 @@ enum reason alu_step(struct verifier *v, struct state *s, const struct insn *ins
         if (form == ISA_FORM_ALU_X && (is_op(op, ISA_ADD64_K) || is_op(op, ISA_SUB64_K)))
             reason = speculation_numbers(v, s->insn, insn->dst);
     }
+    if (!reason && !is_mov && v->arena_map && !in_arena(form, a, b) && isa_rows[op].width == 64)
+        reason = narrow(v, s->insn, false);
     if (reason)
         return reason;
     dst = state_reg_mut(&v->pool, s, insn->dst);

@@ -42,6 +42,7 @@ struct insn_info {
     uint8_t mem;     /* enum fact_mem, as seen so far */
     bool mem_seen;
     bool arena;       /* as in struct fact */
+    bool not_arena;   /* arithmetic that was on no pointer into the arena */
     uint8_t ptr_kind; /* enum reg_kind of the base, for kinds that may not mix */
     uint8_t ptr_trust;
     uint16_t ctx_off;

@@ -19,7 +19,7 @@ static unsigned char *where(struct skep_env *env, const struct arena_op *op, uin
         p = env_find_mem(env, addr, op->size, op->access);
         if (p)
             return p;
-        if (addr >> 32) {
+        if (base >> 32) {
             env_trap_mem(env, addr, op->size, op->access);
             return NULL;
         }

@@ -524,6 +524,39 @@ t "a table of programs from JSON" 0 -j run "$perf" start --map jumps="$tmp/jumps
 jqs '.retval == 99' '.maps[] | select(.name == "jumps") | .elements == [{key: "01000000", value: "end"}]'
 t "a map of maps from JSON" 0 -j run "$perf" start --map outer="$tmp/outer.json" --map inner="$tmp/inner.json" --dump-maps
 jqs '.retval == 55' '.maps[] | select(.name == "outer") | .elements[0].value == "inner"'
+kinds=$tmp/kinds.bpf.o
+if $cc -O2 -g -target bpf -I"/usr/include/$(uname -m)-linux-gnu" -c tests/cli/kinds.bpf.c -o "$kinds"; then
+    echo '[{"key": {"len": 8, "addr": [10, 0, 0, 0]}, "value": 1}, {"key": {"len": 16, "addr": [10, 1, 0, 0]}, "value": 2}]' >"$tmp/routes.json"
+    echo '[{"key": 7, "values": [{"cpu": 0, "value": 40}]}]' >"$tmp/lru.json"
+    echo '[{"value": 11}, {"value": 12}, {"value": 13}]' >"$tmp/queue.json"
+    echo '[{"value": 5}]' >"$tmp/bloom.json"
+    echo '[{"key": 1, "value": 3}]' >"$tmp/devices.json"
+    echo '[{"key": 1, "value": 192}]' >"$tmp/cpus.json"
+    echo '[{"value": "64000000"}, {"value": "01 00 00 00 ff"}]' >"$tmp/feed.json"
+    fills=(--map routes="$tmp/routes.json" --map lru="$tmp/lru.json" --map queue="$tmp/queue.json" --map stack="$tmp/queue.json"
+        --map bloom="$tmp/bloom.json" --map devices="$tmp/devices.json" --map cpus="$tmp/cpus.json" --map feed="$tmp/feed.json")
+    t "maps of many kinds" 0 -j run "$kinds" use data_in "$tmp/web.bin" "${fills[@]}" --dump-maps --cpus 2
+    jqs '.retval == 4' '.redirect_ifindex == 3' \
+        '.maps[] | select(.name == "routes") | .elements | length == 2 and any(.key == {len: 16, addr: [10, 1, 0, 0]} and .value == 2)' \
+        '.maps[] | select(.name == "lru") | .elements == [{key: 7, values: [{cpu: 0, value: 41}, {cpu: 1, value: 0}]}]' \
+        '.maps[] | select(.name == "devices") | .elements == [{key: 1, value: 3}]' \
+        '.maps[] | select(.name == "cpus") | .elements == [{key: 1, value: 192}]' \
+        '[.maps[] | select(.vars) | .vars] | add | .route == 2 and .popped == 11 and .top == 13 and .known == 1 and .unknown == 0 and .fed == 101'
+    t "maps of many kinds, as text" 0 run "$kinds" use data_in "$tmp/web.bin" "${fills[@]}" --dump-maps --cpus 2
+    has 'lpm_trie routes:' '{"len":16,"addr":[10,1,0,0]}: 2' 'devmap devices:' 'fed = 101'
+    echo '[{"value": 100}]' >"$tmp/feed.json"
+    t "a sample that is no text" 2 run "$kinds" use --map feed="$tmp/feed.json"
+    says "a sample of a user ring buffer is a text of hex digits"
+    printf '[{"value": "%s"}]' "$(printf '00%.0s' {1..5000})" >"$tmp/feed.json"
+    t "a sample that does not fit" 2 run "$kinds" use --map feed="$tmp/feed.json"
+    says "cannot be stored: Argument list too long"
+    echo '[{"value": 1}, {"value": 2}, {"value": 3}, {"value": 4}, {"value": 5}, {"value": 6}, {"value": 7}, {"value": 8}, {"value": 9}]' >"$tmp/queue.json"
+    t "a queue that is full" 2 run "$kinds" use --map queue="$tmp/queue.json"
+    says "cannot be stored: Argument list too long"
+else
+    failed=$((failed + 1)) && echo "FAILED: tests/cli/kinds.bpf.c does not compile"
+fi
+
 echo '[{"key": 1, "value": "nobody"}]' >"$tmp/jumps.json"
 t "a program that is not there" 2 run "$perf" start --map jumps="$tmp/jumps.json"
 says "name of a program"
