@@ -7,7 +7,9 @@
  */
 #include "cli/diff.h"
 #include "vm/abi/map_types.h"
+#include "vm/abi/prog_types.h"
 #include "vm/btf/show.h"
+#include "vm/ctx/text.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -265,6 +267,26 @@ static void compare_events(struct diff *d)
     }
 }
 
+/* By its fields where they have names; pointers are another side's. A side that tells nothing is not asked. */
+static void compare_ctx(struct diff *d, const struct buf *a, const struct buf *b)
+{
+    const struct prog_type *type = prog_type_find(skep_program__type(d->base->prog));
+    struct buf x = {0}, y = {0};
+    struct json_writer w = {.out = &x}, v = {.out = &y};
+    if (!type || !type->ctx || a->len != b->len || !a->len || !memcmp(a->data, b->data, a->len))
+        return;
+    snprintf(d->what, sizeof(d->what), "context");
+    if (ctx_text_names(type->ctx) && a->len >= type->ctx->size) {
+        ctx_text_show(type->ctx, (const unsigned char *)a->data, (uint32_t)a->len, &w);
+        ctx_text_show(type->ctx, (const unsigned char *)b->data, (uint32_t)b->len, &v);
+        diff_json(buf_text(&x), buf_text(&y), 8, on_field, d);
+    } else {
+        compare_value(d, 0, a->data, b->data, (uint32_t)a->len);
+    }
+    buf_free(&x);
+    buf_free(&y);
+}
+
 static void compare_run(struct diff *d, const struct side_result *a, const struct side_result *b)
 {
     char mine[320], theirs[320];
@@ -275,6 +297,7 @@ static void compare_run(struct diff *d, const struct side_result *a, const struc
         differs(d, "", mine, theirs);
     } else if (!a->err) {
         compare_packet(d, &a->data, &b->data);
+        compare_ctx(d, &a->ctx, &b->ctx);
     }
     compare_events(d);
 }
@@ -305,8 +328,10 @@ static void run_input(struct diff *d, const struct diff_input *in)
         if (d->side->state == SIDE_RUNS && d->side != d->base)
             compare_run(d, &results[i], &results[d->base - d->sides]);
     }
-    for (int i = 0; i < SIDES; i++)
+    for (int i = 0; i < SIDES; i++) {
         buf_free(&results[i].data);
+        buf_free(&results[i].ctx);
+    }
 }
 
 /* ---- Verdicts ---- */
@@ -378,9 +403,9 @@ static void end_program(struct diff *d)
     d->programs++;
 }
 
-static int diff_program(struct diff *d, const char *prog, uint32_t type)
+static int diff_program(struct diff *d, const char *prog, uint32_t type, const char *section)
 {
-    int status = diff_inputs_make(d->c, d->o, type, &d->in);
+    int status = diff_inputs_make(d->c, d->o, type, section, &d->in);
     d->differences = d->shown = 0;
     if (!status)
         status = open_sides(d, prog);
@@ -445,8 +470,8 @@ static int parse(struct cli *c, struct diff_opts *o, int argc, char **argv)
     while (a.at < argc && !bad) {
         if (args_global(&a) || take_value(&a, "data_in", &o->data_in, &bad) ||
             take_value(&a, "pcap_in", &o->pcap_in, &bad) || take_value(&a, "ctx_in", &o->ctx_in, &bad) ||
-            take_value(&a, "--btf", &o->btf, &bad) || take_value(&a, "--kconfig", &o->kconfig, &bad) ||
-            take_number(&a, "--random", 1 << 19, &o->random, &bad) ||
+            take_value(&a, "--world", &o->world_file, &bad) || take_value(&a, "--btf", &o->btf, &bad) ||
+            take_value(&a, "--kconfig", &o->kconfig, &bad) || take_number(&a, "--random", 1 << 19, &o->random, &bad) ||
             take_number(&a, "--seed", UINT64_MAX, &o->seed, &bad) ||
             take_number(&a, "--packets", 1 << 19, &o->packets, &bad) ||
             take_number(&a, "--show", UINT32_MAX, &o->shown, &bad) ||
@@ -487,12 +512,24 @@ static int each_program(struct diff *d)
         json_array_begin(&d->c->w);
     }
     for (; p && !status; p = d->o->prog ? NULL : skep_object__next_program(obj, p))
-        status = diff_program(d, skep_program__name(p), skep_program__type(p));
+        status = diff_program(d, skep_program__name(p), skep_program__type(p), skep_program__section_name(p));
     if (d->c->json)
         json_array_end(&d->c->w);
     else if (!status && d->programs > 1)
         printf("%" PRIu64 " of %" PRIu64 " programs differ\n", d->unequal, d->programs);
     skep_object__close(obj);
+    return status;
+}
+
+static int open_world(struct cli *c, struct diff_opts *o)
+{
+    SKEP_OPTS(skep_world_open_opts, opts, .btf_custom_path = o->btf, .name = o->world_file, .log = cli_on_log,
+              .log_ctx = c, .log_level = c->level);
+    struct buf text = {0};
+    int status = file_read(c, o->world_file, CLI_MAX_WORLD, &text);
+    if (!status && !(o->world = skep_world__open_mem(buf_text(&text), text.len, &opts)))
+        status = c->failed ? STATUS_USAGE : cli_fail(c, STATUS_USAGE, "%s: %s", o->world_file, strerror(errno));
+    buf_free(&text);
     return status;
 }
 
@@ -507,8 +544,11 @@ static int run_diff(struct cli *c, int argc, char **argv)
     if (!status && o.kconfig)
         status = file_read(c, o.kconfig, 4 << 20, &kconfig);
     o.kconfig_text = kconfig.len ? kconfig.data : NULL;
+    if (!status && o.world_file)
+        status = open_world(c, &o);
     if (!status)
         status = each_program(&d);
+    skep_world__free(o.world);
     free(o.sets);
     free(o.maps);
     buf_free(&kconfig);
@@ -522,12 +562,13 @@ const struct command cmd_diff = {
     .summary = "run a program on every engine and in Linux, and compare",
     .help =
         "Runs PROG, or each program, on the same inputs in the interpreter, as machine code and in Linux\n"
-        "(BPF_PROG_TEST_RUN), and compares verdict, return value, packet, events, maps and variables. Differences are\n"
+        "(BPF_PROG_TEST_RUN), and compares verdict, return value, packet, context, events, maps and variables. Differences are\n"
         "shown by field. What a side cannot run is said and not counted. Exit status 1 when anything differs.\n"
         "\n"
         "  data_in FILE, ctx_in FILE   the packet and the context, as for `skep run`\n"
         "  pcap_in FILE                each packet of a capture; --packets N: the first N\n"
         "  --random N, --seed N        and N random inputs, which the seed determines\n"
+        "  --world FILE                what runs find in userspace; its contexts are inputs, in Linux too\n"
         "  --set VAR=VALUE             global variable before load\n"
         "  --map NAME=FILE.json        fill a map, on every side\n"
         "  --btf FILE, --kconfig FILE  types and CONFIG_ lines of the target\n"

@@ -16,6 +16,8 @@ struct diff_opts {
     const char **sets, **maps;
     uint32_t n_sets, n_maps;
     char *kconfig_text;
+    const char *world_file;
+    struct skep_world_file *world; /* NULL: none */
 };
 
 /* ---- Inputs ---- */
@@ -30,9 +32,11 @@ struct diff_inputs {
     uint64_t n;
 };
 
-/** Reads and makes the inputs for a type of program: those of the files, then --random ones derived from them. At least
- *  one. @return 0 or a status, said. */
-int diff_inputs_make(struct cli *c, const struct diff_opts *o, uint32_t type, struct diff_inputs *out);
+/** Reads and makes the inputs for a type of program: those of the files, the contexts that the world has for its
+ * section (with the first of the files' packets), then --random ones derived from them. At least one. @return 0 or a
+ * status, said. */
+int diff_inputs_make(struct cli *c, const struct diff_opts *o, uint32_t type, const char *section,
+                     struct diff_inputs *out);
 void diff_inputs_free(struct diff_inputs *in);
 
 /* ---- Sides ---- */
@@ -74,7 +78,7 @@ struct side_result {
     int err;
     uint32_t retval;
     bool trapped;
-    struct buf data;
+    struct buf data, ctx; /* as the run left them; empty: nothing was told */
     char trap[300];
 };
 

@@ -194,18 +194,42 @@ static bool sees_packets(uint32_t type)
     return row && row->ctx && (row->ctx->packet || type == PROG_TYPE_SOCKET_FILTER);
 }
 
-int diff_inputs_make(struct cli *c, const struct diff_opts *o, uint32_t type, struct diff_inputs *out)
+/* What programs get that see packets, when none is given: UDP. */
+static const unsigned char packet[64] = {2, 0, 0, 0,  0,  1, 2, 0,  0, 0, 0, 2,  8, 0, 0x45, 0,    0,    50, 0,
+                                         0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,    0x30, 0x39, 0,  53};
+
+/* Each context of the world, beside the packet that the files gave. */
+static bool from_world(const struct diff_opts *o, uint32_t type, const char *section, struct diff_inputs *in)
+{
+    SKEP_OPTS(skep_context, context, .data = NULL);
+    for (uint32_t i = 0; o->world && !skep_world__context(o->world, section, i, &context); i++) {
+        struct diff_input first = in->n ? in->all[0] : (struct diff_input){0};
+        struct diff_input *one = i || !in->n ? add(in) : &in->all[0];
+        const void *data = first.data ? first.data : sees_packets(type) ? packet : NULL;
+        uint32_t size = first.data ? first.size : sizeof(packet);
+        if (one && !one->data && data && (one->data = malloc(size + 1))) {
+            memcpy(one->data, data, size);
+            one->size = size;
+        }
+        if (!one || !(one->ctx = malloc(context.size + 1)))
+            return false;
+        memcpy(one->ctx, context.data, context.size);
+        one->ctx_size = context.size;
+    }
+    return true;
+}
+
+int diff_inputs_make(struct cli *c, const struct diff_opts *o, uint32_t type, const char *section,
+                     struct diff_inputs *out)
 {
     int status = from_files(c, o, out);
+    bool fine = status || o->ctx_in || o->pcap_in || from_world(o, type, section, out);
     uint64_t given = out->n;
-    bool fine = true;
     for (uint64_t i = 0; i < o->random && fine && !status; i++) {
         uint64_t state = o->seed * 0x100000001b3 + i;
         fine = sees_packets(type) ? add_packet(&state, out, given) : add_args(&state, out);
     }
     if (fine && !status && !out->n) {
-        static const unsigned char packet[64] = {2, 0, 0,  0,  0, 1, 2,  0, 0, 0, 0,  2, 8, 0, 0x45, 0,    0, 50, 0, 0,
-                                                 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0x30, 0x39, 0, 53};
         fine = sees_packets(type) ? add_data(out, packet, sizeof(packet)) : add(out) != NULL;
     }
     return status || fine ? status : cli_fail(c, STATUS_USAGE, "out of memory");

@@ -5,6 +5,7 @@
  */
 #include "cli/diff.h"
 #include "cli/run.h"
+#include "vm/abi/prog_types.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +108,8 @@ int side_open(struct cli *c, const struct diff_opts *o, const char *engine, cons
 {
     long cpus = sysconf(_SC_NPROCESSORS_CONF);
     *s = (struct side){.name = engine ? engine : "linux"};
-    SKEP_OPTS(skep_vm_opts, vm_opts, .cpus = cpus > 0 ? (uint32_t)cpus : 1, .log = keep_first, .log_ctx = s);
+    SKEP_OPTS(skep_vm_opts, vm_opts, .cpus = cpus > 0 ? (uint32_t)cpus : 1, .log = keep_first, .log_ctx = s,
+              .world = engine ? o->world : NULL);
     SKEP_OPTS(skep_object_open_opts, opts, .vm_opts = &vm_opts, .btf_custom_path = o->btf, .kconfig = o->kconfig_text,
               .backend = engine ? SKEP_BACKEND_USER : SKEP_BACKEND_KERNEL);
     s->obj = skep_object__open_file(o->object, &opts);
@@ -167,15 +169,35 @@ static bool is_missing(const char *trap)
     return !strcmp(trap, "helper_missing") || !strcmp(trap, "kfunc_missing") || !strcmp(trap, "core_unresolved");
 }
 
+/* Of these Linux tells what became of the context; for others it takes no room for that. */
+static bool tells_ctx(const struct side *s)
+{
+    switch (skep_program__type(s->prog)) {
+    case PROG_TYPE_SOCKET_FILTER:
+    case PROG_TYPE_SCHED_CLS:
+    case PROG_TYPE_SCHED_ACT:
+    case PROG_TYPE_CGROUP_SKB:
+    case PROG_TYPE_LWT_IN:
+    case PROG_TYPE_LWT_OUT:
+    case PROG_TYPE_LWT_XMIT:
+    case PROG_TYPE_XDP:
+    case PROG_TYPE_SK_LOOKUP: return true;
+    default: return skep_object__backend(s->obj) == SKEP_BACKEND_USER;
+    }
+}
+
 void side_run(struct side *s, const struct diff_input *in, struct side_result *out)
 {
-    enum { ROOM = 256 << 10, BOUND = 100000000 };
+    enum { ROOM = 256 << 10, BOUND = 100000000, CTX_ROOM = 8192 };
+    unsigned char ctx[CTX_ROOM];
+    bool wants_ctx = in->ctx && tells_ctx(s);
     struct skep_trap trap = {.sz = sizeof(trap)};
     *out = (struct side_result){0};
     void *room = in->data ? malloc(in->size + ROOM) : NULL;
     SKEP_OPTS(skep_run_opts, opts, .data_in = in->data, .data_size_in = in->size, .ctx_in = in->ctx,
               .ctx_size_in = in->ctx_size, .data_out = room, .data_size_out = room ? in->size + ROOM : 0,
-              .flags = SKEP_RUN_CPU, .trap = &trap, .max_insns = BOUND);
+              .ctx_out = wants_ctx ? ctx : NULL, .ctx_size_out = wants_ctx ? sizeof(ctx) : 0, .flags = SKEP_RUN_CPU,
+              .trap = &trap, .max_insns = BOUND);
     s->why[0] = 0;
     out->err = skep_program__run(s->prog, &opts);
     out->retval = opts.retval;
@@ -184,6 +206,8 @@ void side_run(struct side *s, const struct diff_input *in, struct side_result *o
         snprintf(out->trap, sizeof(out->trap), "%s%s%s", trap.kind, *trap.detail ? ": " : "", trap.detail);
     if (!out->err && room)
         buf_add(&out->data, room, opts.data_size_out);
+    if (!out->err && wants_ctx && opts.ctx_size_out <= sizeof(ctx))
+        buf_add(&out->ctx, ctx, opts.ctx_size_out);
     if (out->trapped && is_missing(trap.kind)) {
         out->err = -EOPNOTSUPP;
         snprintf(s->why, sizeof(s->why), "%s: %s", trap.text, trap.detail);

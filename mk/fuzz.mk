@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_CORPUS  ?= $(B)/fuzz/corpus
 FEEDS        ?= $(FEED_CORE) $(FEED_CLI)
 FEED_CORE    := asm btf core sandbox object
-FEED_CLI     := pcap map ctx world
+FEED_CLI     := pcap map ctx fields world cbpf
 
 .PHONY: fuzz fuzz-build feeds
 fuzz-build:
@@ -27,6 +27,8 @@ FEED_OBJ      := $(B)/seed/prog.bpf.o
 FEED_ARG_pcap := "run", "$(FEED_OBJ)", "packets", "pcap_in", "@", "pcap_out", "/dev/null", "--packets", "200", "--max-insns", "5000"
 FEED_ARG_map  := "run", "$(FEED_OBJ)", "packets", "--map", "table=@", "--map", "percpu=@", "--maps-from", "@", "--dump-maps", "data_in", "hex:0000000000000000000000000000"
 FEED_ARG_ctx  := "run", "$(FEED_OBJ)", "packets", "ctx_in", "@", "data_in", "hex:0000000000000000000000000000"
+FEED_ARG_fields := "run", "$(FEED_OBJ)", "packets", "--ctx", "@", "--btf", "$(B)/seed/target.btf", "data_in", "hex:0000000000000000000000000000"
+FEED_ARG_cbpf := "run", "--cbpf", "@", "data_in", "hex:0202020202020404040404040800450000280001"
 FEED_ARG_world := "run", "$(FEED_OBJ)", "packets", "--world", "@", "--btf", "$(B)/seed/target.btf", "data_in", "hex:0000000000000000000000000000"
 $(B)/obj/fuzz/feed/cli_main.o: cli/main.c
 	@mkdir -p $(@D)

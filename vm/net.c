@@ -19,9 +19,18 @@ static bool same_prefix(const uint32_t *a, const uint32_t *b, uint32_t bits)
     return !memcmp(x, y, bits / 8) && (!rest || (x[bits / 8] ^ y[bits / 8]) >> (8 - rest) == 0);
 }
 
-static bool is_better(const struct net_route *a, const struct net_route *b)
+static bool leads_there(const struct net_route *r, uint32_t oif)
 {
-    return a->prefix_len != b->prefix_len ? a->prefix_len > b->prefix_len : a->metric < b->metric;
+    return !oif || !r->ifindex || r->ifindex == oif;
+}
+
+static bool is_better(const struct net_route *a, const struct net_route *b, uint32_t oif)
+{
+    if (a->prefix_len != b->prefix_len)
+        return a->prefix_len > b->prefix_len;
+    if (leads_there(a, oif) != leads_there(b, oif))
+        return leads_there(a, oif);
+    return a->metric < b->metric;
 }
 
 const struct net_route *net_route(const struct net *net, uint32_t family, const uint32_t addr[4], uint32_t table,
@@ -32,8 +41,9 @@ const struct net_route *net_route(const struct net *net, uint32_t family, const 
     for (uint32_t i = 0; i < net->n_routes; i++) {
         const struct net_route *r = &net->routes[i];
 
-        if (r->family == family && r->table == table && (!oif || !r->ifindex || r->ifindex == oif) &&
-            same_prefix(r->to, addr, r->prefix_len) && (!best || is_better(r, best)))
+        /* IPv6 would rather leave by that interface, IPv4 does by no other. */
+        if (r->family == family && r->table == table && (family == NET_INET6 || leads_there(r, oif)) &&
+            same_prefix(r->to, addr, r->prefix_len) && (!best || is_better(r, best, oif)))
             best = r;
     }
     return best;

@@ -35,6 +35,64 @@ struct cred {
     __u32 uid, gid;
 };
 
+struct ns_common {
+    __u32 inum;
+};
+
+struct pid_namespace {
+    struct ns_common ns;
+    __u32 level;
+    struct pid_namespace *parent;
+};
+
+struct net {
+    struct ns_common ns;
+    __u64 net_cookie;
+};
+
+struct nsproxy {
+    struct net *net_ns;
+    struct pid_namespace *pid_ns_for_children;
+};
+
+struct upid {
+    int nr;
+    struct pid_namespace *ns;
+};
+
+struct pid {
+    __u32 level;
+    struct upid numbers[1];
+};
+
+struct dentry {
+    struct dentry *d_parent;
+    struct {
+        __u32 hash, len;
+        const unsigned char *name;
+    } d_name;
+};
+
+struct path {
+    void *mnt;
+    struct dentry *dentry;
+};
+
+struct file {
+    struct path f_path;
+    void *private_data;
+};
+
+struct mm_struct {
+    int map_count;
+};
+
+struct vm_area_struct {
+    unsigned long vm_start, vm_end;
+    struct mm_struct *vm_mm;
+    struct file *vm_file;
+};
+
 struct task_struct {
     int pid, tgid;
     unsigned int flags : 4, more : 28;
@@ -42,6 +100,9 @@ struct task_struct {
     struct task_struct *real_parent, *parent, *group_leader;
     const struct cred *cred, *real_cred;
     struct list_head tasks;
+    struct nsproxy *nsproxy;
+    struct pid *thread_pid;
+    struct mm_struct *mm;
     union {
         void *any;
         __u64 number;
@@ -52,6 +113,7 @@ struct task_struct {
 };
 
 struct task_struct *a_task;
+struct vm_area_struct *an_area;
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);

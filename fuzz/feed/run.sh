@@ -14,7 +14,7 @@ while :; do
     esac
 done
 feeds=("$@")
-[ ${#feeds[@]} -gt 0 ] || feeds=(asm btf core sandbox object pcap map ctx world)
+[ ${#feeds[@]} -gt 0 ] || feeds=(asm btf core sandbox object pcap map ctx fields world cbpf)
 seeds=$F/seeds crashes=$F/crashes
 mkdir -p "$F/seed" "$seeds" "$crashes"
 passed=0 failed=0 skipped=0
@@ -67,8 +67,15 @@ file_seeds() {
     printf '%s' '{"kernel": {"t": {"type": "task_struct", "pid": 42, "comm": "x", "real_parent": {"pid": 1, "&": "p", "@": "0xffff888000001000"}, "parent": "&p", "tasks": {"list": ["&p.tasks"]}, "any": [1, 2], "mac": "02:00:5e:10:00:01", "mode": "ON", "values": [{"packets": 1, "low": -1}]}, "tab": {"type": "__u64[4]", "value": [1, "&t.values[1]", 3]}}}' >"$seeds/world/kernel"
     printf '%s' '{"user": [{"addr": "0x7ffd00001000", "string": "/etc"}, {"addr": "0x7ffd00002000", "data": "00ff10"}, {"addr": "0x7ffd00004000", "size": 4096, "name": "b", "read_only": true}]}' >"$seeds/world/user"
     printf '%s' '{"tasks": [{"pid": 1, "comm": "init"}, {"name": "s", "pid": 42, "tgid": 42, "uid": 1000, "gid": 1000, "ppid": 1, "cgroup": "/u", "flags": 4}], "current": "s", "cgroups": [{"path": "/", "id": 1}, {"path": "/u", "id": 77}]}' >"$seeds/world/tasks"
+    printf '%s' '{"namespaces": [{"name": "h", "kind": "pid", "inum": 1}, {"name": "b", "kind": "pid", "inum": 7, "dev": 4, "parent": "h", "struct": {"level": 3}}, {"name": "n", "kind": "net", "inum": 21, "cookie": 5}], "tasks": [{"pid": 3, "ns_pid": 8, "namespaces": ["b", "n"], "regs": {"ip": 4660}, "vmas": [{"vm_start": 4096, "vm_end": "0x2000", "vm_file": {"f_path": "/usr/bin/true", "private_data": {"type": "mm_struct"}}}]}], "user": [{"addr": 4096, "data": "01", "task": 3}]}' >"$seeds/world/around"
+    printf '%s' '{"perf_events": {"maps": {"c": [[7, {"counter": 1, "enabled": 2, "running": 1}], null, {"cpu": 1, "values": 3}]}, "program": 9}, "branches": [{"from": 1, "to": 2, "cycles": 9, "type": 1, "mispredicted": true}], "hashes": [{"of": "&i", "algorithm": "md5", "hash": "000102030405060708090a0b0c0d0e0f"}], "kernel": {"i": {"type": "file"}}, "variables": {"percpu": [1]}}' >"$seeds/world/perf"
+    printf '%s' '{"interfaces": [{"ifindex": 1, "name": "in", "mac": "02:00:00:00:00:0a", "addresses": ["10.0.0.1/24", "2001:db8::1/64"]}], "routes": [{"to": "10.2.0.0/16", "via": "10.0.0.9", "dev": "in", "table": 255}], "neighbours": [{"ip": "10.0.0.9", "mac": "02:00:00:00:00:c1", "dev": "in"}], "contexts": {"xdp": {"ingress_ifindex": 1}, "cgroup/connect4": {"user_ip4": "10.0.0.1", "user_port": 80}, "perf_event": {"ip": 5, "regs": {"sp": 1}, "sample_period": 7}, "kprobe/x": {"0": 5, "ret": 1}}, "mocks": {"ktime_get_ns": [1, null]}}' >"$seeds/world/net"
     head -c 24 /dev/zero >"$seeds/ctx/zero"
-    printf '{"ingress_ifindex": 3, "rx_queue_index": 1}' >"$seeds/ctx/json"
+    mkdir -p "$seeds/fields" "$seeds/cbpf"
+    printf '{"ingress_ifindex": 3, "rx_queue_index": 1}' >"$seeds/fields/json"
+    printf '[{"data_end": 14, "egress_ifindex": "0x2"}]' >"$seeds/fields/list"
+    printf '4\n40 0 0 12\n21 0 1 2048\n6 0 0 262144\n6 0 0 0\n' >"$seeds/cbpf/ip"
+    printf '3,32 0 0 0,84 0 0 65535,22 0 0 0' >"$seeds/cbpf/line"
 }
 
 # ---- Running ----

@@ -122,6 +122,19 @@ says "arguments by their names" 0 'got = [98,4,' "$S" run "$tmp/contexts.bpf.o" 
 says "a context that is none" 2 "an object was expected" "$S" run "$tmp/contexts.bpf.o" event --ctx '[]' --dump-maps
 says "no such member" 2 "perf_event.nope: a perf event has no such member" "$S" run "$tmp/contexts.bpf.o" event --ctx '{"nope": 1}'
 
+# What runs leave of their contexts, beside Linux; a mock that Linux does not have makes a difference.
+echo '{"contexts": {"tc": [{"priority": 4}, {"priority": 6, "mark": 1}]}}' >"$tmp/marks.json"
+echo '{"contexts": {"tc": {"priority": 4}}, "mocks": {"get_numa_node_id": 5}}' >"$tmp/mocked.json"
+says "two contexts, the same on all sides" 0 'marks (sched_cls), 2 inputs
+the same on every side' "$S" diff "$tmp/diff.bpf.o" --world "$tmp/marks.json"
+if "$S" diff "$tmp/diff.bpf.o" --world "$tmp/marks.json" 2>&1 | grep -q 'linux   accepts'; then
+    says "a context that differs" 1 'context.mark: interp 13, linux 8
+context.mark: jit 13, linux 8' "$S" diff "$tmp/diff.bpf.o" --world "$tmp/mocked.json"
+else
+    skipped=$((skipped + 1))
+fi
+says "a world that is none" 2 "bad.json" "$S" diff "$tmp/diff.bpf.o" --world "$tmp/bad.json"
+
 # ---- Iterators ----
 
 says "iterator over tasks" 0 '   0 1 init
