@@ -1,8 +1,8 @@
 /*
- * What the files of register allocation share: live.c finds where each virtual register is live, coalesce.c
- * joins what should lie in one place, color.c gives those
- * that fit a machine register, spill.c rewrites operations whose operands have none, alloc.c calls them in rounds until
- * nothing is left to rewrite, check.c proves the result.
+ * What the files of register allocation share: read.c notes what operations ask, live.c finds where each virtual
+ * register is live, coalesce.c joins what should lie in one place, color.c gives those that fit a machine register,
+ * lend.c has loops borrow what is free, spill.c rewrites operations whose operands have none, alloc.c calls them in
+ * rounds until nothing is left to rewrite, check.c proves the result.
  *
  * Time is counted in points, three an operation in the order of layout: at POINT_READ it reads, at POINT_CLOBBER it
  * destroys, at POINT_WRITE it writes. Operation 0 is the function's entry, which writes the parameters. A virtual

@@ -16,5 +16,5 @@ endif
 tsan-jit:
 	@mkdir -p $(B)
 	$(Q)$(CC) -std=gnu11 -O1 -g $(WARN) -Wno-missing-prototypes -pthread -Iinclude -I. -D_GNU_SOURCE -fsanitize=thread -o $(B)/tsan-jit \
-	  tests/unit/test_jit_memory.c jit/memory.c jit/x86_64/encode.c jit/x86_64/layout.c base/log.c base/buf.c -lcmocka
+	  tests/unit/test_jit_memory.c jit/memory.c jit/x86_64/encode.c jit/x86_64/form.c jit/x86_64/layout.c base/log.c base/buf.c -lcmocka
 	@$(B)/tsan-jit

@@ -52,7 +52,7 @@ enum skep_opt {
     SKEP_OPT_ADDRESS = 1 << 12,  /* base + index * scale + displacement */
     SKEP_OPT_WIDE = 1 << 13,     /* bytes gathered by shifts in one load */
     SKEP_OPT_MEMORY = 1 << 14,   /* operations on memory */
-    SKEP_OPT_SELECT = 1 << 15,   /* branches that pick a value */
+    SKEP_OPT_SELECT = 1 << 15,   /* branches that pick a value, or ask for a range */
     SKEP_OPT_DIVIDE = 1 << 16,   /* division by constants, widening multiplication */
     SKEP_OPT_UNROLL = 1 << 17,   /* several turns of small loops at once */
     SKEP_OPT_ALLOC = 1 << 18,    /* registers over the whole function, not a block at a time */

@@ -103,15 +103,16 @@ struct lower {
     /* Of this function: */
     struct ir_func *f;
     const struct jit_alloc *alloc;
-    uint32_t block_label; /* of block 0; the others follow */
-    uint32_t *laid_out;   /* of each block: its place in alloc->order */
-    uint32_t next;        /* the block that is laid out next; IR_NO_BLOCK */
-    uint32_t leave;       /* label of the epilogue for those who trap */
-    bool leaves;          /* it is used */
-    bool counts_tails;    /* X86_TAILS holds env->tail_calls all the time */
-    uint32_t saved;       /* callee-saved registers that are pushed */
-    uint32_t frame;       /* bytes below them */
-    uint32_t depth;       /* bytes between the return address and rsp */
+    const struct ir_block *block; /* that the operation stands in */
+    uint32_t block_label;         /* of block 0; the others follow */
+    uint32_t *laid_out;           /* of each block: its place in alloc->order */
+    uint32_t next;                /* the block that is laid out next; IR_NO_BLOCK */
+    uint32_t leave;               /* label of the epilogue for those who trap */
+    bool leaves;                  /* it is used */
+    bool counts_tails;            /* X86_TAILS holds env->tail_calls all the time */
+    uint32_t saved;               /* callee-saved registers that are pushed */
+    uint32_t frame;               /* bytes below them */
+    uint32_t depth;               /* bytes between the return address and rsp */
     const struct jit_save *saves;
     uint32_t n_saves; /* of this operation */
     uint32_t held;    /* the slot whose value r11 holds as well; JIT_NO_SLOT: none that may be read there */
@@ -211,8 +212,14 @@ void x86_refuel(struct lower *l);
 void x86_describe(const struct lower *l, struct jit_frame *frame);
 size_t x86_trampoline(void *bytes, size_t room, struct jit_frame *frame);
 
-/* ---- target.c ---- */
+/* ---- needs.c ---- */
 void x86_needs(uint32_t features, const struct ir_op *op, struct jit_needs *needs);
+/* As struct ir_target has them. */
+bool x86_imm_ok(const struct ir_op *op);
+bool x86_mem_ok(const struct ir_op *op);
+bool x86_mem_operand(enum ir_kind kind, unsigned width, unsigned size);
+
+/* ---- target.c ---- */
 /** One operation of block b. */
 void x86_lower_op(struct lower *l, const struct ir_op *op, const struct ir_block *b);
 int x86_emit(uint32_t features, struct ir *ir, const struct jit_alloc *alloc, const struct jit_opts *opts,

@@ -1,265 +1,11 @@
 /*
- * x86-64 as a target: what operations ask of allocation, what they may hold, and the walk that lowers a program.
- *
- * needs() and lowering are two views of one thing. What lowering reads after it wrote something is late; what it takes
- * from slots is allowed here; and never are two things allowed that would both want r11.
+ * x86-64 as a target: the walk that lowers a program, and what the driver knows it by.
  */
 #include "jit/x86_64/lower.h"
 #include "vm/ir/shape.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- What operations ask ---- */
-
-/* Which bit of the sets in struct jit_needs each operand has; 0: the operation has none such. */
-struct operands {
-    uint8_t a, b, mem, all; /* mem: base and index, or yes and no */
-};
-
-static struct operands operands_of(const struct ir_op *op)
-{
-    unsigned a = op->a != IR_NONE, b = op->b != IR_NONE, n = a + b, m = (op->base != IR_NONE) + (op->index != IR_NONE);
-
-    return (struct operands){(uint8_t)a, (uint8_t)(b << a), (uint8_t)(((1u << m) - 1) << n),
-                             (uint8_t)((1u << (n + m)) - 1)};
-}
-
-static void wish(struct jit_needs *needs, uint8_t operand, enum x86_reg reg)
-{
-    if (operand)
-        needs->use[__builtin_ctz(operand)] = (uint8_t)reg;
-}
-
-/* May the displacement have to be hidden, which takes r11? */
-static bool may_hide_disp(const struct ir_op *op)
-{
-    return op->flags & IR_SECRET && op->disp != (int16_t)op->disp;
-}
-
-static void needs_shift(uint32_t features, const struct ir_op *op, struct operands o, struct jit_needs *needs)
-{
-    needs->in_slot = o.all;
-    needs->dst_in_slot = true;
-    if (op->flags & IR_IMM) {
-        needs->dst_is_a = op->kind != IR_ROL || !(features & X86_HAS_BMI2);
-    } else if (op->kind == IR_ROL || !(features & X86_HAS_BMI2)) {
-        needs->clobbers = 1u << X86_RCX;
-        wish(needs, o.b, X86_RCX);
-        needs->dst_is_a = true;
-    }
-}
-
-static void needs_mulhi(uint32_t features, struct operands o, struct jit_needs *needs)
-{
-    bool bmi2 = features & X86_HAS_BMI2;
-
-    needs->clobbers = bmi2 ? 1u << X86_RDX : 1u << X86_RAX | 1u << X86_RDX;
-    wish(needs, o.a, bmi2 ? X86_RDX : X86_RAX);
-    needs->dst = bmi2 ? JIT_NO_REG : X86_RDX;
-    needs->in_slot = o.all;
-    needs->dst_in_slot = true;
-}
-
-static void needs_store(uint32_t features, const struct ir_op *op, struct operands o, struct jit_needs *needs)
-{
-    bool swaps = op->flags & IR_SWAP && !(features & X86_HAS_MOVBE);
-
-    if (may_hide_disp(op) || (op->flags & IR_IMM && op->flags & IR_SECRET))
-        needs->in_slot = 0;
-    else
-        needs->in_slot = swaps ? o.a : o.all;
-}
-
-static void needs_atomic(const struct ir_op *op, struct operands o, struct jit_needs *needs)
-{
-    bool loop = op->kind == IR_FETCH && op->aux != IR_ADD;
-
-    needs->in_slot = loop ? o.a : o.all;
-    if (op->kind == IR_ATOMIC)
-        return;
-    needs->dst_in_slot = true;
-    if (op->kind == IR_CMPXCHG || loop) {
-        needs->clobbers = 1u << X86_RAX;
-        needs->dst = X86_RAX;
-        needs->late = o.a | o.mem;
-        wish(needs, o.b, X86_RAX);
-    } else {
-        needs->late = o.mem;
-        needs->dst_is_a = true;
-    }
-}
-
-static void needs_call(const struct ir_op *op, struct jit_needs *needs)
-{
-    static const uint8_t tail[] = {X86_ENV, X86_FP, X86_RSI, X86_RDX, X86_RCX};
-    const uint8_t *where = op->kind == IR_CALL ? x86_c_args : op->kind == IR_CALL_LOCAL ? x86_params : tail;
-    unsigned most = op->kind == IR_CALL ? X86_C_ARGS : op->kind == IR_CALL_LOCAL ? IR_PARAMS : sizeof(tail);
-
-    for (unsigned i = 0; i < op->n_args && i < most; i++)
-        needs->use[i] = where[i];
-    needs->any_slot = (uint8_t)((1u << op->n_args) - 1);
-    needs->dst = X86_RAX;
-    needs->dst_in_slot = true;
-}
-
-void x86_needs(uint32_t features, const struct ir_op *op, struct jit_needs *needs)
-{
-    struct operands o = operands_of(op);
-
-    switch (op->kind) {
-    case IR_CONST: needs->dst_in_slot = true; break;
-    case IR_SUB:
-        /* What lies where the result goes would have to be negated first. */
-        if (op->a != op->b)
-            needs->late = o.b;
-        /* fall through */
-    case IR_ADD:
-    case IR_AND:
-    case IR_OR:
-    case IR_XOR:
-    case IR_MUL:
-        needs->in_slot = o.all;
-        needs->dst_in_slot = true;
-        needs->dst_is_a = op->kind != IR_MUL || !(op->flags & IR_IMM);
-        break;
-    case IR_ANDN:
-        needs->in_slot = o.all;
-        needs->dst_in_slot = true;
-        needs->dst_is_a = !(features & X86_HAS_BMI1);
-        break;
-    case IR_SHL:
-    case IR_SHR:
-    case IR_SAR:
-    case IR_ROL: needs_shift(features, op, o, needs); break;
-    case IR_UDIV:
-    case IR_UMOD:
-    case IR_SDIV:
-    case IR_SMOD:
-        needs->clobbers = 1u << X86_RAX | 1u << X86_RDX;
-        needs->dst = op->kind == IR_UDIV || op->kind == IR_SDIV ? X86_RAX : X86_RDX;
-        wish(needs, o.a, X86_RAX);
-        needs->in_slot = o.all;
-        needs->dst_in_slot = true;
-        break;
-    case IR_MULHI: needs_mulhi(features, o, needs); break;
-    case IR_NEG:
-    case IR_NOT:
-    case IR_BSWAP:
-        needs->dst_is_a = true;
-        /* fall through */
-    case IR_COPY:
-    case IR_ZEXT:
-    case IR_SEXT:
-    case IR_SET:
-    case IR_SELECT:
-    case IR_CARRY:
-        needs->in_slot = o.all;
-        needs->dst_in_slot = true;
-        break;
-    case IR_LEA:
-    case IR_LOAD:
-    case IR_LOAD_ACQ:
-        needs->in_slot = may_hide_disp(op) ? 0 : o.all;
-        needs->dst_in_slot = true;
-        break;
-    case IR_STORE:
-    case IR_STORE_REL:
-    case IR_RMW: needs_store(features, op, o, needs); break;
-    case IR_ATOMIC:
-    case IR_FETCH:
-    case IR_XCHG:
-    case IR_CMPXCHG: needs_atomic(op, o, needs); break;
-    case IR_CALL:
-    case IR_CALL_LOCAL:
-    case IR_TAIL_CALL: needs_call(op, needs); break;
-    case IR_POLL:
-        /* The environment is read when the fuel is used up. */
-        needs->late = needs->any_slot = o.b;
-        needs->in_slot = o.a;
-        needs->dst_is_a = needs->dst_in_slot = true;
-        break;
-    case IR_TRAP: needs->any_slot = o.a; break;
-    case IR_EXIT:
-        wish(needs, o.a, X86_RAX);
-        needs->in_slot = o.a;
-        break;
-    case IR_CHECK:
-    case IR_BR: needs->in_slot = o.all; break;
-    default: break;
-    }
-}
-
-/* ---- What operations may hold ---- */
-
-static bool is_bit(uint64_t v)
-{
-    return v && !(v & (v - 1));
-}
-
-static bool imm_ok(const struct ir_op *op)
-{
-    int64_t v = op->imm;
-
-    switch (op->kind) {
-    case IR_CONST:
-    case IR_SHL:
-    case IR_SHR:
-    case IR_SAR:
-    case IR_ROL:
-    case IR_UDIV:
-    case IR_UMOD:
-    case IR_SDIV:
-    case IR_SMOD:
-    case IR_MULHI: return true;
-    case IR_STORE:
-    case IR_RMW:
-        if (op->flags & IR_SWAP)
-            v = (int64_t)__builtin_bswap64((uint64_t)v);
-        return op->size < 8 || v == (int32_t)v;
-    default: break;
-    }
-    if (v == (int32_t)v)
-        return true;
-    switch (op->kind) {
-    case IR_ADD: return v == 0x80000000;
-    case IR_AND: return v == (uint32_t)v || is_bit(~(uint64_t)v);
-    case IR_OR:
-    case IR_XOR: return is_bit((uint64_t)v);
-    case IR_MUL: return is_bit((uint64_t)v);
-    case IR_SET:
-    case IR_SELECT:
-    case IR_CARRY:
-    case IR_BR: return (op->cc == IR_TZ || op->cc == IR_TNZ) && (v == (uint32_t)v || is_bit((uint64_t)v));
-    default: return false;
-    }
-}
-
-/* Every address is one; but two constants of the program's author in one operation are more than can be hidden. */
-static bool mem_ok(const struct ir_op *op)
-{
-    if (!may_hide_disp(op))
-        return true;
-    return !(op->flags & (IR_IMM | IR_MEM)) && (op->kind == IR_LEA || op->kind == IR_LOAD || op->kind == IR_STORE) &&
-           !(op->flags & IR_SWAP && op->kind == IR_STORE);
-}
-
-static bool mem_operand(enum ir_kind kind, unsigned width, unsigned size)
-{
-    switch (kind) {
-    case IR_ADD:
-    case IR_SUB:
-    case IR_MUL:
-    case IR_AND:
-    case IR_OR:
-    case IR_XOR:
-    case IR_ANDN:
-    case IR_SET:
-    case IR_BR:
-    case IR_MULHI: return width == size;
-    default: return false;
-    }
-}
 
 /* ---- A program ---- */
 
@@ -336,62 +82,71 @@ static void lower_copy(struct lower *l, const struct ir_op *op)
     x86_put(l, op, d);
 }
 
+static void lower_reload(struct lower *l, const struct ir_op *op)
+{
+    x86_mov(l->a, 8, x86_dst(l, op), l->held == op->imm ? x86_r(X86_SCRATCH) : x86_slot(l, (uint32_t)op->imm));
+}
+
+static void lower_spill(struct lower *l, const struct ir_op *op)
+{
+    x86_mov_to(l->a, 8, x86_slot(l, (uint32_t)op->imm), place_reg(l, op->a));
+}
+
+static void lower_jump(struct lower *l, const struct ir_op *op)
+{
+    (void)op;
+    x86_lower_jump(l, l->block->succ[0]);
+}
+
+static void lower_branch(struct lower *l, const struct ir_op *op)
+{
+    x86_lower_branch(l, op, l->block);
+}
+
+/* By family; none: nothing. */
+static void (*const lowerings[IR_FAMILY_COUNT])(struct lower *l, const struct ir_op *op) = {
+    [IR_F_CONST] = lower_const,
+    [IR_F_COPY] = lower_copy,
+    [IR_F_ALU] = x86_lower_alu,
+    [IR_F_SHIFT] = x86_lower_shift,
+    [IR_F_DIVIDE] = x86_lower_divide,
+    [IR_F_MULHI] = x86_lower_mulhi,
+    [IR_F_UNARY] = x86_lower_unary,
+    [IR_F_SIZED] = x86_lower_unary,
+    [IR_F_LEA] = x86_lower_lea,
+    [IR_F_SET] = x86_lower_set,
+    [IR_F_SELECT] = x86_lower_select,
+    [IR_F_CARRY] = x86_lower_carry,
+    [IR_F_LOAD] = x86_lower_load,
+    [IR_F_STORE] = x86_lower_store,
+    [IR_F_RMW] = x86_lower_rmw,
+    [IR_F_LOAD_ACQ] = x86_lower_atomic,
+    [IR_F_STORE_REL] = x86_lower_atomic,
+    [IR_F_ATOMIC] = x86_lower_atomic,
+    [IR_F_FETCH] = x86_lower_atomic,
+    [IR_F_CMPXCHG] = x86_lower_atomic,
+    [IR_F_CALL] = x86_lower_call,
+    [IR_F_TAIL_CALL] = x86_lower_tail_call,
+    [IR_F_CHECK] = x86_lower_check,
+    [IR_F_POLL] = x86_lower_poll,
+    [IR_F_JMP] = lower_jump,
+    [IR_F_BR] = lower_branch,
+    [IR_F_EXIT] = x86_lower_exit,
+    [IR_F_TRAP] = x86_lower_trap,
+    [IR_F_RELOAD] = lower_reload,
+    [IR_F_SPILL] = lower_spill,
+};
+
 void x86_lower_op(struct lower *l, const struct ir_op *op, const struct ir_block *b)
 {
-    x86_hold(l, op);
-    switch ((enum ir_kind)op->kind) {
-    case IR_NOP: break;
-    case IR_CONST: lower_const(l, op); break;
-    case IR_COPY: lower_copy(l, op); break;
-    case IR_ADD:
-    case IR_SUB:
-    case IR_MUL:
-    case IR_AND:
-    case IR_OR:
-    case IR_XOR:
-    case IR_ANDN: x86_lower_alu(l, op); break;
-    case IR_SHL:
-    case IR_SHR:
-    case IR_SAR:
-    case IR_ROL: x86_lower_shift(l, op); break;
-    case IR_NEG:
-    case IR_NOT:
-    case IR_ZEXT:
-    case IR_SEXT:
-    case IR_BSWAP: x86_lower_unary(l, op); break;
-    case IR_UDIV:
-    case IR_UMOD:
-    case IR_SDIV:
-    case IR_SMOD: x86_lower_divide(l, op); break;
-    case IR_MULHI: x86_lower_mulhi(l, op); break;
-    case IR_LEA: x86_lower_lea(l, op); break;
-    case IR_SET: x86_lower_set(l, op); break;
-    case IR_SELECT: x86_lower_select(l, op); break;
-    case IR_CARRY: x86_lower_carry(l, op); break;
-    case IR_LOAD: x86_lower_load(l, op); break;
-    case IR_STORE: x86_lower_store(l, op); break;
-    case IR_RMW: x86_lower_rmw(l, op); break;
-    case IR_LOAD_ACQ:
-    case IR_STORE_REL:
-    case IR_ATOMIC:
-    case IR_FETCH:
-    case IR_XCHG:
-    case IR_CMPXCHG: x86_lower_atomic(l, op); break;
-    case IR_CALL:
-    case IR_CALL_LOCAL: x86_lower_call(l, op); break;
-    case IR_TAIL_CALL: x86_lower_tail_call(l, op); break;
-    case IR_CHECK: x86_lower_check(l, op); break;
-    case IR_POLL: x86_lower_poll(l, op); break;
-    case IR_JMP: x86_lower_jump(l, b->succ[0]); break;
-    case IR_BR: x86_lower_branch(l, op, b); break;
-    case IR_EXIT: x86_lower_exit(l, op); break;
-    case IR_TRAP: x86_lower_trap(l, op); break;
-    case IR_RELOAD:
-        x86_mov(l->a, 8, x86_dst(l, op), l->held == op->imm ? x86_r(X86_SCRATCH) : x86_slot(l, (uint32_t)op->imm));
-        break;
-    case IR_SPILL: x86_mov_to(l->a, 8, x86_slot(l, (uint32_t)op->imm), place_reg(l, op->a)); break;
-    case IR_KIND_COUNT: l->a->err = l->a->err ? l->a->err : -EINVAL; break;
+    if (op->kind >= IR_KIND_COUNT) {
+        l->a->err = l->a->err ? l->a->err : -EINVAL;
+        return;
     }
+    l->block = b;
+    x86_hold(l, op);
+    if (lowerings[ir_kinds[op->kind].family])
+        lowerings[ir_kinds[op->kind].family](l, op);
 }
 
 /* Is this where the machine comes back to in a loop? Not where control also falls into from the loop itself: there
@@ -639,7 +394,7 @@ static int emit_plain(struct ir *ir, const struct jit_alloc *alloc, const struct
 #define TARGET(text, needs_of, emit_of)                                                                                \
     {                                                                                                                  \
         .name = text,                                                                                                  \
-        .ir = {.imm_ok = imm_ok, .mem_ok = mem_ok, .mem_operand = mem_operand, .rmw = true, .swap_mem = true,          \
+        .ir = {.imm_ok = x86_imm_ok, .mem_ok = x86_mem_ok, .mem_operand = x86_mem_operand, .rmw = true, .swap_mem = true,          \
                .andn = true, .carry = true, .mulhi = true, .fast_unaligned = true},                                    \
         .allocatable = X86_ALLOCATABLE, .callee_saved = X86_CALLEE_SAVED,                                              \
         .params = {X86_ENV, X86_FP, X86_RSI, X86_RDX, X86_RCX, X86_R8, X86_R9}, .result = X86_RAX,                     \

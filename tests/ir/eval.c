@@ -1,4 +1,4 @@
-/* The evaluator: a case a kind. What it calls in C is what machine code calls. */
+/* The evaluator: a function a family of kinds. What it calls in C is what machine code calls. */
 #include "tests/ir/eval.h"
 #include "jit/runtime.h"
 #include <stdlib.h>
@@ -182,89 +182,83 @@ static void poll(struct eval *e, const struct ir_op *op)
     e->v[op->dst] = (uint64_t)fuel;
 }
 
-static void step(struct eval *e, const struct ir_op *op)
+static uint64_t first_or_imm(const struct eval *e, const struct ir_op *op)
 {
-    uint64_t *d = &e->v[op->dst], a;
-
-    switch ((enum ir_kind)op->kind) {
-    case IR_NOP:
-    case IR_JMP:
-    case IR_BR:
-    case IR_KIND_COUNT: return;
-    case IR_CONST: *d = (uint64_t)op->imm; return;
-    case IR_COPY: *d = e->v[op->a]; return;
-    case IR_NEG: *d = cut(0 - e->v[op->a], op->width); return;
-    case IR_NOT: *d = cut(~e->v[op->a], op->width); return;
-    case IR_ZEXT: *d = cut(e->v[op->a], op->size); return;
-    case IR_SEXT: *d = cut(stretch(e->v[op->a], op->size), op->width); return;
-    case IR_BSWAP: *d = reverse(cut(e->v[op->a], op->size), op->size); return;
-    case IR_LEA: *d = cut(address(e, op), op->width); return;
-    case IR_SET: *d = holds(e, op); return;
-    case IR_SELECT: *d = holds(e, op) ? e->v[op->yes] : e->v[op->no]; return;
-    case IR_CARRY: *d = cut(compute(op->aux, op->size, e->v[op->yes], holds(e, op)), op->size); return;
-    case IR_LOAD: *d = load(address(e, op), op); return;
-    case IR_STORE: store(address(e, op), op, op->flags & IR_IMM ? (uint64_t)op->imm : e->v[op->a]); return;
-    case IR_RMW:
-        a = load(address(e, op), op);
-        store(address(e, op), op, compute(op->aux, 8, a, op->flags & IR_IMM ? (uint64_t)op->imm : e->v[op->a]));
-        return;
-    case IR_LOAD_ACQ:
-        *d = load(address(e, op), op);
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        return;
-    case IR_STORE_REL:
-        __atomic_thread_fence(__ATOMIC_RELEASE);
-        store(address(e, op), op, e->v[op->a]);
-        return;
-    case IR_ATOMIC: atomic(e, op); return;
-    case IR_FETCH:
-    case IR_XCHG:
-    case IR_CMPXCHG: *d = atomic(e, op); return;
-    case IR_CALL:
-    case IR_CALL_LOCAL:
-        a = call(e, op);
-        if (op->dst)
-            *d = a;
-        return;
-    case IR_TAIL_CALL: tail_call(e, op); return;
-    case IR_CHECK:
-        if (((struct skep_env *)(uintptr_t)e->v[op->a])->trap.kind != TRAP_none)
-            leave(e, op);
-        return;
-    case IR_POLL: poll(e, op); return;
-    case IR_EXIT:
-        e->result = e->v[op->a];
-        e->left = true;
-        return;
-    case IR_TRAP:
-        env_trap(e->env, ((const struct prog_poison *)(uintptr_t)op->imm)->kind, 0, 0, "%s",
-                 ((const struct prog_poison *)(uintptr_t)op->imm)->reason);
-        leave(e, op);
-        return;
-    case IR_ADD:
-    case IR_SUB:
-    case IR_MUL:
-    case IR_AND:
-    case IR_OR:
-    case IR_XOR:
-    case IR_ANDN:
-    case IR_SHL:
-    case IR_SHR:
-    case IR_SAR:
-    case IR_ROL:
-    case IR_UDIV:
-    case IR_UMOD:
-    case IR_SDIV:
-    case IR_SMOD:
-    case IR_MULHI:
-        a = compute(op->kind, op->width, cut(e->v[op->a], op->width), cut(second(e, op), op->width));
-        *d = cut(a, op->width);
-        return;
-    case IR_RELOAD:
-    case IR_SPILL: break;
-    }
-    abort();
+    return op->flags & IR_IMM ? (uint64_t)op->imm : e->v[op->a];
 }
+
+#define STEP(name, does)                                                                                               \
+    static void step_##name(struct eval *e, const struct ir_op *op)                                                    \
+    {                                                                                                                  \
+        uint64_t *d = &e->v[op->dst];                                                                                  \
+        (void)d;                                                                                                       \
+        does;                                                                                                          \
+    }
+/* clang-format off: one a family */
+STEP(NOP, )
+STEP(JMP, )
+STEP(BR, )
+STEP(CONST, *d = (uint64_t)op->imm)
+STEP(COPY, *d = e->v[op->a])
+STEP(ALU, *d = cut(compute(op->kind, op->width, cut(e->v[op->a], op->width), cut(second(e, op), op->width)), op->width))
+STEP(UNARY, *d = cut(op->kind == IR_NEG ? 0 - e->v[op->a] : ~e->v[op->a], op->width))
+STEP(LEA, *d = cut(address(e, op), op->width))
+STEP(SET, *d = holds(e, op))
+STEP(SELECT, *d = holds(e, op) ? e->v[op->yes] : e->v[op->no])
+STEP(CARRY, *d = cut(compute(op->aux, op->size, e->v[op->yes], holds(e, op)), op->size))
+STEP(LOAD, *d = load(address(e, op), op))
+STEP(STORE, store(address(e, op), op, first_or_imm(e, op)))
+STEP(RMW, store(address(e, op), op, compute(op->aux, 8, load(address(e, op), op), first_or_imm(e, op))))
+STEP(LOAD_ACQ, *d = load(address(e, op), op); __atomic_thread_fence(__ATOMIC_ACQUIRE))
+STEP(STORE_REL, __atomic_thread_fence(__ATOMIC_RELEASE); store(address(e, op), op, e->v[op->a]))
+STEP(ATOMIC, atomic(e, op))
+STEP(FETCH, *d = atomic(e, op))
+STEP(TAIL_CALL, tail_call(e, op))
+STEP(POLL, poll(e, op))
+STEP(EXIT, e->result = e->v[op->a]; e->left = true)
+STEP(RELOAD, abort())
+/* clang-format on */
+#define step_SHIFT   step_ALU
+#define step_DIVIDE  step_ALU
+#define step_MULHI   step_ALU
+#define step_CMPXCHG step_FETCH
+#define step_SPILL   step_RELOAD
+
+static void step_SIZED(struct eval *e, const struct ir_op *op)
+{
+    uint64_t a = cut(e->v[op->a], op->size);
+
+    e->v[op->dst] = op->kind == IR_ZEXT   ? a
+                    : op->kind == IR_SEXT ? cut(stretch(a, op->size), op->width)
+                                          : reverse(a, op->size);
+}
+
+static void step_CALL(struct eval *e, const struct ir_op *op)
+{
+    uint64_t r0 = call(e, op);
+
+    if (op->dst)
+        e->v[op->dst] = r0;
+}
+
+static void step_CHECK(struct eval *e, const struct ir_op *op)
+{
+    if (((struct skep_env *)(uintptr_t)e->v[op->a])->trap.kind != TRAP_none)
+        leave(e, op);
+}
+
+static void step_TRAP(struct eval *e, const struct ir_op *op)
+{
+    const struct prog_poison *why = (const struct prog_poison *)(uintptr_t)op->imm;
+
+    env_trap(e->env, why->kind, 0, 0, "%s", why->reason);
+    leave(e, op);
+}
+
+static void (*const steps[IR_FAMILY_COUNT])(struct eval *e, const struct ir_op *op) = {
+#define IR_FAMILY(name, shape) step_##name,
+#include "vm/ir/ir.def"
+};
 
 uint64_t ir_eval(struct ir *ir, uint32_t func, struct skep_env *env, uint64_t fp, const uint64_t args[5])
 {
@@ -287,7 +281,7 @@ uint64_t ir_eval(struct ir *ir, uint32_t func, struct skep_env *env, uint64_t fp
         const struct ir_block *b = &f->blocks[at];
         const struct ir_op *last = &b->ops[b->n - 1];
         for (uint32_t i = 0; i < b->n && !e.left; i++)
-            step(&e, &b->ops[i]);
+            steps[ir_kinds[b->ops[i].kind].family](&e, &b->ops[i]);
         if (e.left)
             break;
         at = b->succ[last->kind == IR_BR && !holds(&e, last)];

@@ -10,62 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The operands of each kind, for its row. */
-#define ALU     (IR_S_DST | IR_S_A | IR_S_B)
-#define UNARY   (IR_S_DST | IR_S_A)
-#define SIZED   (IR_S_DST | IR_S_A | IR_S_SIZE)
-#define FETCHES (IR_S_DST | IR_S_A | IR_S_MEM | IR_S_SIZE)
+/* The operands of each kind, by its family. */
 enum {
-    S_NOP = 0,
-    S_CONST = IR_S_DST,
-    S_COPY = UNARY,
-    S_ADD = ALU,
-    S_SUB = ALU,
-    S_MUL = ALU,
-    S_AND = ALU,
-    S_OR = ALU,
-    S_XOR = ALU,
-    S_ANDN = ALU,
-    S_SHL = ALU,
-    S_SHR = ALU,
-    S_SAR = ALU,
-    S_ROL = ALU,
-    S_NEG = UNARY,
-    S_NOT = UNARY,
-    S_UDIV = ALU,
-    S_UMOD = ALU,
-    S_SDIV = ALU,
-    S_SMOD = ALU,
-    S_MULHI = ALU,
-    S_ZEXT = SIZED,
-    S_SEXT = SIZED,
-    S_BSWAP = SIZED,
-    S_LEA = IR_S_DST | IR_S_MEM,
-    S_SET = ALU | IR_S_CC,
-    S_SELECT = ALU | IR_S_CC | IR_S_PICK,
-    S_CARRY = ALU | IR_S_CC | IR_S_TO | IR_S_SIZE,
-    S_LOAD = IR_S_DST | IR_S_MEM | IR_S_SIZE,
-    S_STORE = IR_S_A_OR_IMM | IR_S_MEM | IR_S_SIZE,
-    S_RMW = S_STORE,
-    S_LOAD_ACQ = S_LOAD,
-    S_STORE_REL = IR_S_A | IR_S_MEM | IR_S_SIZE,
-    S_ATOMIC = S_STORE_REL,
-    S_FETCH = FETCHES,
-    S_XCHG = FETCHES,
-    S_CMPXCHG = FETCHES | IR_S_B_REG,
-    S_CALL = IR_S_DST_OR_NONE | IR_S_ARGS,
-    S_CALL_LOCAL = S_CALL,
-    S_TAIL_CALL = IR_S_ARGS,
-    S_CHECK = IR_S_A,
-    S_POLL = IR_S_DST | IR_S_A | IR_S_B_REG,
-    S_JMP = 0,
-    S_BR = IR_S_A | IR_S_B | IR_S_CC,
-    S_EXIT = IR_S_A,
-    S_TRAP = IR_S_A,
-    S_RELOAD = IR_S_DST,
-    S_SPILL = IR_S_A,
+#define IR_FAMILY(name, shape) S_##name = (shape),
+#include "vm/ir/ir.def"
 };
-
 _Static_assert(offsetof(struct ir_op, index) == offsetof(struct ir_op, use[IR_FIELDS - 1]) &&
                    offsetof(struct ir_op, no) == offsetof(struct ir_op, index),
                "the fields of operands lie side by side");
@@ -78,7 +27,7 @@ _Static_assert(offsetof(struct ir_op, index) == offsetof(struct ir_op, use[IR_FI
 #define LEAVES IR_W_LEAVES
 #define COMM   IR_W_COMM
 const struct ir_kind_row ir_kinds[IR_KIND_COUNT] = {
-#define IR(name, text, what) [IR_##name] = {text, what, S_##name},
+#define IR(name, text, family, what) [IR_##name] = {text, what, IR_F_##family, S_##family},
 #include "vm/ir/ir.def"
 };
 

@@ -21,9 +21,15 @@
 #include "vm/code.h"
 
 enum ir_kind {
-#define IR(name, text, what) IR_##name,
+#define IR(name, text, family, what) IR_##name,
 #include "vm/ir/ir.def"
     IR_KIND_COUNT
+};
+
+enum ir_family {
+#define IR_FAMILY(name, shape) IR_F_##name,
+#include "vm/ir/ir.def"
+    IR_FAMILY_COUNT
 };
 
 enum ir_what {
@@ -55,6 +61,7 @@ enum ir_shape {
 struct ir_kind_row {
     const char *text;
     uint8_t what;   /* IR_W_* */
+    uint8_t family; /* enum ir_family */
     uint16_t shape; /* IR_S_* */
 };
 extern const struct ir_kind_row ir_kinds[IR_KIND_COUNT];

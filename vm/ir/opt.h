@@ -132,6 +132,12 @@ static inline bool opt_has_mem(const struct ir_op *op)
     return (op->kind >= IR_LOAD && op->kind <= IR_CMPXCHG) || op->kind == IR_LEA || (op->flags & IR_MEM);
 }
 
+/** May what it does be left out when its result is not read? */
+static inline bool opt_droppable(const struct ir_op *op)
+{
+    return op->dst && !(ir_kinds[op->kind].what & ~(IR_W_PURE | IR_W_READ | IR_W_COMM));
+}
+
 /* opt.c */
 int opt_begin(struct opt *o, struct ir_func *f, const struct ir_target *target, uint32_t opts);
 void opt_end(struct opt *o);
@@ -154,6 +160,8 @@ void opt_to_copy(struct opt *o, struct ir_op *op, uint32_t v);
 uint32_t opt_insert(struct opt *o, struct ir_op op);
 /** Puts in what opt_insert took. @return 0 or -ENOMEM. */
 int opt_put_in(struct opt *o);
+
+/* opt_sweep.c */
 /** Removes what nobody reads, what is written again before it is read, and NOPs. */
 void opt_sweep(struct opt *o);
 /** What reads nothing but itself, round a loop, becomes NOP. @return 0 or -ENOMEM. */
@@ -182,6 +190,8 @@ void opt_memory(struct opt *o, struct ir_op *op);
 void opt_divide(struct opt *o, struct ir_op *op);
 /** A register whose low `bits` bits are those of v here, as far back as a few steps lead. */
 uint32_t opt_strip(const struct opt *o, uint32_t v, unsigned bits);
+/** Every operand of the operation becomes such a register. */
+void opt_strip_all(struct opt *o, struct ir_op *op);
 /** Comparisons: what opt_simplify does to BR, SET and SELECT. */
 void opt_condition(struct opt *o, struct ir_op *op);
 /** x + SET and x - SET: CARRY. */
