@@ -192,6 +192,109 @@ int ok_minimum(struct __sk_buff *skb)
 }
 
 SEC("tc")
+int ok_pointer_that_changes(struct __sk_buff *skb)
+{
+    struct bpf_iter_num it;
+    long *p = array, sum = 0;
+    int *i;
+
+    bpf_iter_num_new(&it, 0, 10);
+    while ((i = bpf_iter_num_next(&it))) {
+        sum += *p;
+        p = *i & 1 ? &array[1] : &array[2];
+        asm volatile("" : "+r"(p));
+    }
+    bpf_iter_num_destroy(&it);
+    return (int)sum;
+}
+
+SEC("tc")
+int ok_two_at_once(struct __sk_buff *skb)
+{
+    struct bpf_iter_num a, b;
+    int *i, *k, n = 0;
+
+    bpf_iter_num_new(&a, 0, 8);
+    bpf_iter_num_new(&b, 0, 6);
+    while ((i = bpf_iter_num_next(&a)) && (k = bpf_iter_num_next(&b)))
+        n += *i * *k;
+    bpf_iter_num_destroy(&a);
+    bpf_iter_num_destroy(&b);
+    return n;
+}
+
+static long next_of(__u64 i, void *ctx)
+{
+    int *v = bpf_iter_num_next(ctx);
+
+    return v ? *v > 5 : 1;
+}
+
+SEC("tc")
+int ok_moved_by_a_callback(struct __sk_buff *skb)
+{
+    struct bpf_iter_num it;
+
+    bpf_iter_num_new(&it, 0, 10);
+    bpf_loop(20, next_of, &it, 0);
+    bpf_iter_num_destroy(&it);
+    return 1;
+}
+
+SEC("tc")
+int ok_reference_that_is_kept(struct __sk_buff *skb)
+{
+    struct task_struct *t, *kept = NULL;
+    struct bpf_iter_num it;
+    int *i;
+
+    bpf_iter_num_new(&it, 0, 10);
+    while ((i = bpf_iter_num_next(&it))) {
+        t = bpf_task_from_pid(*i);
+        if (t && kept)
+            bpf_task_release(t);
+        else if (t)
+            kept = t;
+    }
+    bpf_iter_num_destroy(&it);
+    if (kept)
+        bpf_task_release(kept);
+    return 0;
+}
+
+SEC("tc")
+int iterator__overwritten_by_a_helper(struct __sk_buff *skb)
+{
+    struct bpf_iter_num it;
+
+    bpf_iter_num_new(&it, 0, 10);
+    bpf_skb_load_bytes(skb, 0, &it, sizeof(it));
+    bpf_iter_num_destroy(&it);
+    return 0;
+}
+
+SEC("tc")
+int map_value_out_of_bounds__on_a_later_round(struct __sk_buff *skb)
+{
+    unsigned int k = 0, on = 0;
+    struct bpf_iter_num it;
+    int *i;
+
+    bpf_iter_num_new(&it, 0, 10);
+    while ((i = bpf_iter_num_next(&it))) {
+        if (on)
+            array[k] = 1;
+        if (*i == 3) {
+            on = 1;
+            k = 257;
+        }
+        asm volatile("" : "+r"(k), "+r"(on));
+    }
+    bpf_iter_num_destroy(&it);
+    return 0;
+}
+
+SEC("tc")
 int reference_leak__never_destroyed(struct __sk_buff *skb)
 {
     struct bpf_iter_num it;

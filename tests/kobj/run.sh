@@ -108,6 +108,7 @@ runs() { # object program value
 runs iters.bpf.o ok_sum 45
 runs iters.bpf.o ok_nested 297
 runs iters.bpf.o ok_moved_by_a_function 190
+runs iters.bpf.o ok_two_at_once 55
 runs iters.bpf.o ok_bits 195
 runs iters.bpf.o ok_bits_of_one_word 22
 runs iters.bpf.o ok_tasks 35
