@@ -63,7 +63,7 @@ done
 [ -x "$B/bpftest" ] && suite isa/random/kernel "$B/bpftest" --kernel --random 500
 # Maps under threads, with ThreadSanitizer: a build of nothing but maps.
 if [ -z "${NO_SAN:-}" ]; then
-    suite maps/threads make --no-print-directory B="$B" TSAN_TESTS='test_maps_threads test_maps_threads_kinds' tsan-maps
+    suite maps/threads make --no-print-directory B="$B" TSAN_TESTS='test_maps_threads test_maps_threads_kinds test_maps_arena' tsan-maps
 fi
 for s in runner loader kobj cli api run jit live examples world; do
     [ -x tests/$s/run.sh ] && B=$B suite "$s" tests/$s/run.sh
