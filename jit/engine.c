@@ -198,6 +198,7 @@ static int keep_tables(struct making *m, uint32_t at, size_t size, const struct 
         frames[i].begin += at;
         frames[i].body += at;
         frames[i].end += at;
+        frames[i].late += at;
     }
     frames[n] = *trampoline;
     for (uint32_t i = 0; i < n_lines; i++)

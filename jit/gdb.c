@@ -155,6 +155,12 @@ static void frame(struct buf *b, const struct jit_target *t, const struct jit_fr
         uleb(b, t->dwarf[f->saved[i].reg]);
         uleb(b, (uint64_t)(f->saved[i].at / DATA_ALIGN));
     }
+    if (f->late > f->body && f->late < f->end) {
+        u8(b, CFA_ADVANCE4);
+        u32(b, f->late - f->body);
+        u8(b, CFA_DEF_OFFSET);
+        uleb(b, f->late_size + (on_stack ? 8u : 0u));
+    }
     pad(b, at);
     end_length(b, at);
 }

@@ -75,6 +75,7 @@ struct jit_line {
 struct jit_frame {
     uint32_t begin, body, end; /* of the function in the code; body: first byte after the prologue */
     uint32_t size;             /* from the return address down to the stack pointer in the body */
+    uint32_t late, late_size;  /* the same from here on to the end, where it is another; late == end: nowhere */
     struct {
         uint8_t reg;
         int32_t at; /* from the address above the return address */

@@ -22,11 +22,51 @@ static uint32_t params_used(const struct lower *l)
     return used;
 }
 
+/* Is X86_TAILS wanted for anything else? */
+static bool holds_tails(const struct lower *l)
+{
+    const struct jit_place *place = l->alloc->place;
+
+    if (params_used(l) >> X86_TAILS & 1)
+        return true;
+    for (uint32_t v = 1; v <= IR_PARAMS; v++)
+        if (l->alloc->params >> v & 1 && place[v].reg == X86_TAILS)
+            return true;
+    for (uint32_t k = 0; k < l->alloc->n_order; k++) {
+        const struct ir_block *b = &l->f->blocks[l->alloc->order[k]];
+
+        for (uint32_t i = 0; i < b->n; i++)
+            if (b->ops[i].dst && place[b->ops[i].dst].reg == X86_TAILS)
+                return true;
+    }
+    return false;
+}
+
+/* Are slots wanted around tail calls alone, and only where C has to decide on them? */
+static bool is_late(const struct lower *l)
+{
+    const struct ir_func *f = l->f;
+
+    for (uint32_t v = 1; v < f->n_vregs; v++)
+        if (l->alloc->place[v].reg == JIT_NO_REG && l->alloc->place[v].slot != JIT_NO_SLOT)
+            return false;
+    for (uint32_t k = 0; k < l->alloc->n_order; k++) {
+        const struct ir_block *b = &f->blocks[l->alloc->order[k]];
+
+        for (uint32_t i = 0; i < b->n; i++)
+            if (b->ops[i].kind == IR_RELOAD || b->ops[i].kind == IR_SPILL)
+                return false;
+    }
+    for (uint32_t i = 0; i < l->alloc->n_saves; i++)
+        if (!x86_tail_leaves(l, &l->alloc->saves[i]))
+            return false;
+    return true;
+}
+
 int x86_frame(struct lower *l)
 {
     const struct ir_func *f = l->f;
-    bool calls = false, tail = false;
-    bool others = false;
+    bool calls = false, tail = false, others = false;
     uint32_t pushed;
 
     for (uint32_t k = 0; k < l->alloc->n_order; k++) {
@@ -38,7 +78,7 @@ int x86_frame(struct lower *l)
             others |= ir_kinds[b->ops[i].kind].what & IR_W_CALL && b->ops[i].kind != IR_TAIL_CALL;
         }
     }
-    l->counts_tails = !f->index && tail && !others && !((l->alloc->used | params_used(l)) >> X86_TAILS & 1);
+    l->counts_tails = !f->index && tail && !others && !holds_tails(l);
     if (l->alloc->n_slots > 1u << 20)
         return -E2BIG;
     l->saved = l->alloc->used & X86_CALLEE_SAVED;
@@ -46,6 +86,11 @@ int x86_frame(struct lower *l)
     l->frame = (l->alloc->n_slots + (tail ? 2 : 0)) * 8;
     if (calls && (l->frame + pushed + 8) % 16)
         l->frame += 8;
+    l->late = 0;
+    if (l->counts_tails && !pushed && is_late(l)) {
+        l->late = l->frame;
+        l->frame = 0;
+    }
     l->depth = l->frame + pushed;
     return 0;
 }
@@ -220,22 +265,36 @@ void x86_lower_exit(struct lower *l, const struct ir_op *op)
     x86_plain(l->a, X86_RET);
 }
 
-void x86_stubs(struct lower *l)
+static void leave(struct lower *l)
 {
-    for (uint32_t i = 0; i < l->n_stubs && !l->a->err; i++) {
-        const struct x86_stub stub = l->stubs[i];
-
-        if (stub.kind <= X86_STUB_TAIL)
-            x86_stub_flow(l, &stub);
-        else
-            x86_stub_divide(l, &stub);
-    }
-    l->n_stubs = 0;
     if (!l->leaves)
         return;
     x86_bind(l->a, l->leave);
     x86_epilogue(l);
     x86_plain(l->a, X86_RET);
+}
+
+/* Those of tail calls come last: the frame is another there, if it is late. */
+void x86_stubs(struct lower *l)
+{
+    for (uint32_t i = 0; i < l->n_stubs && !l->a->err; i++) {
+        const struct x86_stub stub = l->stubs[i];
+
+        if (stub.kind < X86_STUB_TAIL)
+            x86_stub_flow(l, &stub);
+        else if (stub.kind > X86_STUB_TAIL)
+            x86_stub_divide(l, &stub);
+    }
+    leave(l);
+    l->late_label = x86_label(l->a);
+    x86_bind(l->a, l->late_label);
+    for (uint32_t i = 0; i < l->n_stubs && !l->a->err; i++) {
+        const struct x86_stub stub = l->stubs[i];
+
+        if (stub.kind == X86_STUB_TAIL)
+            x86_stub_flow(l, &stub);
+    }
+    l->n_stubs = 0;
 }
 
 /* r11 and the flags are all that POLL's callers do not keep. Their rsp is of any alignment. */
@@ -264,6 +323,8 @@ void x86_describe(const struct lower *l, struct jit_frame *frame)
     int32_t at = -8;
 
     frame->size = l->depth;
+    frame->late = l->late ? l->late_label : frame->end;
+    frame->late_size = l->late;
     frame->n_saved = 0;
     for (uint32_t left = l->saved; left; left &= left - 1) {
         frame->saved[frame->n_saved].reg = (uint8_t)__builtin_ctz(left);

@@ -113,6 +113,8 @@ struct lower {
     uint32_t saved;               /* callee-saved registers that are pushed */
     uint32_t frame;               /* bytes below them */
     uint32_t depth;               /* bytes between the return address and rsp */
+    uint32_t late;                /* bytes that tail calls push when C has to decide; 0: they are part of the frame */
+    uint32_t late_label;
     const struct jit_save *saves;
     uint32_t n_saves; /* of this operation */
     uint32_t held;    /* the slot whose value r11 holds as well; JIT_NO_SLOT: none that may be read there */
@@ -189,6 +191,8 @@ void x86_lower_branch(struct lower *l, const struct ir_op *op, const struct ir_b
 void x86_lower_jump(struct lower *l, uint32_t to);
 void x86_lower_call(struct lower *l, const struct ir_op *op);
 void x86_lower_tail_call(struct lower *l, const struct ir_op *op);
+/** Does what is kept around this tail call stay where it is as long as C has not to decide? */
+bool x86_tail_leaves(const struct lower *l, const struct jit_save *save);
 void x86_lower_check(struct lower *l, const struct ir_op *op);
 void x86_lower_poll(struct lower *l, const struct ir_op *op);
 void x86_lower_trap(struct lower *l, const struct ir_op *op);

@@ -370,6 +370,11 @@ static uint32_t tail_spoils(const struct lower *l, const struct ir_op *op)
     return spoils;
 }
 
+bool x86_tail_leaves(const struct lower *l, const struct jit_save *save)
+{
+    return !(tail_spoils(l, &l->f->blocks[save->block].ops[save->op]) >> save->reg & 1);
+}
+
 void x86_lower_tail_call(struct lower *l, const struct ir_op *op)
 {
     uint32_t through, slow = x86_stub(l, X86_STUB_TAIL, op, X86_NONE, &through), spoils = tail_spoils(l, op);
@@ -386,6 +391,8 @@ static void tail_slow(struct lower *l, const struct x86_stub *stub)
 {
     uint32_t rest = ~tail_spoils(l, stub->op), leaves = x86_label(l->a);
 
+    if (l->late)
+        x86_alu_imm(l->a, X86_SUB, 8, x86_r(X86_RSP), l->late);
     keep(l, stub->saves, stub->n_saves, rest);
     x86_mov_to(l->a, 8, waiting(l, 0), X86_ENV);
     x86_mov_to(l->a, 8, waiting(l, 1), X86_FP);
@@ -399,6 +406,8 @@ static void tail_slow(struct lower *l, const struct x86_stub *stub)
         x86_mov(l->a, 4, X86_TAILS, x86_at(X86_TAILS, ENV(tail_calls)));
     }
     bring_back(l, stub->saves, stub->n_saves, rest);
+    if (l->late)
+        x86_alu_imm(l->a, X86_ADD, 8, x86_r(X86_RSP), l->late);
     x86_jmp(l->a, stub->back);
     x86_bind(l->a, leaves);
     x86_move(l, X86_R11, X86_RAX);
@@ -406,6 +415,8 @@ static void tail_slow(struct lower *l, const struct x86_stub *stub)
     x86_mov(l->a, 8, X86_ENV, waiting(l, 0));
     x86_mov(l->a, 8, X86_FP, waiting(l, 1));
     x86_mov(l->a, 4, X86_TAILS, x86_at(X86_ENV, ENV(tail_calls)));
+    if (l->late)
+        x86_alu_imm(l->a, X86_ADD, 8, x86_r(X86_RSP), l->late);
     go_on(l);
 }
 

@@ -284,6 +284,7 @@ static int settle(const struct x86_output *o, uint32_t n_funcs, uint32_t func_la
         f->begin = (uint32_t)x86_offset(&o->a, f->begin);
         f->body = (uint32_t)x86_offset(&o->a, f->body);
         f->end = (uint32_t)x86_offset(&o->a, f->end);
+        f->late = (uint32_t)x86_offset(&o->a, f->late);
     }
     for (uint32_t i = 0; i < o->n_marks; i++) {
         struct jit_line line = {(uint32_t)x86_offset(&o->a, o->marks[i].label), o->marks[i].slot};
