@@ -41,6 +41,8 @@ static int check_opts(const struct skep_program *prog, const struct skep_run_opt
         return refuse(prog, "give a run tasks or memory from a file");
     if (o->mock_cnt || o->on_call)
         return refuse(prog, "mock or watch what a program calls");
+    if (o->pass_time)
+        return refuse(prog, "let time pass for timers");
     if (o->mem_cnt)
         return refuse(prog, "lend memory of this process to a program");
     if (o->flags & SKEP_RUN_IN_PLACE || o->flags & ~(uint32_t)(SKEP_RUN_CPU | SKEP_RUN_NOWAIT))

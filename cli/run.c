@@ -68,6 +68,7 @@ int run_once(struct run *r, struct skep_run_opts *opts, uint64_t time)
     opts->world = &world;
     opts->stop = run_stop_flag();
     opts->max_insns = r->o->max_insns;
+    opts->pass_time = r->o->pass_time;
     if (r->link)
         opts->flags |= SKEP_RUN_LINK;
     if (r->o->calls) {
@@ -104,6 +105,8 @@ static void print_result(FILE *to, const struct skep_run_opts *o, const char *ve
         fprintf(to, ", the caller gets %d", o->hook_result);
     if (o->redirect_ifindex)
         fprintf(to, ", redirected to interface %u", o->redirect_ifindex);
+    if (o->later_cnt)
+        fprintf(to, ", then %u function%s that were put off", o->later_cnt, o->later_cnt == 1 ? "" : "s");
     fputc('\n', to);
 }
 
@@ -126,6 +129,8 @@ static void show_result(struct run *r, const struct skep_run_opts *o)
         json_i64_at(&c->w, "hook_result", o->hook_result);
     if (o->redirect_ifindex)
         json_u64_at(&c->w, "redirect_ifindex", o->redirect_ifindex);
+    if (o->later_cnt)
+        json_u64_at(&c->w, "later", o->later_cnt);
 }
 
 /* Bytes that came out: into a file, or, in JSON, into the output. */
@@ -451,6 +456,7 @@ const struct command cmd_run = {
         "  --kernel                      in Linux: its verifier, its BPF_PROG_TEST_RUN, its maps\n"
         "  --cpus N, --cpu N             virtual CPUs (1), and the one to run on\n"
         "  --time NS|now|pcap            the clock, ns since boot; pcap: of each packet. --time-step NS a reading\n"
+        "  --pass-time NS                time that passes after each run: timers that are due by then fire\n"
         "  --seed N                      random numbers that repeat\n"
         "  --pid, --tgid, --uid, --gid N, --comm TEXT    the task\n"
         "  --world FILE, --task NAME     tasks, structures, memory from JSON (docs/world.md); the current task\n"

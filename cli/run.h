@@ -18,7 +18,7 @@ struct run_opts {
         *maps_to, *world_file, *task, *iter_map;
     const char *ctx; /* --ctx: JSON by names */
     bool raw, cbpf, seccomp, kernel, calls, verify_raw, dump_maps, time_pcap, has_cpu, has_max;
-    uint64_t repeat, cpus, cpu, max_insns, ifindex, packets, ctx_size;
+    uint64_t repeat, cpus, cpu, max_insns, pass_time, ifindex, packets, ctx_size;
     struct skep_world world;
     struct skep_exec_opts exec;
     struct skep_vm_opts vm;

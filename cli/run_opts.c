@@ -63,7 +63,8 @@ static bool is_time(struct parse *p)
 {
     struct skep_world *w = &p->o->world;
     const char *v = NULL;
-    if (number_option(p, "--time-step", UINT64_MAX, &w->time_step))
+    if (number_option(p, "--time-step", UINT64_MAX, &w->time_step) ||
+        number_option(p, "--pass-time", UINT64_MAX, &p->o->pass_time))
         return true;
     if (!text_option(p, "--time", &v))
         return false;

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BTF_VAR_STATIC = 0, BTF_VAR_GLOBAL = 1, LINUX_NAME = 16, MAX_LOCK_STEPS = 4096 };
+enum { BTF_VAR_STATIC = 0, BTF_VAR_GLOBAL = 1, LINUX_NAME = 16 };
 
 static bool has_prefix(const char *s, const char *prefix)
 {
@@ -182,41 +182,17 @@ struct object_map *load_add_map(struct object *obj)
     return map;
 }
 
-static int32_t lock_in(const struct btf *btf, uint32_t id, uint32_t base, unsigned *steps)
+void load_value_fields(const struct object *obj, struct map_def *def, uint32_t type_id, const struct log *log)
 {
-    const struct btf_type *t;
+    const struct field *lock;
+    int err = fields_read_value(obj->elf->btf->fields, obj->btf, type_id, &def->fields);
 
-    id = btf_resolve(btf, id);
-    t = btf_type_at(btf, id);
-    if (++*steps > MAX_LOCK_STEPS || btf_kind(t) != BTF_STRUCT)
-        return -1;
-    if (t->size == 4 && !strcmp(btf_name(btf, id), "bpf_spin_lock"))
-        return base <= INT32_MAX ? (int32_t)base : -1;
-    for (unsigned i = 0; i < btf_vlen(t); i++) {
-        int32_t off = lock_in(btf, btf_members(t)[i].type, base + btf_member_bit_off(t, i) / 8, steps);
-
-        if (off >= 0)
-            return off;
-    }
-    return -1;
-}
-
-int32_t load_spin_lock_off(const struct btf *btf, uint32_t type_id)
-{
-    const struct btf_type *t = btf_type_at(btf, type_id);
-    unsigned steps = 0;
-
-    if (btf_kind(t) != BTF_DATASEC)
-        return lock_in(btf, type_id, 0, &steps);
-    for (unsigned i = 0; i < btf_vlen(t); i++) {
-        const struct btf_secinfo *info = &btf_secinfos(t)[i];
-        const struct btf_type *var = btf_type_at(btf, info->type);
-        int32_t off = btf_kind(var) == BTF_VAR ? lock_in(btf, var->type, info->offset, &steps) : -1;
-
-        if (off >= 0)
-            return off;
-    }
-    return -1;
+    if (err)
+        log_warn(log,
+                 "map '%s': special fields of its value are not as Linux wants them (%s), and count as plain memory",
+                 def->name, strerror(-err));
+    lock = fields_the(def->fields, FIELD_SPIN_LOCK);
+    def->spin_lock_off = lock ? (int32_t)lock->off : -1;
 }
 
 /* libbpf maps a section into the process only when it has a variable that is not static. */
@@ -287,7 +263,7 @@ static int add_data(struct object *obj, const char *section, uint64_t size, cons
     if (map->datasec_id && has_global(obj, map->datasec_id))
         map->def.flags |= MAP_F_MMAPABLE;
     if (map->datasec_id)
-        map->def.spin_lock_off = load_spin_lock_off(obj->btf, map->datasec_id);
+        load_value_fields(obj, &map->def, map->datasec_id, log);
     return 0;
 }
 

@@ -517,6 +517,7 @@ static int make_prog(struct linker *l, struct object_prog *p, const struct prog_
             .ksyms = l->ksyms,
             .n_ksyms = l->n_ksyms,
             .btf = obj->btf,
+            .fields = e->btf ? e->btf->fields : NULL,
             .btf_owner = e->btf ? load_btf_get(e->btf) : NULL,
             .put_btf = load_btf_put,
             .kernel_btf = e->kernel ? e->kernel->btf : NULL,

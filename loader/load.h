@@ -30,7 +30,8 @@ enum { LOAD_NO_VALUES = UINT32_MAX /* a map whose definition has no initialisers
 struct load_btf {
     uint32_t refs; /* atomic */
     struct btf *btf;
-    bool borrowed; /* the caller's, who keeps them as long as the programs */
+    struct field_table *fields; /* special fields of its types; NULL: the target's */
+    bool borrowed;              /* the caller's, who keeps them as long as the programs */
     size_t size;
     _Alignas(8) unsigned char bytes[];
 };
@@ -197,8 +198,9 @@ int load_data(struct object *obj, const struct log *log);
 int load_vars(struct object *obj, const struct log *log);
 /** Adds a map to the object, zeroed. @return NULL when there are too many. */
 struct object_map *load_add_map(struct object *obj);
-/** Where a struct bpf_spin_lock lies in a type: offset, or -1. */
-int32_t load_spin_lock_off(const struct btf *btf, uint32_t type_id);
+/** Notes in def the special fields of its value, or section of data, of this type. Those that Linux would not take
+ * count as plain memory, with a warning. */
+void load_value_fields(const struct object *obj, struct map_def *def, uint32_t type_id, const struct log *log);
 
 /* reloc.c: relocations of code, checked and understood. */
 int load_relocs(struct object *obj, const struct log *log);

@@ -239,7 +239,7 @@ static int read_def(struct reader *r, const struct btf_type *t, struct map_def *
     if (def->type == MAP_TYPE_RINGBUF || def->type == MAP_TYPE_USER_RINGBUF)
         def->max_entries = ringbuf_size(def->max_entries);
     if (def->btf_value_id)
-        def->spin_lock_off = load_spin_lock_off(r->obj->btf, def->btf_value_id);
+        load_value_fields(r->obj, def, def->btf_value_id, r->log);
     return check_storage(r, def);
 }
 

@@ -58,7 +58,7 @@ static bool is_map_in_map(uint32_t type)
     return type == MAP_TYPE_ARRAY_OF_MAPS || type == MAP_TYPE_HASH_OF_MAPS;
 }
 
-static void read_types(const struct object *obj, struct map_def *def)
+static void read_types(const struct object *obj, struct map_def *def, const struct log *log)
 {
     char name[sizeof("____btf_map_") + sizeof(def->name)];
     const struct btf_type *t;
@@ -79,7 +79,7 @@ static void read_types(const struct object *obj, struct map_def *def)
             def->btf_value_id = m->type;
     }
     if (def->btf_value_id)
-        def->spin_lock_off = load_spin_lock_off(obj->btf, def->btf_value_id);
+        load_value_fields(obj, def, def->btf_value_id, log);
 }
 
 static int read_def(struct object *obj, const struct elf_symbol *sym, const unsigned char *at, uint64_t size,
@@ -110,7 +110,7 @@ static int read_def(struct object *obj, const struct elf_symbol *sym, const unsi
     memcpy(map->def.name, sym->name, n < sizeof(map->def.name) ? n : sizeof(map->def.name) - 1);
     if (l->type == MAP_TYPE_UNSPEC)
         return log_fail(log, -EINVAL, "map '%s': its definition has no type", sym->name);
-    read_types(obj, &map->def);
+    read_types(obj, &map->def, log);
     return 0;
 }
 

@@ -27,6 +27,7 @@ void load_btf_put(void *owner)
 
     if (!btf || __atomic_sub_fetch(&btf->refs, 1, __ATOMIC_ACQ_REL))
         return;
+    field_table_put(btf->fields);
     if (!btf->borrowed)
         btf_free(btf->btf);
     free(btf);
@@ -85,12 +86,15 @@ static int read_btf(struct object *obj, const struct log *log)
         return log_fail(&in, -ENOMEM, "no memory for %llu bytes", (unsigned long long)s->size);
     btf->refs = 1;
     btf->btf = NULL;
+    btf->fields = NULL;
     btf->borrowed = false;
     btf->size = s->size;
     memcpy(btf->bytes, s->data, s->size);
     err = btf_parse(btf->bytes, s->size, NULL, true, &in, &btf->btf);
+    if (!err)
+        err = field_table_read(btf->btf, &in, &btf->fields);
     if (err) {
-        free(btf);
+        load_btf_put(btf);
         return err;
     }
     e->btf = btf;

@@ -64,7 +64,8 @@ static bool names_kernel_object(const struct load_code *c, const struct load_fun
     return false;
 }
 
-/* Do programs that are to be loaded name kernel objects: by their arguments, by helpers, by functions and variables? */
+/* Do programs that are to be loaded name kernel objects: by their arguments, by helpers, by functions and variables,
+ * by pointers in maps? */
 bool load_wants_kernel_types(const struct object *obj)
 {
     const struct object_elf *e = obj->elf;
@@ -73,6 +74,12 @@ bool load_wants_kernel_types(const struct object *obj)
         const struct prog_type *type = prog_type_find(obj->progs[i].type);
 
         if (obj->progs[i].autoload && type && type->traits & PROG_TYPED_ARGS)
+            return true;
+    }
+    for (uint32_t i = 0; i < obj->n_maps; i++) {
+        const struct fields *f = obj->maps[i].def.fields;
+
+        if (f && f->kinds & FIELD_KPTRS) /* whether they point to the kernel's types, those say */
             return true;
     }
     for (uint32_t i = 0; i < e->n_externs; i++)

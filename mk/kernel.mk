@@ -14,7 +14,7 @@ KERNEL_CF     := -O2 -g -target bpf -mcpu=v3 -mlittle-endian -D__TARGET_ARCH_x86
 KERNEL_SCALE  := test_verif_scale% pyperf% strobemeta% loop% test_l4lb% test_xdp%
 KERNEL_PROGS   = $(notdir $(basename $(wildcard $(KERNEL_BPF)/progs/*.c)))
 # libbpf 1.1 knows no exception callbacks and hands the kernel programs without them.
-KERNEL_OURS   := $(filter-out tests/kobj/exceptions.bpf.c,$(wildcard tests/kernel/*.bpf.c examples/*.bpf.c examples/*/*.bpf.c tests/loader/*.bpf.c tests/kobj/*.bpf.c tests/cli/*.bpf.c tests/api/*.bpf.c bench/start/*.bpf.c))
+KERNEL_OURS   := $(filter-out tests/kobj/exceptions.bpf.c,$(wildcard tests/kernel/*.bpf.c examples/*.bpf.c examples/*/*.bpf.c tests/loader/*.bpf.c tests/kobj/*.bpf.c tests/objects/*.bpf.c tests/cli/*.bpf.c tests/api/*.bpf.c bench/start/*.bpf.c))
 KERNEL_THEIRS := $(wildcard /usr/lib/*/bpf/*.o /usr/lib/bpf/*.o)
 
 $(KERNEL_DIR)/unpacked:

@@ -65,7 +65,7 @@ done
 if [ -z "${NO_SAN:-}" ]; then
     suite maps/threads make --no-print-directory B="$B" TSAN_TESTS='test_maps_threads test_maps_threads_kinds test_maps_arena' tsan-maps
 fi
-for s in runner loader kobj cli api run jit live examples world; do
+for s in runner loader kobj objects cli api run jit live examples world; do
     [ -x tests/$s/run.sh ] && B=$B suite "$s" tests/$s/run.sh
 done
 suite nolibbpf env B="$B" tests/nolibbpf.sh

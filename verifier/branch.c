@@ -88,6 +88,7 @@ static bool note_links(struct state *s, const struct reg *a, const struct reg *b
 /* NULL. */
 
 struct null_case {
+    const struct verifier *v;
     uint32_t id;
     bool is_null;
 };
@@ -109,13 +110,13 @@ static void settle(struct reg *r, const void *ctx)
     }
     r->flags &= (uint8_t)~REG_MAYBE_NULL;
     /* The id stays where it names the object: the value of a lock, the record of a reference. */
-    if (!(r->kind == REG_MAP_VALUE && r->map->spin_lock_off >= 0) && !r->ref)
+    if (!reg_has_lock(c->v, r) && !r->ref)
         r->id = 0;
 }
 
 bool branch_settle_null(struct verifier *v, struct state *s, uint32_t id, bool is_null)
 {
-    struct null_case c = {id, is_null};
+    struct null_case c = {v, id, is_null};
     bool dropped = true;
 
     if (is_null)

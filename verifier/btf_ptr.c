@@ -175,7 +175,12 @@ bool btf_ptr_trusted(const struct reg *r)
 
 bool in_rcu_section(const struct verifier *v, const struct state *s)
 {
-    return s->rcu || s->lock_id || !v->prog->sleepable;
+    return s->rcu || s->locked || !sleeps_here(v, s);
+}
+
+bool sleeps_here(const struct verifier *v, const struct state *s)
+{
+    return v->prog->sleepable || s->sleeps;
 }
 
 uint32_t btf_kernel_type(const struct verifier *v, const char *name)
@@ -264,6 +269,20 @@ enum reason btf_ptr_argument(struct verifier *v, const struct helper *h, unsigne
     return btf_ptr_takes(v, helper_kernel_type(h, reg), callee, reg, r, or_null);
 }
 
+/* Objects of the program are its own to write, but for what must be exchanged or linked. */
+static enum reason object_check(struct verifier *v, const struct reg *base, const struct access *a, struct walk *w)
+{
+    enum reason reason = field_check_access(v, base, a);
+
+    if (reason)
+        return reason;
+    if (a->helper)
+        return refuse(v, REASON_helper_argument, "r%u points to an object, which is no memory for helpers", a->reg);
+    if (base->trust & TRUST_UNTRUSTED)
+        return refuse(v, REASON_untrusted_pointer, "r%u points to an object that may be gone", a->reg);
+    return walk(w) == WALK_REFUSED ? refuse(v, REASON_kernel_field, "%s", w->why) : REASON_ok;
+}
+
 enum reason btf_ptr_check(struct verifier *v, const struct state *s, const struct reg *base, const struct access *a)
 {
     struct walk w = {.btf = base->btf, .type = base->size, .off = base->off + a->off, .size = a->size};
@@ -272,9 +291,7 @@ enum reason btf_ptr_check(struct verifier *v, const struct state *s, const struc
     (void)s;
     if (!v->privileged)
         return refuse(v, REASON_unprivileged, "unprivileged programs may not look into kernel objects");
-    if (base->trust & TRUST_ALLOC)
-        return unsupported(v, "objects that programs allocate");
-    if (!is_gpl_compatible(v->prog->license))
+    if (base->btf == v->prog->kernel_btf && !is_gpl_compatible(v->prog->license))
         return refuse(v, REASON_helper_gpl, "kernel objects are for GPL-compatible programs; the license is \"%s\"",
                       v->prog->license);
     if (w.off < 0)
@@ -286,6 +303,8 @@ enum reason btf_ptr_check(struct verifier *v, const struct state *s, const struc
     if (base->trust & (TRUST_USER | TRUST_PERCPU))
         return refuse(v, REASON_untrusted_pointer, "r%u is %s, which is not to be read directly", a->reg,
                       base->trust & TRUST_USER ? "an address of user space" : "a pointer to each CPU's own memory");
+    if (base->trust & TRUST_ALLOC)
+        return object_check(v, base, a, &w);
     if (a->write && (reason = struct_ops_store(v, base, w.off, w.size)))
         return reason;
     if (a->atomic) /* no probe */
@@ -346,6 +365,8 @@ struct reg btf_ptr_value(struct verifier *v, const struct state *s, const struct
     struct reg out = {.kind = REG_BTF, .btf = base->btf, .s = scalar_const(0)};
     unsigned trust;
 
+    if (base->trust & TRUST_ALLOC) /* what stands in an object is numbers, whatever it was */
+        return reg_unknown();
     if (end == WALK_DATA)
         return (struct reg){.kind = REG_MEM, .flags = REG_READ_ONLY, .trust = TRUST_UNTRUSTED, .s = scalar_const(0)};
     if (end != WALK_OBJECT)

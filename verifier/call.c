@@ -16,9 +16,9 @@ static enum reason check_context(struct verifier *v, const struct state *s, cons
     if (h->effects & EFFECT_GPL && !is_gpl_compatible(v->prog->license))
         return refuse(v, REASON_helper_gpl, "bpf_%s is for GPL-compatible programs; the license is \"%s\"", h->name,
                       v->prog->license);
-    if (h->effects & EFFECT_SLEEPS && !v->prog->sleepable)
+    if (h->effects & EFFECT_SLEEPS && !sleeps_here(v, s))
         return refuse(v, REASON_helper_not_allowed, "bpf_%s may sleep and this program may not", h->name);
-    if (s->lock_id && !(h->effects & (EFFECT_LOCKS | EFFECT_UNLOCKS)))
+    if (s->locked && !(h->effects & (EFFECT_LOCKS | EFFECT_UNLOCKS | EFFECT_UNDER_LOCK)))
         return refuse(v, REASON_lock_held, "bpf_%s is called while a spin lock is held", h->name);
     if (h->id == TAIL_CALL && state_refs_but(s, REF_IRQ))
         return refuse(v, REASON_reference_leak, "a tail call while a reference is held");
@@ -72,26 +72,6 @@ bool call_release(struct verifier *v, struct state *s, uint32_t ref)
            dynptr_release(v, s, ref);
 }
 
-static enum reason lock_step(struct verifier *v, struct state *s, const struct call_args *c, bool lock)
-{
-    const struct reg *r = state_reg(s, c->lock_reg);
-
-    if (lock) {
-        if (s->lock_id)
-            return refuse(v, REASON_lock_misused, "a lock is taken while another is held");
-        s->lock_id = r->id;
-        s->lock_map = r->map;
-        return REASON_ok;
-    }
-    if (!s->lock_id)
-        return refuse(v, REASON_lock_misused, "unlock without a lock held");
-    if (s->lock_id != r->id || s->lock_map != r->map)
-        return refuse(v, REASON_lock_misused, "the lock that is held is another one");
-    s->lock_id = 0;
-    s->lock_map = NULL;
-    return REASON_ok;
-}
-
 enum reason call_helper(struct verifier *v, struct state *s, const struct insn *insn, struct state **other)
 {
     const struct helper *h =
@@ -134,24 +114,25 @@ enum reason call_helper(struct verifier *v, struct state *s, const struct insn *
     if (c.made.kind != REG_NONE && !dynptr_make(v, s, &c.made, c.made_type, 0))
         return REASON_out_of_memory;
     if (h->effects & (EFFECT_LOCKS | EFFECT_UNLOCKS)) {
-        reason = lock_step(v, s, &c, h->effects & EFFECT_LOCKS);
+        reason = lock_step(v, s, state_reg(s, c.lock_reg), h->effects & EFFECT_LOCKS);
         if (reason)
             return reason;
     }
-    if (h->effects & EFFECT_RELEASES && !call_release(v, s, c.ref))
+    if ((h->effects & EFFECT_RELEASES || (c.kptr && c.ref)) && !call_release(v, s, c.ref))
         return REASON_out_of_memory;
     if ((h->effects & EFFECT_CHANGES_PACKET || (h->id == DYNPTR_WRITE && c.dynptr.size == DYNPTR_SKB)) &&
         !call_forget_packet(v, s))
         return REASON_out_of_memory;
     if (h->effects & EFFECT_CALLS_BACK) {
-        reason = callback_call(v, s, h, c.func, other);
+        reason = callback_call(v, s, h, c.func, NULL, other);
         if (reason)
             return reason;
     }
     if (h->id == TAIL_CALL)
         v->func_tail_calls[state_top(s)->func] = true;
     r0 = call_result(v, &c);
-    if (call_acquires(&c) && r0.ref && !state_hold(&v->pool, s, r0.ref, REF_OBJECT))
+    if (call_acquires(&c) && r0.ref &&
+        !state_hold(&v->pool, s, r0.ref, c.kptr && !kptr_is_held(v, c.kptr) ? REF_KERNEL : REF_OBJECT))
         return REASON_out_of_memory;
     f = state_frame_mut(&v->pool, s, s->n_frames - 1);
     if (!f)
@@ -255,7 +236,7 @@ enum reason call_resources_held(struct verifier *v, const struct state *s, bool 
 {
     uint32_t held = state_refs_but(s, REF_IRQ) - gives;
 
-    if (s->lock_id)
+    if (s->locked)
         return refuse(v, REASON_lock_held, "%s with a spin lock held", what);
     if (held)
         return refuse(v, REASON_reference_leak, "%s with %u reference%s held", what, held, held > 1 ? "s" : "");
@@ -274,6 +255,10 @@ enum reason exit_step(struct verifier *v, struct state *s, bool *done)
     reason = call_resources_held(v, s, gives, "the program ends");
     if (reason)
         return reason;
+    if (state_top(s)->async) {
+        *done = true;
+        return callback_leaves(v, s);
+    }
     if (gives || (!state_top(s)->func && btf_ctx_returns_void(v))) {
         *done = true;
         return REASON_ok;

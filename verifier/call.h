@@ -18,10 +18,11 @@ struct call_args {
     uint32_t const_key; /* map key when it is constant */
     bool has_const_key;
     unsigned lock_reg;
-    uint32_t func;       /* that is to be called */
-    struct reg dynptr;   /* an argument */
-    struct reg variable; /* of each CPU */
-    struct reg made;     /* where a dynptr is to be made; kind REG_NONE: nowhere */
+    uint32_t func;            /* that is to be called */
+    const struct field *kptr; /* that is exchanged */
+    struct reg dynptr;        /* an argument */
+    struct reg variable;      /* of each CPU */
+    struct reg made;          /* where a dynptr is to be made; kind REG_NONE: nowhere */
     unsigned made_type;
     bool size_varies; /* of the memory that is being looked at */
     /* Memory that the helper writes, to be marked once all is judged. */

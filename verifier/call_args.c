@@ -178,23 +178,6 @@ static enum reason aligned(struct verifier *v, const struct state *s, struct cal
     return REASON_ok;
 }
 
-static enum reason spin_lock(struct verifier *v, const struct state *s, struct call_args *c, unsigned reg)
-{
-    const struct reg *r = state_reg(s, reg);
-
-    if (r->kind != REG_MAP_VALUE || r->flags & REG_MAYBE_NULL)
-        return call_wants(v, reg, r, "a struct bpf_spin_lock in a map value");
-    if (!scalar_is_const(&r->s))
-        return refuse(v, REASON_lock_misused, "r%u is at an offset that is not constant", reg);
-    if (r->map->spin_lock_off < 0)
-        return refuse(v, REASON_lock_misused, "map '%s' has no struct bpf_spin_lock in its value", r->map->name);
-    if (r->off + (int64_t)r->s.t.value != r->map->spin_lock_off)
-        return refuse(v, REASON_lock_misused, "r%u points to offset %lld of the value; the lock is at %d", reg,
-                      (long long)(r->off + (int64_t)r->s.t.value), r->map->spin_lock_off);
-    c->lock_reg = reg;
-    return REASON_ok;
-}
-
 /* Linux asks nobody to look whether what comes from a lookup is NULL: the helper does. */
 static enum reason value_or_null(struct verifier *v, struct state *s, struct call_args *c, unsigned reg)
 {
@@ -224,7 +207,7 @@ enum reason call_argument(struct verifier *v, struct state *s, struct call_args 
     c->size_varies = false;
     if (r->kind == REG_NONE)
         return refuse(v, REASON_uninitialized_register, "argument %u (r%u) was not written on this path", reg, reg);
-    if (r->ref && kind != ARG_ANYTHING) {
+    if (r->ref && kind != ARG_ANYTHING && kind != ARG_KPTR) {
         if (c->ref)
             return refuse(v, REASON_helper_argument, "two arguments of bpf_%s hold references", c->helper->name);
         c->ref = r->ref;
@@ -252,6 +235,8 @@ enum reason call_argument(struct verifier *v, struct state *s, struct call_args 
     case ARG_MAP:
         if (r->kind != REG_MAP || r->flags & REG_MAYBE_NULL)
             return call_wants(v, reg, r, "a map");
+        if (c->map && (c->map != r->map || c->map_uid != r->map_uid))
+            return refuse(v, REASON_special_field, "argument %u (r%u) is not the map that the timer is in", reg, reg);
         c->map = r->map;
         c->map_uid = r->map_uid;
         return REASON_ok;
@@ -298,7 +283,16 @@ enum reason call_argument(struct verifier *v, struct state *s, struct call_args 
             return refuse(v, REASON_helper_argument, "argument %u (r%u) is moved; it must be what was reserved", reg,
                           reg);
         return REASON_ok;
-    case ARG_SPIN_LOCK: return spin_lock(v, s, c, reg);
+    case ARG_SPIN_LOCK: c->lock_reg = reg; return lock_check(v, r, reg, FIELD_SPIN_LOCK);
+    case ARG_TIMER:
+        c->map = r->map;
+        c->map_uid = r->map_uid;
+        return field_check(v, r, reg, FIELD_TIMER);
+    case ARG_KPTR: return kptr_check_place(v, r, reg, &c->kptr);
+    case ARG_KPTR_VALUE:
+        if (is_null(r))
+            return precision_mark_reg(v, s, reg);
+        return kptr_check_value(v, s, c->kptr, reg, true);
     case ARG_DYNPTR: return dynptr_check(v, s, reg, DYNPTR_NONE, &c->dynptr);
     case ARG_DYNPTR_RECORD:
         reason = dynptr_check(v, s, reg, DYNPTR_RINGBUF, &c->dynptr);

@@ -88,6 +88,7 @@ struct reg call_result(struct verifier *v, const struct call_args *c)
         out.s.w.smax = (int32_t)c->max_size;
         scalar_sync(&out.s);
         return out;
+    case RET_KPTR_OR_NULL: return referenced(v, c, kptr_taken(v, c->kptr));
     case RET_CPU: out.s = scalar_unsigned(0, MAP_MAX_CPUS - 1); return out;
     default: break;
     }

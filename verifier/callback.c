@@ -4,26 +4,50 @@
  * are saved at the call and compared in every number, and once no new one turns up all rounds are covered. The frame of
  * a callback is marked; its caller's registers stay as they were, since the call is not over.
  *
+ * What is put off (timers, work queues) is no part of the path: it is explored from its start, as if by itself, with
+ * nothing held.
+ *
  * A frame's `rounds` counts how often its call went into a callback on this path: bpf_loop() comes no more often than
  * its first argument says, and a path that has reached this goes on behind the call alone.
  */
 #include "verifier/verifier.h"
 #include "vm/abi/callbacks.h"
+#include "vm/abi/kfuncs.h"
+
+static const struct callback *calls_back(const struct verifier *v, const struct insn *insn)
+{
+    const struct kfunc *k = NULL;
+    const struct helper *h = NULL;
+
+    if (insn->poisoned)
+        return NULL;
+    if (insn->op == ISA_CALL_HELPER)
+        h = helper_set_find(v->prog->helpers, (uint32_t)insn->imm);
+    else if (insn->op == ISA_CALL_KFUNC)
+        k = kfunc_at(v, (uint32_t)(insn - v->prog->insns));
+    if (k)
+        h = &k->call;
+    return h ? callback_find(h) : NULL;
+}
 
 bool callback_is_called_by(const struct verifier *v, const struct insn *insn)
 {
-    const struct helper *h;
-    const struct callback *cb;
+    const struct callback *cb = calls_back(v, insn);
 
-    if (insn->poisoned || insn->op != ISA_CALL_HELPER)
-        return false;
-    h = helper_set_find(v->prog->helpers, (uint32_t)insn->imm);
-    cb = h ? callback_find(h) : NULL;
     return cb && cb->when & CALLBACK_SYNC;
 }
 
-static struct reg gets(struct verifier *v, enum callback_gets what, const struct frame *caller, const struct reg *map)
+bool callback_is_put_off_by(const struct verifier *v, const struct insn *insn)
 {
+    const struct callback *cb = calls_back(v, insn);
+
+    return cb && cb->when & CALLBACK_LATER;
+}
+
+static struct reg gets(struct verifier *v, enum callback_gets what, const struct frame *caller,
+                       const struct field *root)
+{
+    const struct reg *map = &caller->regs[1]; /* or what stands in it */
     struct reg r = {.s = scalar_const(0)};
 
     switch (what) {
@@ -33,22 +57,30 @@ static struct reg gets(struct verifier *v, enum callback_gets what, const struct
     case GETS_CALLERS_R4: return caller->regs[4];
     case GETS_TASK: return btf_ptr_reg(v, "task_struct", 0);
     case GETS_AREA: return btf_ptr_reg(v, "vm_area_struct", 0);
-    case GETS_MAP: return *map;
     case GETS_DYNPTR: return dynptr_handed_over(v);
+    case GETS_NODE:
+        r.kind = REG_BTF;
+        r.trust = TRUST_ALLOC | TRUST_BORROWED;
+        if (root->of && root->of->kinds & FIELD_BIT(REFCOUNT))
+            r.trust |= TRUST_RCU;
+        r.btf = v->prog->btf;
+        r.size = root->type;
+        r.off = (int32_t)root->node_off;
+        return r;
+    case GETS_MAP: r.kind = REG_MAP; break;
     case GETS_MAP_KEY: r.kind = REG_MAP_KEY; break;
-    case GETS_MAP_VALUE:
-        r.kind = REG_MAP_VALUE;
-        r.id = map->map->spin_lock_off >= 0 ? ++v->next_id : 0;
-        break;
+    case GETS_MAP_VALUE: r.kind = REG_MAP_VALUE; break;
     }
     r.map = map->map;
     r.map_uid = map->map_uid;
+    if (r.kind == REG_MAP_VALUE && reg_has_lock(v, &r))
+        r.id = ++v->next_id;
     return r;
 }
 
 /* *other: a copy of s inside the callback. */
 static enum reason enter(struct verifier *v, const struct state *s, const struct callback *cb, uint32_t func,
-                         struct state **other)
+                         const struct field *root, struct state **other)
 {
     struct frame *caller, *callee;
     struct state *o;
@@ -63,15 +95,37 @@ static enum reason enter(struct verifier *v, const struct state *s, const struct
     callee = o->frames[o->n_frames - 1];
     callee->callback = true;
     for (unsigned i = 0; i < 5; i++)
-        callee->regs[i + 1] = gets(v, (enum callback_gets)cb->gets[i], caller, &caller->regs[1]);
+        callee->regs[i + 1] = gets(v, (enum callback_gets)cb->gets[i], caller, root);
     o->insn = v->prog->funcs[func].start;
     o->callback_depth++;
     o->past.steps[o->past.n - 1].stack = STEP_ENTERS;
     return uses_enter(v, o, &callee->inst) ? REASON_ok : REASON_out_of_memory;
 }
 
+/* *other: a path of its own, which begins where the function does, and holds nothing. */
+static enum reason put_off(struct verifier *v, const struct state *s, const struct callback *cb, uint32_t func,
+                           struct state **other)
+{
+    struct state *o = state_new(&v->pool);
+    const struct frame *caller = state_top(s);
+    struct frame *f;
+
+    *other = NULL;
+    if (!o || !state_push_frame(&v->pool, o, func, UINT32_MAX))
+        return REASON_out_of_memory;
+    f = o->frames[0];
+    f->async = true;
+    for (unsigned i = 0; i < 5; i++)
+        f->regs[i + 1] = gets(v, (enum callback_gets)cb->gets[i], caller, NULL);
+    o->insn = v->prog->funcs[func].start;
+    o->sleeps = cb->when & CALLBACK_SLEEPS;
+    v->func_async[func] = true;
+    *other = o;
+    return uses_enter(v, o, &f->inst) ? REASON_ok : REASON_out_of_memory;
+}
+
 enum reason callback_call(struct verifier *v, struct state *s, const struct helper *h, uint32_t func,
-                          struct state **other)
+                          const struct field *root, struct state **other)
 {
     const struct callback *cb = callback_find(h);
     unsigned bound = cb ? cb->when >> CALLBACK_BOUND_SHIFT : 0;
@@ -80,6 +134,8 @@ enum reason callback_call(struct verifier *v, struct state *s, const struct help
 
     if (!cb)
         return unsupported(v, "callbacks of this helper");
+    if (cb->when & CALLBACK_LATER)
+        return put_off(v, s, cb, func, other);
     if (bound) {
         if (state_reg(s, bound)->kind != REG_SCALAR)
             return refuse(v, REASON_helper_argument, "argument %u (r%u) is a %s where a number is needed", bound, bound,
@@ -89,7 +145,7 @@ enum reason callback_call(struct verifier *v, struct state *s, const struct help
             return reason;
     }
     if (!bound || state_top(s)->rounds < state_reg(s, bound)->s.r.umax) {
-        reason = enter(v, s, cb, func, other);
+        reason = enter(v, s, cb, func, root, other);
         if (reason)
             return reason;
     }
@@ -119,6 +175,24 @@ enum reason callback_exit(struct verifier *v, struct state *s)
     state_pop_frame(&v->pool, s);
     s->insn = call;
     return loop_widen(v, s, s) ? REASON_ok : REASON_out_of_memory;
+}
+
+enum reason callback_leaves(struct verifier *v, struct state *s)
+{
+    const struct reg *r0 = state_reg(s, 0);
+    enum reason reason;
+
+    if (r0->kind != REG_SCALAR)
+        return refuse(v, r0->kind == REG_NONE ? REASON_uninitialized_register : REASON_callback_return,
+                      "r0 is a %s; it must be 0", reg_kind_name(r0));
+    reason = precision_mark_reg(v, s, 0);
+    if (reason)
+        return reason;
+    r0 = state_reg(s, 0);
+    if (r0->s.r.smin || r0->s.r.smax)
+        return refuse(v, REASON_callback_return, "r0 is between %lld and %lld; it must be 0", (long long)r0->s.r.smin,
+                      (long long)r0->s.r.smax);
+    return REASON_ok;
 }
 
 enum reason callback_take(struct verifier *v, uint32_t start, struct reg *out)

@@ -60,6 +60,8 @@ static void mark_points(struct verifier *v, const struct insn *insn, uint32_t at
         v->info[insn->target].prune_point = true;
     } else if (isa_rows[insn->op].form == ISA_FORM_CALL) {
         v->info[at + 1].prune_point = true;
+        if (callback_is_put_off_by(v, insn))
+            v->info[at].force = v->info[at].prune_point = true;
         if (callback_is_called_by(v, insn)) {
             v->info[at].calls_back = true;
             v->info[at].force = true;

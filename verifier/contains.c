@@ -400,11 +400,11 @@ static bool contains(const struct invariants *inv, const struct explored *x, str
     for (l.base = env->frame; l.base && !is_global_call(inv->prog, inv->frames[l.base - 1].slot);)
         l.base--;
     /* What callers of a global function hold is not known in it. */
-    if (s->n_frames + l.base != env->frame + 1 || (!l.base && !same_refs(env, s)) || !s->lock_id != !env->spin_lock) {
+    if (s->n_frames + l.base != env->frame + 1 || (!l.base && !same_refs(env, s)) || !s->locked != !env->spin_lock) {
         if (why)
             buf_printf(why, "there are %u frames, %u references, %s lock; the state has %u, %u, %s",
                        env->frame + 1 - l.base, env->n_refs, env->spin_lock ? "a" : "no", s->n_frames, s->n_refs,
-                       s->lock_id ? "one" : "none");
+                       s->locked ? "one" : "none");
         return false;
     }
     for (uint32_t f = s->n_frames; f-- > 0;)

@@ -163,7 +163,7 @@ static bool frame_covers(struct verifier *v, struct renaming *m, const struct ch
     uint16_t regs;
     uint64_t slots;
 
-    if (a->func != b->func || a->callsite != b->callsite || a->rounds > b->rounds)
+    if (a->func != b->func || a->callsite != b->callsite || a->async != b->async || a->rounds > b->rounds)
         return false;
     live_at(v, cur, f, how, &regs, &slots);
     for (unsigned r = 0; r < REGS - 1; r++)
@@ -202,10 +202,11 @@ bool states_equal(struct verifier *v, const struct checkpoint *old, const struct
     m.n = 0;
     m.fresh = UINT32_MAX;
     m.unknown = reg_unknown();
-    if (o->n_frames != cur->n_frames || o->n_refs != cur->n_refs || !o->lock_id != !cur->lock_id ||
-        o->lock_map != cur->lock_map || o->rcu != cur->rcu || o->preempt_off != cur->preempt_off)
+    if (o->n_frames != cur->n_frames || o->n_refs != cur->n_refs || o->locked != cur->locked ||
+        o->lock_of != cur->lock_of || o->rcu != cur->rcu || o->sleeps != cur->sleeps ||
+        o->preempt_off != cur->preempt_off)
         return false;
-    if (o->lock_id && !same_id(&m, o->lock_id, cur->lock_id))
+    if (o->locked && !same_id(&m, o->lock_id, cur->lock_id))
         return false;
     for (uint32_t i = 0; i < o->n_refs; i++)
         if (o->refs->at[i].kind != cur->refs->at[i].kind || !same_id(&m, o->refs->at[i].id, cur->refs->at[i].id))

@@ -352,7 +352,7 @@ enum reason global_call(struct verifier *v, struct state *s, uint32_t func)
     struct frame *f;
     enum reason reason;
 
-    if (s->lock_id)
+    if (s->locked)
         return refuse(v, REASON_lock_held, "the global function '%s' is called while a spin lock is held", name);
     if (v->func_effects[func] & EFFECT_SLEEPS && !v->prog->sleepable)
         return refuse(v, REASON_helper_not_allowed, "the global function '%s' may sleep and this program may not",

@@ -2,31 +2,13 @@
  * Calls of kernel functions, by the rows of vm/abi/kfuncs.def. As with helpers, all arguments are judged before the
  * state changes. What a function does besides (its `special`) is one arm of enter() or result().
  */
-#include "verifier/verifier.h"
-#include "vm/abi/kfuncs.h"
+#include "verifier/object.h"
+#include "vm/abi/callbacks.h"
 #include "vm/btf/btf.h"
 #include "vm/helpers/dynptr.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* What the arguments said. */
-struct kcall {
-    const struct kfunc *k;
-    uint32_t ref; /* of an argument that holds one */
-    bool takes_ref;
-    uint64_t constant; /* the last CONST */
-    const struct iter_type *iter;
-    struct reg iter_at; /* the iterator, on the stack */
-    struct reg dynptr;  /* the last one */
-    struct reg made;    /* where one is to be made; kind NONE: nowhere */
-    struct reg any;     /* the last ANY */
-    struct {
-        struct reg base;
-        struct access a;
-    } out[5];
-    unsigned n_out;
-};
 
 const struct kfunc *kfunc_at(const struct verifier *v, uint32_t at)
 {
@@ -83,12 +65,12 @@ static enum reason may_call(struct verifier *v, const struct state *s, const str
     if (!is_gpl_compatible(v->prog->license))
         return refuse(v, REASON_helper_gpl, "kernel functions are for GPL-compatible programs; the license is \"%s\"",
                       v->prog->license);
-    if (k->flags & KFUNC_SLEEPS && !v->prog->sleepable)
+    if (k->flags & KFUNC_SLEEPS && !sleeps_here(v, s))
         return refuse(v, REASON_helper_not_allowed, "%s may sleep and this program may not", k->name);
     reason = k->flags & KFUNC_SLEEPS ? kfunc_sections_end(v, s, "a function that may sleep is called") : REASON_ok;
     if (reason)
         return reason;
-    if (s->lock_id)
+    if (s->locked && !(k->flags & KFUNC_UNDER_LOCK))
         return refuse(v, REASON_lock_held, "%s is called while a spin lock is held", k->name);
     if (k->flags & KFUNC_RCU_PROTECTED && !in_rcu_section(v, s))
         return refuse(v, REASON_section_missing, "%s is called outside of sections that RCU protects", k->name);
@@ -233,13 +215,12 @@ static enum reason argument(struct verifier *v, struct state *s, struct kcall *c
         return c->k->special == KFUNC_ITER_NEW || c->k->special == KFUNC_IRQ_SAVE
                    ? iter_check_new(v, s, reg, c->iter)
                    : iter_check(v, s, reg, c->iter, &c->ref);
-    case KARG_MAP: return r->kind == REG_MAP && !(r->flags & REG_MAYBE_NULL) ? REASON_ok : want(v, c, reg, r, "a map");
     case KARG_ANY:
         c->any = *r;
         if (r->kind == REG_STACK)
             stack_escapes_whole(v, s, r);
         return REASON_ok;
-    default: return unsupported(v, "this kind of argument of a kernel function");
+    default: return object_argument(v, s, c, reg, (enum kfunc_arg_kind)arg->kind);
     }
 }
 
@@ -281,6 +262,8 @@ static enum reason enter(struct verifier *v, struct state *s, const struct kcall
 {
     const struct kfunc *k = c->k;
 
+    if ((k->special == KFUNC_RCU_LOCK || k->special == KFUNC_RCU_UNLOCK) && object_in_less(v))
+        return refuse(v, REASON_section_open, "%s is called where nodes of a tree are compared", k->name);
     switch (k->special) {
     case KFUNC_RCU_LOCK:
         if (s->rcu)
@@ -342,12 +325,22 @@ static const char *kernel_ctx(const struct prog_type *type)
     }
 }
 
-static enum reason maybe_null(struct verifier *v, const struct kfunc *k, struct reg *out)
+static enum reason rdonly_cast(struct verifier *v, uint64_t id, struct reg *out)
 {
-    if (k->flags & KFUNC_RET_NULL) {
-        out->flags |= REG_MAYBE_NULL;
-        out->id = ++v->next_id;
-    }
+    const struct btf *btf = v->prog->kernel_btf;
+    const struct btf_type *t = btf && id <= UINT32_MAX ? btf_type_at(btf, (uint32_t)id) : NULL;
+
+    if (!btf)
+        return unsupported(v, "kernel objects without the target's types");
+    if (!t)
+        return refuse(v, REASON_helper_argument, "there is no type %llu", (unsigned long long)id);
+    *out = (struct reg){.kind = REG_MEM, .flags = REG_READ_ONLY, .trust = TRUST_UNTRUSTED, .s = scalar_const(0)};
+    if (btf_kind(t) == BTF_VOID)
+        return REASON_ok;
+    if (btf_kind(t) != BTF_STRUCT)
+        return refuse(v, REASON_helper_argument, "type %llu is no struct", (unsigned long long)id);
+    *out =
+        (struct reg){.kind = REG_BTF, .trust = TRUST_UNTRUSTED, .size = (uint32_t)id, .btf = btf, .s = scalar_const(0)};
     return REASON_ok;
 }
 
@@ -372,60 +365,57 @@ static bool make_dynptr(struct verifier *v, struct state *s, const struct kcall 
     }
 }
 
-static enum reason result(struct verifier *v, struct state *s, const struct kcall *c, struct reg *out)
+static enum reason pointer_result(struct verifier *v, const struct state *s, const struct kcall *c, struct reg *out)
 {
     const struct kfunc *k = c->k;
-    const char *type = k->ret_type;
-    unsigned trust = 0;
+    bool cast = k->special == KFUNC_CAST_KERN_CTX;
+    const char *type = cast ? kernel_ctx(v->prog->type) : k->ret_type;
 
-    *out = reg_unknown();
-    switch (k->ret) {
-    case KRET_VOID: *out = (struct reg){.kind = REG_NONE}; return REASON_ok;
-    case KRET_INT: return REASON_ok;
-    case KRET_MEM:
-        *out = (struct reg){.kind = REG_MEM, .flags = REG_READ_ONLY, .size = k->ret_size, .s = scalar_const(0)};
-        out->ref = c->iter ? c->ref : 0;
-        return maybe_null(v, k, out);
-    case KRET_SLICE: *out = slice(c); return maybe_null(v, k, out);
-    case KRET_LOCAL: return unsupported(v, "objects that programs allocate");
-    default: break;
-    }
-    if (k->special == KFUNC_CAST_KERN_CTX) {
-        type = kernel_ctx(v->prog->type);
-        trust = TRUST_TRUSTED;
-    }
-    if (k->special == KFUNC_RDONLY_CAST) {
-        const struct btf_type *t = v->prog->kernel_btf ? btf_type_at(v->prog->kernel_btf, (uint32_t)c->constant) : NULL;
-
-        if (!v->prog->kernel_btf)
-            return unsupported(v, "kernel objects without the target's types");
-        if (!t || c->constant > UINT32_MAX)
-            return refuse(v, REASON_helper_argument, "there is no type %llu", (unsigned long long)c->constant);
-        if (btf_kind(t) == BTF_VOID) {
-            *out =
-                (struct reg){.kind = REG_MEM, .flags = REG_READ_ONLY, .trust = TRUST_UNTRUSTED, .s = scalar_const(0)};
-            return REASON_ok;
-        }
-        if (btf_kind(t) != BTF_STRUCT)
-            return refuse(v, REASON_helper_argument, "type %llu is no struct", (unsigned long long)c->constant);
-        *out = (struct reg){.kind = REG_BTF,
-                            .trust = TRUST_UNTRUSTED,
-                            .size = (uint32_t)c->constant,
-                            .btf = v->prog->kernel_btf,
-                            .s = scalar_const(0)};
-        return REASON_ok;
-    }
+    if (k->special == KFUNC_RDONLY_CAST)
+        return rdonly_cast(v, c->constant, out);
     if (!type || !btf_kernel_type(v, type))
         return unsupported(v, "kernel objects without the target's types");
-    if (k->special == KFUNC_ITER_NEXT)
-        trust = iter_trust(s, &c->iter_at);
-    *out = btf_ptr_reg(v, type, trust);
-    maybe_null(v, k, out);
-    if (k->flags & KFUNC_ACQUIRE) {
+    *out = btf_ptr_reg(v, type, cast ? TRUST_TRUSTED : k->special == KFUNC_ITER_NEXT ? iter_trust(s, &c->iter_at) : 0);
+    return REASON_ok;
+}
+
+/* What shares an object that the program owns is sure to get it. */
+static bool may_be_null(const struct kcall *c)
+{
+    return c->k->flags & KFUNC_RET_NULL && (c->k->special != KFUNC_OBJECT_SHARE || c->object.trust & TRUST_BORROWED);
+}
+
+static enum reason result(struct verifier *v, struct state *s, const struct kcall *c, struct reg *out)
+{
+    enum reason reason = REASON_ok;
+
+    *out = reg_unknown();
+    switch ((enum kfunc_ret_kind)c->k->ret) {
+    case KRET_VOID: *out = (struct reg){.kind = REG_NONE}; return REASON_ok;
+    case KRET_INT: return REASON_ok;
+    case KRET_LOCAL:
+    case KRET_NODE: reason = object_result(v, c, out); break;
+    case KRET_MEM:
+        *out = (struct reg){.kind = REG_MEM, .flags = REG_READ_ONLY, .size = c->k->ret_size, .s = scalar_const(0)};
+        out->ref = c->iter ? c->ref : 0;
+        break;
+    case KRET_SLICE: *out = slice(c); break;
+    default: reason = pointer_result(v, s, c, out); break;
+    }
+    if (reason)
+        return reason;
+    if (may_be_null(c)) {
+        out->flags |= REG_MAYBE_NULL;
+        out->id = ++v->next_id;
+    }
+    if (c->k->flags & KFUNC_ACQUIRE) {
         out->id = out->ref = ++v->next_id;
-        if (!state_hold(&v->pool, s, out->ref, k->flags & KFUNC_HELD ? REF_OBJECT : REF_KERNEL))
+        if (!state_hold(&v->pool, s, out->ref,
+                        c->k->flags & KFUNC_HELD || out->trust & TRUST_ALLOC ? REF_OBJECT : REF_KERNEL))
             return REASON_out_of_memory;
     }
+    if (!out->id && reg_has_lock(v, out))
+        out->id = ++v->next_id;
     return REASON_ok;
 }
 
@@ -453,6 +443,11 @@ enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *i
     for (unsigned i = 0; i < c.n_out; i++)
         if (c.out[i].base.kind == REG_STACK && !stack_write_unknown(v, s, &c.out[i].base, &c.out[i].a))
             return REASON_out_of_memory;
+    if (callback_find(&c.k->call)) {
+        reason = callback_call(v, s, &c.k->call, c.func, c.root, other);
+        if (reason)
+            return reason;
+    }
     if (c.k->flags & KFUNC_RELEASE && !call_release(v, s, c.ref))
         return REASON_out_of_memory;
     if (c.made.kind != REG_NONE && !make_dynptr(v, s, &c))
@@ -463,6 +458,8 @@ enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *i
         return REASON_out_of_memory;
     if ((c.k->special == KFUNC_ITER_DESTROY || c.k->special == KFUNC_IRQ_RESTORE) &&
         !iter_destroy(v, s, &c.iter_at, c.iter))
+        return REASON_out_of_memory;
+    if (c.k->special == KFUNC_NODE_ADD && !object_lend(v, s, c.added))
         return REASON_out_of_memory;
     reason = result(v, s, &c, &r0);
     if (reason)

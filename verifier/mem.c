@@ -49,6 +49,8 @@ const char *reg_kind_name(const struct reg *r)
         [REG_BUFFER] = "buffer pointer or NULL",
     };
 
+    if (r->kind == REG_BTF && r->trust & TRUST_ALLOC)
+        return r->flags & REG_MAYBE_NULL ? "pointer to an object or NULL" : "pointer to an object";
     return r->flags & REG_MAYBE_NULL && or_null[r->kind] ? or_null[r->kind] : names[r->kind];
 }
 
@@ -91,7 +93,6 @@ static enum reason check_map_value(struct verifier *v, const struct state *s, co
 {
     const struct map_def *map = base->map;
     char what[96];
-    int64_t lo, hi;
 
     (void)s;
     if (a->write && map_def_prog_flags(map) & MAP_F_RDONLY_PROG)
@@ -106,13 +107,7 @@ static enum reason check_map_value(struct verifier *v, const struct state *s, co
         if (reason)
             return reason;
     }
-    lo = base->off + a->off + base->s.r.smin;
-    hi = base->off + a->off + (int64_t)base->s.r.umax + a->size;
-    if (map->spin_lock_off >= 0 && lo < map->spin_lock_off + 4 && hi > map->spin_lock_off)
-        return refuse(v, REASON_special_field,
-                      "the bytes at offset %d of a value of map '%.64s' are a struct bpf_spin_lock", map->spin_lock_off,
-                      map->name);
-    return REASON_ok;
+    return field_check_access(v, base, a);
 }
 
 static enum reason check_map_key(struct verifier *v, const struct state *s, const struct reg *base,
@@ -338,6 +333,8 @@ struct reg mem_value(struct verifier *v, const struct state *s, const struct reg
     uint64_t value;
 
     (void)s;
+    if (field_loaded(v, base, a))
+        return kptr_loaded(v, s, field_loaded(v, base, a));
     if (base->kind == REG_BTF)
         out = btf_ptr_value(v, s, base, a);
     if (base->kind == REG_MAP)

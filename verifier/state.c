@@ -209,6 +209,7 @@ bool state_push_frame(struct pool *pool, struct state *s, uint32_t func, uint32_
     f->func = func;
     f->rounds = 0;
     f->callback = false;
+    f->async = false;
     f->n_slots = 0;
     memset(f->regs, 0, sizeof(f->regs));
     f->regs[10] = (struct reg){.kind = REG_STACK, .frame = (uint8_t)s->n_frames, .s = scalar_const(0)};
@@ -233,6 +234,7 @@ static struct frame *frame_clone(struct pool *pool, const struct frame *from)
     f->inst = from->inst;
     f->rounds = from->rounds;
     f->callback = from->callback;
+    f->async = from->async;
     f->n_slots = from->n_slots;
     memcpy(f->regs, from->regs, sizeof(f->regs));
     memcpy(f->chunks, from->chunks, n * sizeof(f->chunks[0]));

@@ -110,6 +110,7 @@ struct frame {
     uint32_t inst;     /* of the function: uses.c */
     uint32_t rounds;   /* how often its current call has called back on this path */
     bool callback;     /* a helper called it, as often as it likes: callback.c */
+    bool async;        /* the outermost: it was put off, and runs by itself */
     uint16_t n_slots;  /* slots with a record; slot i covers [-8 (i + 1), -8 i) from r10; further ones are INVALID */
     struct reg regs[REGS];
     struct chunk *chunks[MAX_CHUNKS]; /* those of n_slots; what is in them beyond it is zero */
@@ -182,8 +183,10 @@ struct state {
     struct frame *frames[PROG_MAX_FRAMES];
     struct refs *refs; /* NULL: none were ever taken */
     uint32_t n_refs;
-    uint32_t lock_id; /* of the value whose spin lock is held; 0: none */
-    const struct map_def *lock_map;
+    bool locked; /* a spin lock is held: that of the value or object with this id, of this map, or of these types */
+    uint32_t lock_id;
+    const void *lock_of;
+    bool sleeps;         /* what runs may sleep though the program may not: a work queue's function */
     bool rcu;            /* inside bpf_rcu_read_lock() */
     uint8_t preempt_off; /* how often bpf_preempt_disable() holds */
     uint32_t may_goto_depth;

@@ -68,8 +68,11 @@ static void note_fact(struct verifier *v, const struct state *s, const struct re
         [REG_BTF] = FACT_MEM_KERNEL,    [REG_MAP] = FACT_MEM_KERNEL,         [REG_BUFFER] = FACT_MEM_OTHER,
         [REG_ARENA] = FACT_MEM_OTHER,
     };
+    bool object = base->kind == REG_BTF && base->trust & TRUST_ALLOC; /* which lies in our own memory */
     struct insn_info *info = &v->info[s->insn];
-    uint8_t kind = base->kind == REG_MEM && base->trust ? FACT_MEM_KERNEL : kinds[base->kind];
+    uint8_t kind = (base->kind == REG_MEM && base->trust) || base->trust & TRUST_UNTRUSTED ? FACT_MEM_KERNEL
+                   : object                                                                ? FACT_MEM_OTHER
+                                                                                           : kinds[base->kind];
     bool probes = kind == FACT_MEM_KERNEL || (info->mem_seen && info->mem == FACT_MEM_KERNEL);
 
     if (info->mem_seen && (info->mem != kind || (kind == FACT_MEM_CTX && info->ctx_off != (uint16_t)off)))
@@ -111,6 +114,7 @@ static enum reason load(struct verifier *v, struct state *s, const struct insn *
         .off = insn->off,
         .size = isa_access_size((enum isa_op)insn->op),
         .atomic = isa_rows[insn->op].form == ISA_FORM_LOAD_ACQ,
+        .sign = sign,
     };
     enum reason reason;
 
@@ -169,6 +173,21 @@ static enum reason store_value(struct verifier *v, struct state *s, const struct
     return stack_write_reg(v, s, base, a, value) ? REASON_ok : REASON_out_of_memory;
 }
 
+/* A pointer that owns nothing is NULL or of its type, whoever stores it. */
+static enum reason store_kptr(struct verifier *v, struct state *s, const struct reg *base, const struct access *a,
+                              const struct reg *value, int value_reg)
+{
+    const struct field *f = field_loaded(v, base, a);
+
+    if (!f)
+        return REASON_ok;
+    if (reg_is_const(value) && !value->s.t.value)
+        return value_reg < 0 ? REASON_ok : precision_mark_reg(v, s, (unsigned)value_reg);
+    if (value_reg < 0)
+        return refuse(v, REASON_kptr, "the only number that is stored to a kptr is 0");
+    return kptr_check_value(v, s, f, (unsigned)value_reg, false);
+}
+
 static enum reason store(struct verifier *v, struct state *s, const struct insn *insn, bool from_reg)
 {
     struct reg base = *state_reg(s, insn->dst), value = reg_const((uint64_t)insn->imm);
@@ -202,7 +221,8 @@ static enum reason store(struct verifier *v, struct state *s, const struct insn 
         w->flags &= (uint8_t)~REG_LINK_OFF;
         value = *w;
     }
-    return store_value(v, s, &base, &a, &value, from_reg ? insn->src : -1);
+    reason = store_kptr(v, s, &base, &a, &value, from_reg ? insn->src : -1);
+    return reason ? reason : store_value(v, s, &base, &a, &value, from_reg ? insn->src : -1);
 }
 
 static bool fetches(enum isa_op op)
@@ -278,8 +298,6 @@ static enum reason load_wide(struct verifier *v, struct state *s, const struct i
         }
         value = (struct reg){
             .kind = REG_MAP_VALUE, .map = v->prog->maps[index], .off = (int32_t)insn->imm, .s = scalar_const(0)};
-        if (value.map->spin_lock_off >= 0)
-            value.id = ++v->next_id;
         break;
     case ISA_LD_FUNC: {
         enum reason reason = callback_take(v, insn->target, &value);
@@ -310,7 +328,7 @@ static enum reason load_packet(struct verifier *v, struct state *s, const struct
         return refuse(v, REASON_uninitialized_register, "r6 was not written on this path; it must be the context");
     if (state_reg(s, 6)->kind != REG_CTX || state_reg(s, 6)->off)
         return refuse(v, REASON_helper_argument, "r6 must be the context for this load");
-    if (s->lock_id)
+    if (s->locked)
         return refuse(v, REASON_lock_held, "packet loads end the program when they fail, with the lock held");
     if (state_refs_but(s, REF_IRQ))
         return refuse(v, REASON_reference_leak, "packet loads end the program when they fail, with a reference held");
@@ -435,6 +453,7 @@ enum reason step(struct verifier *v, struct state *s, struct state **other, bool
     if (!history_add(&s->past, (struct step_record){.insn = s->insn}, NULL))
         return REASON_out_of_memory;
     v->in_step = true;
+    v->now = s;
     uses_begin(v);
     reason = execute(v, s, insn, other, done);
     uses_end(v, inst, at);

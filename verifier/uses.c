@@ -200,6 +200,11 @@ bool uses_enter(struct verifier *v, const struct state *s, uint32_t *inst)
     *inst = 0;
     if (!u)
         return true;
+    for (uint32_t i = 0; s->n_frames == 1 && i < u->n; i++) /* what was put off begins anew each time */
+        if (u->inst[i].parent == NONE && u->inst[i].start == v->prog->funcs[top->func].start) {
+            *inst = i;
+            return true;
+        }
     if (s->n_frames > 1) {
         in.parent = s->frames[s->n_frames - 2]->inst;
         in.depth = s->n_frames - 1;

@@ -75,6 +75,8 @@ struct verifier {
     } hook;
     const struct map_def *arena_map; /* that the program names; NULL: none */
     uint32_t ctx_size;               /* bytes of the context that were touched */
+    const struct state *now;         /* whose instruction is being executed */
+    bool *func_async;                /* functions that were put off: timers' and the like */
     bool in_step;                    /* the last record of the path's history is the instruction being executed */
     bool privileged;                 /* may see pointers, read uninitialized stack, ... */
     uint16_t *func_depth;            /* bytes of stack that each function was seen to use */
@@ -160,6 +162,7 @@ struct access {
     bool write;
     bool atomic; /* or ordered: aligned, and not everywhere */
     bool helper; /* by a helper: uninitialized stack is an output */
+    bool sign;   /* a load that extends the sign */
     bool zero_size_ok;
     bool fills; /* a helper that writes all of it */
 };
@@ -213,6 +216,8 @@ struct reg btf_ptr_reg(struct verifier *v, const char *type, unsigned trust);
 /* The type of a struct or union of the target, 0: there is none. */
 uint32_t btf_kernel_type(const struct verifier *v, const char *name);
 bool in_rcu_section(const struct verifier *v, const struct state *s);
+/* May what runs now sleep? */
+bool sleeps_here(const struct verifier *v, const struct state *s);
 
 /* btf_ctx.c: arguments by prototype. begin: before anything is explored. */
 enum reason btf_ctx_begin(struct verifier *v);
@@ -345,6 +350,37 @@ bool iter_depths_differ(const struct verifier *v, const struct state *old, const
 bool iter_overwrite(struct verifier *v, struct state *s, unsigned frame, int64_t lo, int64_t end);
 bool iter_section_ends(struct verifier *v, struct state *s);
 
+/* field.c: special fields of map values and of objects. */
+/** Those of what r points to; NULL: it has none. */
+const struct fields *reg_fields(const struct verifier *v, const struct reg *r);
+/** Does what r points to hold a lock? Then its id says which one. */
+bool reg_has_lock(const struct verifier *v, const struct reg *r);
+/** Does r point to the field of this kind of a map's value? */
+enum reason field_check(struct verifier *v, const struct reg *r, unsigned reg, enum field_kind kind);
+/** May these bytes be touched, as far as special fields go? */
+enum reason field_check_access(struct verifier *v, const struct reg *base, const struct access *a);
+/** The pointer of a map's value that a checked access loads or stores; NULL: none. */
+const struct field *field_loaded(const struct verifier *v, const struct reg *base, const struct access *a);
+/** Does r point to a lock? */
+enum reason lock_check(struct verifier *v, const struct reg *r, unsigned reg, enum field_kind kind);
+enum reason lock_step(struct verifier *v, struct state *s, const struct reg *r, bool lock);
+/** Is the lock held that stands in what r points to? */
+bool lock_holds(const struct state *s, const struct reg *r);
+/** Does r point to a kptr that may be exchanged? */
+enum reason kptr_check_place(struct verifier *v, const struct reg *r, unsigned reg, const struct field **out);
+/** May this register be stored there? `exchange`: by bpf_kptr_xchg(), which takes its reference. */
+enum reason kptr_check_value(struct verifier *v, const struct state *s, const struct field *f, unsigned reg,
+                             bool exchange);
+/** Does a run's environment know the reference to what is taken out of it? */
+bool kptr_is_held(const struct verifier *v, const struct field *f);
+/** What stood there, taken out; and what a load yields. */
+struct reg kptr_taken(struct verifier *v, const struct field *f);
+struct reg kptr_loaded(struct verifier *v, const struct state *s, const struct field *f);
+
+/* object.c */
+/** Is the instruction being executed one of a function that compares nodes of a tree? */
+bool object_in_less(const struct verifier *v);
+
 /* global.c */
 /** What functions do, before exploration. @return false: out of memory. */
 bool global_init(struct verifier *v);
@@ -362,9 +398,14 @@ enum reason global_verify_called(struct verifier *v, uint32_t *insn);
 bool callback_is_called_by(const struct verifier *v, const struct insn *insn);
 /** What loading the address of a function yields. */
 enum reason callback_take(struct verifier *v, uint32_t start, struct reg *out);
-/** A helper's call whose arguments are fine, before its registers are clobbered: *other goes on in the callback. */
+/** Does this call put a function off, to run later by itself? */
+bool callback_is_put_off_by(const struct verifier *v, const struct insn *insn);
+/** A helper's call whose arguments are fine, before its registers are clobbered: *other goes on in the callback. root:
+ * what the nodes hang at that it gets, NULL for others. */
 enum reason callback_call(struct verifier *v, struct state *s, const struct helper *h, uint32_t func,
-                          struct state **other);
+                          const struct field *root, struct state **other);
+/** The end of a function that was put off. */
+enum reason callback_leaves(struct verifier *v, struct state *s);
 /** The end of a callback: back before the call. */
 enum reason callback_exit(struct verifier *v, struct state *s);
 

@@ -65,7 +65,7 @@ static enum reason chain_depth(struct verifier *v, uint32_t func, uint32_t above
         if (frames == PROG_MAX_FRAMES)
             return refuse(v, REASON_call_depth, "the chain of calls has more than %u frames", PROG_MAX_FRAMES);
         for (uint32_t c = 0; c < v->prog->n_funcs; c++) {
-            if (v->prog->funcs[c].start != insn->target)
+            if (v->prog->funcs[c].start != insn->target || (insn->op == ISA_LD_FUNC && v->func_async[c]))
                 continue;
             if (v->func_tail_calls[c] && depth >= 256)
                 return refuse(
@@ -163,6 +163,9 @@ static enum reason run(struct verifier *v, uint32_t *insn)
         reason = global_verify_called(v, insn);
     if (!reason)
         reason = chain_depth(v, 0, 0, 1, false, insn);
+    for (uint32_t f = 1; f < v->prog->n_funcs && !reason; f++)
+        if (v->func_async[f])
+            reason = chain_depth(v, f, 0, 1, false, insn);
     return reason;
 }
 
@@ -225,6 +228,7 @@ static void free_all(struct verifier *v)
     free(v->info);
     free(v->at);
     free(v->func_depth);
+    free(v->func_async);
     free(v->func_tail_calls);
     free(v->func_escaped);
 }
@@ -250,9 +254,10 @@ int verify_prog(const struct prog *prog, const struct verify_opts *opts, const s
     v.info = calloc(prog->n_insns + 2, sizeof(*v.info));
     v.at = calloc(prog->n_insns + 1, sizeof(*v.at));
     v.func_depth = calloc(prog->n_funcs + 1, sizeof(*v.func_depth));
+    v.func_async = calloc(prog->n_funcs + 1, sizeof(*v.func_async));
     v.func_tail_calls = calloc(prog->n_funcs + 1, sizeof(*v.func_tail_calls));
     v.func_escaped = calloc(prog->n_funcs + 1, sizeof(*v.func_escaped));
-    if (!v.info || !v.at || !v.func_depth || !v.func_tail_calls || !v.func_escaped) {
+    if (!v.info || !v.at || !v.func_depth || !v.func_async || !v.func_tail_calls || !v.func_escaped) {
         free_all(&v);
         return -ENOMEM;
     }

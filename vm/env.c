@@ -141,6 +141,7 @@ static void release_all(struct skep_env *env)
         __atomic_store_n((uint32_t *)env->spin_lock, 0, __ATOMIC_RELEASE);
         env->spin_lock = NULL;
     }
+    env->in_tree = false;
     while (env->n_refs) {
         struct env_ref ref = env->refs[--env->n_refs];
         if (ref.release)
@@ -226,9 +227,8 @@ static uint64_t catch (struct skep_env *env)
     return code->engine->run(code, code->prog->exception_cb, env, args);
 }
 
-int env_run(struct skep_env *env, const struct code *code, uint64_t arg1, uint64_t arg2, uint64_t *retval)
+static int run(struct skep_env *env, const struct code *code, uint32_t func, const uint64_t args[5], uint64_t *retval)
 {
-    const uint64_t args[5] = {arg1, arg2};
     uint64_t result;
 
     begin(env, code);
@@ -238,7 +238,7 @@ int env_run(struct skep_env *env, const struct code *code, uint64_t arg1, uint64
         env->trap.insn = 0;
         return -EFAULT;
     }
-    result = code->engine->run(code, 0, env, args);
+    result = code->engine->run(code, func, env, args);
     if (env->trap.kind == TRAP_exception)
         result = catch (env);
     if (env->checked && env->trap.kind == TRAP_none)
@@ -253,6 +253,31 @@ int env_run(struct skep_env *env, const struct code *code, uint64_t arg1, uint64
         return -EFAULT;
     *retval = result;
     return 0;
+}
+
+int env_run(struct skep_env *env, const struct code *code, uint64_t arg1, uint64_t arg2, uint64_t *retval)
+{
+    const uint64_t args[5] = {arg1, arg2};
+
+    return run(env, code, 0, args, retval);
+}
+
+int env_run_func(struct skep_env *env, const struct code *code, uint32_t func, const uint64_t args[5],
+                 uint32_t key_size, uint64_t *retval)
+{
+    int err;
+
+    if (env->n_mems == ENV_MAX_MEMS)
+        return -ENOMEM;
+    env->mems[env->n_mems++] = (struct env_mem){.guest = args[1],
+                                                .host = (unsigned char *)(uintptr_t)args[1],
+                                                .size = key_size,
+                                                .access = ENV_READ | ENV_DIRECT,
+                                                .kind = ENV_MEM_MAP,
+                                                .name = "map key"};
+    err = run(env, code, func, args, retval);
+    env->n_mems--;
+    return err;
 }
 
 uint64_t env_call(struct skep_env *env, uint64_t func, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
@@ -289,6 +314,11 @@ uint64_t env_ktime(struct skep_env *env)
         return now;
     }
     return fast_clock_read(&env->host_clock);
+}
+
+uint64_t env_now(struct skep_env *env)
+{
+    return env->clock.fixed ? env->clock.now : fast_clock_read(&env->host_clock);
 }
 
 uint64_t env_realtime(struct skep_env *env)

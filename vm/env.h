@@ -127,7 +127,9 @@ struct skep_env {
     /* What it holds. */
     struct env_ref *refs;
     uint32_t n_refs, cap_refs;
-    void *spin_lock; /* held, or NULL */
+    void *spin_lock;              /* held, or NULL */
+    bool in_tree;                 /* it is at a tree, whose callback runs */
+    const struct timer *in_timer; /* whose callback runs; NULL: none's */
 
     /* Memory besides stack, context, packet and maps: raw memory, records, kernel and user memory. */
     struct env_mem mems[ENV_MAX_MEMS];
@@ -206,6 +208,11 @@ void env_free(struct skep_env *env);
  */
 int env_run(struct skep_env *env, const struct code *code, uint64_t arg1, uint64_t arg2, uint64_t *retval);
 
+/** The same, from function `func` of the code on: a callback that was put off. key: readable memory among its
+ * arguments, as long as it runs (args[1] may lie in it). */
+int env_run_func(struct skep_env *env, const struct code *code, uint32_t func, const uint64_t args[5],
+                 uint32_t key_size, uint64_t *retval);
+
 /** Calls back into the running program: func is what a function pointer argument held. Its trap is env->trap; a helper
  *  that calls back looks at it after each call and returns at once when one is set. */
 uint64_t env_call(struct skep_env *env, uint64_t func, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
@@ -255,6 +262,9 @@ bool env_check_args(struct skep_env *env, const struct helper *helper, uint64_t 
 /** What checked execution remembers of a helper's result: inner maps that the program may name from now on. */
 void env_note_result(struct skep_env *env, const struct helper *helper, const uint64_t args[5], uint64_t result);
 
+/** The map of the program in one of whose values this address lies, and that value; NULL: none. */
+struct map *env_find_value(struct skep_env *env, uint64_t addr, void **value);
+
 /** Is this the address of a map that the program may name (its own maps, and maps inside its maps)? */
 struct map *env_find_map(struct skep_env *env, uint64_t addr);
 
@@ -291,6 +301,8 @@ const struct env_task *env_task(struct skep_env *env);
 
 /* The world's clocks (ns), and 64 random bits. */
 uint64_t env_ktime(struct skep_env *env);
+/** The first, which a fixed clock does not take for a reading. */
+uint64_t env_now(struct skep_env *env);
 uint64_t env_realtime(struct skep_env *env);
 uint64_t env_random(struct skep_env *env);
 /** Begins a sequence of random numbers that nobody knows. */

@@ -7,6 +7,7 @@
 #include "vm/abi/map_types.h"
 #include "vm/abi/prog_types.h"
 #include "vm/env.h"
+#include "vm/heap.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,30 +171,45 @@ bool env_ctx_packet(const struct skep_env *env, uint64_t addr, uint32_t size, ui
 
 static const char lock_name[] = "struct bpf_spin_lock";
 
-/* A lock in a value is for bpf_spin_lock and bpf_spin_unlock alone: who could store there could make others wait for
- * ever. What lies before it and behind it is memory of its own. */
-static void keep_off_lock(const struct map *map, uint64_t addr, struct env_mem *m)
+/* Cuts from m, which begins at a value or object, what lies around the address and is of one kind: a special field,
+ * which programs may not touch but for reading pointers, or memory between two of them. */
+static void keep_off(const struct field *at, uint32_t n, uint64_t addr, struct env_mem *m)
 {
-    enum { LOCK_SIZE = 4 };
-    uint64_t off = addr - m->guest, lock = (uint64_t)map->def.spin_lock_off, skip = 0;
+    uint64_t off = addr - m->guest, from = 0, end = m->size;
 
-    if (map->def.spin_lock_off < 0 || off >= m->size || lock + LOCK_SIZE > m->size)
-        return;
-    if (off < lock) {
-        m->size = lock;
-        return;
+    for (uint32_t i = 0; i < n && off < m->size; i++) {
+        uint64_t stop = (uint64_t)at[i].off + at[i].size;
+
+        if (off >= stop) {
+            from = stop;
+        } else if (off < at[i].off) {
+            end = at[i].off < end ? at[i].off : end;
+            break;
+        } else {
+            from = at[i].off;
+            end = stop < end ? stop : end;
+            m->name = at[i].kind == FIELD_SPIN_LOCK ? lock_name : field_name((enum field_kind)at[i].kind);
+            m->access &= at[i].kind == FIELD_KPTR_UNTRUSTED                  ? ENV_READ | ENV_WRITE
+                         : at[i].kind >= FIELD_KPTR_UNTRUSTED && off == from ? ENV_READ
+                                                                             : 0;
+            break;
+        }
     }
-    if (off < lock + LOCK_SIZE) {
-        skip = lock;
-        m->size = lock + LOCK_SIZE;
-        m->access = 0;
-        m->name = lock_name;
-    } else {
-        skip = lock + LOCK_SIZE;
-    }
-    m->guest += skip;
-    m->host += skip;
-    m->size -= skip;
+    m->guest += from;
+    m->host += from;
+    m->size = end > from ? end - from : 0;
+}
+
+/* A lock in a value is for bpf_spin_lock and bpf_spin_unlock alone: who could store there could make others wait for
+ * ever. Other fields hold addresses of the host's. */
+static void keep_off_fields(const struct map *map, uint64_t addr, struct env_mem *m)
+{
+    const struct field lock = {.off = (uint32_t)map->def.spin_lock_off, .size = 4, .kind = FIELD_SPIN_LOCK};
+
+    if (map->def.fields)
+        keep_off(map->def.fields->at, map->def.fields->n, addr, m);
+    else if (map->def.spin_lock_off >= 0)
+        keep_off(&lock, 1, addr, m);
 }
 
 static bool find_in_map(struct map *map, uint64_t addr, struct env_mem *m)
@@ -208,7 +224,7 @@ static bool find_in_map(struct map *map, uint64_t addr, struct env_mem *m)
              (map->def.flags & MAP_F_WRONLY_PROG ? 0 : ENV_READ) |
                  (r.read_only || map_def_prog_flags(&map->def) & MAP_F_RDONLY_PROG ? 0 : ENV_WRITE),
              ENV_MEM_MAP, map->def.name);
-    keep_off_lock(map, addr, m);
+    keep_off_fields(map, addr, m);
     return true;
 }
 
@@ -234,6 +250,43 @@ static bool find_map_value(struct skep_env *env, uint64_t addr, struct env_mem *
     if (found)
         env->cache[env->cache_next++ % ENV_MEM_CACHE] = *m;
     return found;
+}
+
+/* What programs allocated. What was dropped may still be read until the run ends, as under RCU. */
+static bool find_object(uint64_t addr, struct env_mem *m)
+{
+    struct object *o = heap_find(addr);
+    uint64_t room, cpu;
+
+    if (!o)
+        return false;
+    room = (o->size + 7ull) & ~7ull;
+    cpu = (addr - (uintptr_t)object_mem(o)) / (room ? room : 1);
+    put_home(m, object_mem(o) + cpu * room, o->size,
+             __atomic_load_n(&o->state, __ATOMIC_RELAXED) == OBJECT_LIVE ? ENV_READ | ENV_WRITE : ENV_READ, ENV_MEM_RAW,
+             "an object of the program");
+    if (o->fields)
+        keep_off(o->fields->at, o->fields->n, addr, m);
+    return true;
+}
+
+struct map *env_find_value(struct skep_env *env, uint64_t addr, void **value)
+{
+    const struct code *code = env->code;
+    struct map *found = NULL;
+    struct map_region r;
+
+    for (uint32_t i = 0; i < code->prog->n_maps + n_inner(env) && !found; i++) {
+        struct map *map = i < code->prog->n_maps ? code->maps[i] : env->inner[i - code->prog->n_maps];
+
+        if (map && map->ops->find_region && map->ops->find_region(map, (uintptr_t)addr, &r) && addr - r.base < r.size)
+            found = map;
+    }
+    if (!found)
+        return NULL;
+    *value = (void *)(uintptr_t)(r.stride ? r.base + (addr - r.base) / r.stride * r.stride + r.elem_off
+                                          : r.base + r.elem_off);
+    return addr - (uintptr_t)*value < r.elem_size ? found : NULL;
 }
 
 static const struct env_mem *find_sorted(const struct env_mem *mems, uint32_t n, uint64_t addr)
@@ -335,7 +388,7 @@ static bool find(struct skep_env *env, uint64_t addr, struct env_mem *m)
             *m = env->mems[i];
             return true;
         }
-    return find_ctx(env, addr, m) || find_sock(env, addr, m) || find_map_value(env, addr, m) ||
+    return find_ctx(env, addr, m) || find_sock(env, addr, m) || find_map_value(env, addr, m) || find_object(addr, m) ||
            find_world(env, addr, m) || find_map_object(env, addr, m);
 }
 

@@ -469,6 +469,7 @@ static int fill(struct maker *m)
     prog->exception_cb = spec->exception_cb < spec->n_funcs ? spec->exception_cb : 0;
     prog->helpers = spec->helpers;
     prog->btf = spec->btf;
+    prog->fields = spec->fields;
     prog->kernel_btf = spec->kernel_btf;
     prog->n_insns = spec->n_insns;
     prog->insns = ARENA_ARRAY(&prog->arena, struct insn, spec->n_insns);

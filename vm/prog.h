@@ -100,8 +100,9 @@ struct prog {
     uint32_t n_externs;
     const struct prog_ksym *ksyms; /* sorted by insn */
     uint32_t n_ksyms;
-    const struct btf *btf; /* the object's types, borrowed with a reference; NULL: none */
-    void *btf_owner;       /* opaque holder of btf */
+    const struct btf *btf;            /* the object's types, borrowed with a reference; NULL: none */
+    const struct field_table *fields; /* special fields of those types, held as they are; NULL: none are known */
+    void *btf_owner;                  /* opaque holder of btf and fields */
     void (*put_btf)(void *owner);
     const struct btf *kernel_btf;     /* the target's types, where the program needs them and they are there; as btf */
     void *kernel_owner;               /* its holder, given to put_btf */
@@ -133,6 +134,7 @@ struct prog_spec {
     const struct prog_ksym *ksyms; /* sorted by insn */
     uint32_t n_ksyms;
     const struct btf *btf;
+    const struct field_table *fields;
     void *btf_owner;
     void (*put_btf)(void *owner);
     const struct btf *kernel_btf;

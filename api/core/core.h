@@ -225,6 +225,8 @@ int vm_jit(struct skep_vm *vm, struct jit **out, const char **why);
  *  @return 0; what env_run() returns; -EINVAL: there is nothing that it could go over, said. */
 int run_iterator(struct skep_env *env, const struct code *code, struct skep_run_opts *o, struct buf *out,
                  const struct log *log);
+/** Runs what is put off in the maps of the program that has run. 0, -EFAULT: env->trap says why. */
+int run_later(struct skep_env *env, const struct code *code, struct skep_run_opts *o);
 
 /** Makes code for a program: exec's choices become code_opts. exec may be NULL. */
 int program_lower(struct skep_vm *vm, struct prog *prog, struct map *const *maps, const struct skep_exec_opts *exec,

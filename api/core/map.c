@@ -37,6 +37,7 @@ void map_use(struct skep_map *map, struct map *used)
     map->map = map_get(used);
     map->ops = &user_map;
     __atomic_add_fetch(&used->users, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&used->closed, false, __ATOMIC_RELEASE);
 }
 
 void map_unuse(struct skep_map *map)

@@ -196,6 +196,8 @@ static int run(struct skep_env *env, const struct code *code, const struct explo
     }
     env->on_insn = NULL;
     uint64_t each = (now_ns() - start) / repeat;
+    if (!err)
+        err = run_later(env, code, o);
     o->duration = each > UINT32_MAX ? UINT32_MAX : (uint32_t)each;
     o->insns_run = insns;
     o->retval = (uint32_t)o->r0;

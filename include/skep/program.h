@@ -270,6 +270,12 @@ struct skep_run_opts {
     void *call_ctx;
     uint32_t redirect_ifindex; /* out: where bpf_redirect() sends the packet, or bpf_redirect_map() through a DEVMAP; 0:
                                   nowhere else, and in Linux */
+    /* Functions that programs put off (bpf_timer, bpf_wq, task work) in the maps that this program uses, whoever did:
+     * work runs once the last run has ended, and then timers that are due within so many nanoseconds of the run's
+     * clock, the earliest first and each at its own time; what these start, too. One that traps ends that, with
+     * -EFAULT. */
+    uint64_t pass_time;
+    uint32_t later_cnt; /* out: how many of them ran */
 };
 
 /**

@@ -18,10 +18,13 @@ enum callback_gets {
     GETS_MAP_KEY,   /* a key of it, to be read */
     GETS_MAP_VALUE, /* and the value */
     GETS_DYNPTR,    /* a dynptr of memory, which only helpers follow */
+    GETS_NODE,      /* of the tree that argument 1 is the root of */
 };
 
 enum {
     CALLBACK_SYNC = 1,
+    CALLBACK_LATER = 2,
+    CALLBACK_SLEEPS = 4,
     CALLBACK_BOUND_SHIFT = 4, /* above: the number of the argument that bounds how often */
 };
 

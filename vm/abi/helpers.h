@@ -56,6 +56,9 @@ enum arg_kind {
     ARG_MAP_VALUE_OR_NULL,  /* as MAP_VALUE, or NULL */
     ARG_BTF_ID_OR_NULL,     /* as BTF_ID, or NULL */
     ARG_ZERO,               /* 0: the helper has no way to say that it does not know a flag */
+    ARG_TIMER,              /* a struct bpf_timer in a map's value */
+    ARG_KPTR,               /* a pointer to an object, in a map's value or in an object */
+    ARG_KPTR_VALUE,         /* what is to stand there: an object that the program owns, or NULL */
 };
 
 enum ret_kind {
@@ -71,9 +74,10 @@ enum ret_kind {
     RET_SOCKET_OR_NULL,
     RET_SOCK_COMMON_OR_NULL,
     RET_TCP_SOCK_OR_NULL,
-    RET_LENGTH,    /* INT: at most what the last size argument allows, or an error number */
-    RET_CPU,       /* INT: the number of a CPU */
-    RET_MAP_VALUE, /* as MAP_VALUE_OR_NULL, and always there */
+    RET_LENGTH,       /* INT: at most what the last size argument allows, or an error number */
+    RET_CPU,          /* INT: the number of a CPU */
+    RET_MAP_VALUE,    /* as MAP_VALUE_OR_NULL, and always there */
+    RET_KPTR_OR_NULL, /* what stood in the KPTR argument */
 };
 
 enum helper_effect {
@@ -91,6 +95,7 @@ enum helper_effect {
     EFFECT_VARIADIC = 2048,    /* reads all five arguments, whatever the row names */
     EFFECT_CASTS = 8192,       /* the result is argument 1 seen as something else: it shares its reference */
     EFFECT_VALUE_MEM = 16384,  /* argument 1 is memory of a map's value */
+    EFFECT_UNDER_LOCK = 32768, /* may be called while a spin lock is held */
     EFFECT_FILLS = 4096,       /* writes every byte of memory that it is given to write, whatever happens */
 };
 

@@ -35,6 +35,8 @@
 #define DESTRUCTIVE   KFUNC_DESTRUCTIVE
 #define RCU_PROTECTED KFUNC_RCU_PROTECTED
 #define HELD          KFUNC_HELD
+#define UNDER_LOCK    KFUNC_UNDER_LOCK
+#define CALLS_BACK    KFUNC_CALLS_BACK
 #define SPECIAL(what) (KFUNC_##what << 16)
 
 #define BODY(name)    kfunc_##name
@@ -113,6 +115,42 @@
     {                                                                                                                  \
         KARG_ITER, 0, #name                                                                                            \
     }
+#define K_LOCAL_PERCPU                                                                                                 \
+    {                                                                                                                  \
+        KARG_LOCAL_PERCPU, 0, NULL                                                                                     \
+    }
+#define K_COUNTED                                                                                                      \
+    {                                                                                                                  \
+        KARG_COUNTED, 0, NULL                                                                                          \
+    }
+#define K_LIST_HEAD                                                                                                    \
+    {                                                                                                                  \
+        KARG_LIST_HEAD, 0, NULL                                                                                        \
+    }
+#define K_LIST_NODE                                                                                                    \
+    {                                                                                                                  \
+        KARG_LIST_NODE, 0, NULL                                                                                        \
+    }
+#define K_RB_ROOT                                                                                                      \
+    {                                                                                                                  \
+        KARG_RB_ROOT, 0, NULL                                                                                          \
+    }
+#define K_RB_NODE                                                                                                      \
+    {                                                                                                                  \
+        KARG_RB_NODE, 0, NULL                                                                                          \
+    }
+#define K_RB_NODE_NEW                                                                                                  \
+    {                                                                                                                  \
+        KARG_RB_NODE_NEW, 0, NULL                                                                                      \
+    }
+#define K_WQ                                                                                                           \
+    {                                                                                                                  \
+        KARG_WQ, 0, NULL                                                                                               \
+    }
+#define K_FUNC                                                                                                         \
+    {                                                                                                                  \
+        KARG_FUNC, 0, NULL                                                                                             \
+    }
 
 #define H_NONE              ARG_NONE
 #define H_NUM               ARG_ANYTHING
@@ -139,6 +177,15 @@
 #define ARG_ITER_bits       ARG_TWO_LONGS
 #define ARG_ITER_task       ARG_THREE_LONGS
 #define ARG_ITER_css        ARG_THREE_LONGS
+#define H_LOCAL_PERCPU      ARG_BTF_ID
+#define H_COUNTED           ARG_BTF_ID
+#define H_LIST_HEAD         ARG_BTF_ID
+#define H_LIST_NODE         ARG_BTF_ID
+#define H_RB_ROOT           ARG_BTF_ID
+#define H_RB_NODE           ARG_BTF_ID
+#define H_RB_NODE_NEW       ARG_BTF_ID
+#define H_WQ                ARG_BTF_ID
+#define H_FUNC              ARG_FUNC
 #define ARG_OUT_2           ARG_SHORT_PTR
 #define ARG_OUT_4           ARG_INT_PTR
 #define ARG_OUT_8           ARG_LONG_PTR
@@ -156,12 +203,14 @@
 #define R_LOCAL      .ret = KRET_LOCAL
 #define R_SLICE     .ret = KRET_SLICE
 #define R_MEM(bytes) .ret = KRET_MEM, .ret_size = bytes
+#define R_NODE       .ret = KRET_NODE
 #define HR_VOID      RET_VOID
 #define HR_INT       RET_INT
 #define HR_PTR(type) RET_BTF_ID
 #define HR_LOCAL     RET_BTF_ID
 #define HR_SLICE     RET_BTF_ID
 #define HR_MEM(bytes) RET_BTF_ID
+#define HR_NODE      RET_BTF_ID
 /* clang-format on */
 
 enum {
@@ -178,7 +227,9 @@ static const struct kfunc table[ROWS] = {
                                .name = &#called[4],                                                                    \
                                .body = state(called),                                                                  \
                                .ret = HR_##returns,                                                                    \
-                               .arg = H_##takes},                                                                      \
+                               .arg = H_##takes,                                                                       \
+                               .effects = ((does)&KFUNC_UNDER_LOCK ? EFFECT_UNDER_LOCK : 0) |                          \
+                                          ((does)&KFUNC_CALLS_BACK ? EFFECT_CALLS_BACK : 0)},                          \
                       .arg = K_##takes,                                                                                \
                       R_##returns,                                                                                     \
                       .special = (does) >> 16,                                                                         \

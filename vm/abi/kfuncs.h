@@ -20,8 +20,17 @@ enum kfunc_arg_kind {
     KARG_MEM_OUT, /* writable, so many bytes as `size` says */
     KARG_SIZE,
     KARG_CTX,
-    KARG_ANY,    /* a pointer of any kind */
-    KARG_LOCAL,  /* what the program allocated */
+    KARG_ANY,   /* a pointer of any kind */
+    KARG_LOCAL, /* what the program allocated and owns */
+    KARG_LOCAL_PERCPU,
+    KARG_COUNTED, /* an object with a bpf_refcount */
+    KARG_LIST_HEAD,
+    KARG_LIST_NODE,
+    KARG_RB_ROOT,
+    KARG_RB_NODE,
+    KARG_RB_NODE_NEW, /* of an object that the program owns */
+    KARG_WQ,
+    KARG_FUNC,   /* a function of the program */
     KARG_UNUSED, /* Linux's verifier fills it in, or does not look at it */
     KARG_ITER,   /* an iterator on the stack, of the type that is named */
     KARG_DYNPTR,
@@ -30,7 +39,7 @@ enum kfunc_arg_kind {
     KARG_MAP,        /* a map */
 };
 
-enum kfunc_ret_kind { KRET_VOID, KRET_INT, KRET_PTR, KRET_LOCAL, KRET_MEM, KRET_SLICE };
+enum kfunc_ret_kind { KRET_VOID, KRET_INT, KRET_PTR, KRET_LOCAL, KRET_NODE, KRET_MEM, KRET_SLICE };
 
 enum kfunc_flag {
     KFUNC_ACQUIRE = 1,
@@ -42,6 +51,8 @@ enum kfunc_flag {
     KFUNC_DESTRUCTIVE = 64,
     KFUNC_RCU_PROTECTED = 128, /* for sections of RCU alone */
     KFUNC_HELD = 256,          /* a run's environment knows the reference that the result holds */
+    KFUNC_UNDER_LOCK = 512,    /* may be called while a spin lock is held */
+    KFUNC_CALLS_BACK = 1024,   /* calls a function of the program before it returns */
 };
 
 /* What the verifier does besides. */
@@ -64,6 +75,10 @@ enum kfunc_special {
     KFUNC_IRQ_SAVE,
     KFUNC_IRQ_RESTORE,
     KFUNC_THROW,
+    KFUNC_OBJECT_NEW,
+    KFUNC_OBJECT_NEW_PERCPU,
+    KFUNC_OBJECT_SHARE,
+    KFUNC_NODE_ADD, /* argument 2's reference is the list's or tree's from now on */
 };
 
 /* What lies on the stack for functions of its own alone: a struct bpf_iter_<name>, or the flags of interrupts. */

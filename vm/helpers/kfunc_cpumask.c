@@ -1,11 +1,12 @@
 /*
- * Sets of CPUs. Those that a program makes are memory of the run with a reference of the run for each acquisition;
+ * Sets of CPUs. Those that a program makes are objects of its own, which maps may keep (vm/heap.h);
  * others are structures of the world, which are read alone. A set has room for as many CPUs as any kernel is built for;
  * CPUs beyond those of the run are in no set.
  */
+#include "vm/helpers/field.h"
 #include "vm/helpers/kfunc.h"
 
-#include <stdlib.h>
+#include <stddef.h>
 
 enum { WORDS = 8192 / 64 };
 
@@ -14,28 +15,26 @@ struct mask {
     uint32_t users;
 };
 
-static void let_go(struct skep_env *env, struct env_ref *ref)
-{
-    struct mask *m = ref->owner;
+static const struct fields mask_fields = {
+    .n = 1,
+    .kinds = FIELD_BIT(REFCOUNT),
+    .at = {{.kind = FIELD_REFCOUNT, .off = offsetof(struct mask, users), .size = sizeof(uint32_t)}},
+};
 
-    (void)env;
-    if (!--m->users)
-        free(m);
+static struct object *object_of(uint64_t addr)
+{
+    struct object *o = heap_at(addr);
+
+    return o && o->fields == &mask_fields ? o : NULL;
 }
 
-/* The run's own set at this address; NULL: it has none there. */
+/* The program's own set at this address; NULL: it has none there. */
 static struct mask *own(struct skep_env *env, uint64_t addr)
 {
-    const struct env_ref *ref = env_ref_find(env, addr);
+    struct object *o = object_of(addr);
 
-    return ref && ref->release == let_go ? ref->owner : NULL;
-}
-
-static bool hold(struct skep_env *env, struct mask *m)
-{
-    m->users++;
-    return env_ref_add(env,
-                       (struct env_ref){.addr = (uintptr_t)m, .size = sizeof(m->bits), .owner = m, .release = let_go});
+    (void)env;
+    return o ? (struct mask *)object_mem(o) : NULL;
 }
 
 /* Bits of any set, so many as the run has CPUs. */
@@ -65,37 +64,29 @@ static uint32_t words(const struct skep_env *env)
 
 KFUNC_BODY(bpf_cpumask_create)
 {
-    struct mask *m = calloc(1, sizeof(*m));
+    struct object *o = heap_take(sizeof(struct mask), 0, &mask_fields, 0);
 
-    if (!m)
+    if (!o)
         return 0;
-    if (!hold(env, m)) {
-        free(m);
-        return 0;
-    }
-    return (uintptr_t)m;
+    ((struct mask *)object_mem(o))->users = 1;
+    return object_hold(env, o) ? (uintptr_t)object_mem(o) : 0;
 }
 
 KFUNC_BODY(bpf_cpumask_acquire)
 {
-    struct mask *m = own(env, a1);
+    struct object *o = object_of(a1);
 
-    if (m && !hold(env, m)) {
-        m->users--;
-        return env_trap(env, TRAP_no_memory, 0, 0, "no memory for a reference");
-    }
-    return a1;
+    return o && (!object_acquire(o) || !object_hold(env, o)) ? 0 : a1;
 }
 
 KFUNC_BODY(bpf_cpumask_release)
 {
-    struct env_ref *ref = env_ref_find(env, a1), copy;
+    struct object *o = object_of(a1);
 
-    if (!ref || ref->release != let_go)
+    if (!o || !env_ref_find(env, a1))
         return helper_refuse(env, "bpf_cpumask_release() of what the run holds no reference to");
-    copy = *ref;
-    env_ref_drop(env, ref);
-    let_go(env, &copy);
+    object_let_go(env, o);
+    object_drop(o);
     return 0;
 }
 

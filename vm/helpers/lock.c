@@ -31,6 +31,8 @@ HELPER_BODY(spin_unlock)
 {
     uint32_t *lock = helper_ptr(a1);
 
+    if (env->in_tree)
+        return helper_refuse(env, "the lock of a tree that is being changed is opened");
     if (env->spin_lock != lock)
         return helper_refuse(env, "this lock is not held");
     env->spin_lock = NULL;

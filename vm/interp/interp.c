@@ -296,7 +296,7 @@ const struct cell *interp_call_checked(const struct cell *pc, struct machine *m,
 
     memcpy(a, &m->r[1], sizeof(a));
     /* As Linux has it: a helper may wait for a map's lock, whose holder may wait for this one. */
-    if (env->spin_lock && !(helper->effects & (EFFECT_LOCKS | EFFECT_UNLOCKS))) {
+    if (env->spin_lock && !(helper->effects & (EFFECT_LOCKS | EFFECT_UNLOCKS | EFFECT_UNDER_LOCK))) {
         env_trap(env, TRAP_deadlock, 0, 0, "bpf_%s is called while a spin lock is held", helper->name);
         return interp_trapped(pc, m, env);
     }

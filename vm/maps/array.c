@@ -50,6 +50,9 @@ void array_destroy(struct map *map)
 
     if (!a)
         return;
+    for (uint64_t off = 0; map->def.fields && off < a->size; off += a->block)
+        for (uint32_t i = 0; i < a->n; i++)
+            value_release(map, a->values + off + (uint64_t)i * a->stride);
     map_mem_give(a->values, a->size);
     free(a);
     map->priv = NULL;
@@ -103,6 +106,7 @@ static int update(struct map *map, const void *key, const void *value, uint64_t 
         value_in_locked(map, array_at(a, i), value);
     else
         value_in(map, array_at(a, i), value);
+    value_release(map, array_at(a, i));
     return 0;
 }
 
@@ -118,7 +122,8 @@ static int percpu_update(struct map *map, const void *key, const void *value, ui
         return err;
     if (cpu >= map->n_cpus)
         return -EINVAL;
-    copy_in(array_at(a, i) + cpu * a->block, value, map->def.value_size);
+    value_in(map, array_at(a, i) + cpu * a->block, value);
+    value_release(map, array_at(a, i) + cpu * a->block);
     return 0;
 }
 
@@ -135,8 +140,10 @@ static int percpu_host_update(struct map *map, const void *key, const void *valu
         return -E2BIG;
     if (flags == MAP_NOEXIST)
         return -EEXIST;
-    for (uint32_t cpu = 0; cpu < map->n_cpus; cpu++, from += a->stride)
-        copy_in(array_at(a, i) + cpu * a->block, from, a->stride);
+    for (uint32_t cpu = 0; cpu < map->n_cpus; cpu++, from += a->stride) {
+        value_room_in(map, array_at(a, i) + cpu * a->block, from);
+        value_release(map, array_at(a, i) + cpu * a->block);
+    }
     return 0;
 }
 
@@ -166,7 +173,7 @@ static int percpu_host_lookup(struct map *map, const void *key, void *value, uin
     if (i >= a->n)
         return -ENOENT;
     for (uint32_t cpu = 0; cpu < map->n_cpus; cpu++, to += a->stride)
-        copy_out(to, array_at(a, i) + cpu * a->block, a->stride);
+        value_room_out(map, to, array_at(a, i) + cpu * a->block);
     return 0;
 }
 
@@ -203,6 +210,14 @@ static bool find_region(struct map *map, uintptr_t addr, struct map_region *out)
     return addr - base < out->size;
 }
 
+static const void *key_of(const struct map *map, const void *value, uint32_t *index)
+{
+    const struct array *a = map->priv;
+
+    *index = (uint32_t)((uint64_t)((const unsigned char *)value - a->values) / a->stride);
+    return index;
+}
+
 /* As Linux: only an array of one element has a value that can be named without a key. */
 static void *direct(struct map *map)
 {
@@ -234,6 +249,7 @@ const struct map_ops map_array_ops = {
     .host_lookup = host_lookup,
     .host_batch = map_batch_by_key,
     .find_region = find_region,
+    .key_of = key_of,
     .direct = direct,
 };
 

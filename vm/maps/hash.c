@@ -18,6 +18,7 @@ static bool write_in_place(struct map *map, struct elem *old, const void *value,
 {
     if (flags & MAP_LOCK) {
         value_in_locked(map, elem_value(htab_of(map), old), value);
+        htab_release(map, old);
         return true;
     }
     if (!map_type_is_percpu(map->def.type))
@@ -50,6 +51,7 @@ static int set_locked(struct map *map, const void *key, uint32_t hash, const voi
         return -ENOMEM;
     htab_write(map, e, key, hash, value, cpu);
     htab_replace(h, old, link, e);
+    htab_release(map, old);
     htab_replaced(h, old, hash);
     return 0;
 }
@@ -103,6 +105,7 @@ const struct map_ops map_hash_ops = {
     .batch_deletes = true,
     .batch_takes = true,
     .find_region = htab_find_region,
+    .key_of = htab_key_of,
 };
 
 const struct map_ops map_percpu_hash_ops = {

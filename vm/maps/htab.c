@@ -102,12 +102,33 @@ int htab_create(struct map *map, uint32_t prefix, const struct log *log)
     return 0;
 }
 
+void htab_release(struct map *map, struct elem *e)
+{
+    struct htab *h = htab_of(map);
+
+    for (uint32_t i = 0; map->def.fields && i < h->n_values; i++)
+        value_release(map, elem_value(h, e) + (uint64_t)i * h->value_room);
+}
+
+/* Elements that were ever used, linked or not, and those that replace others. */
+static void release_all(struct map *map)
+{
+    struct htab *h = htab_of(map);
+
+    for (uint32_t i = 0; i < h->pool.fresh; i++)
+        htab_release(map, pool_at(&h->pool, i));
+    for (uint32_t i = h->pool.bound; !h->recycle_later && i < h->pool.max; i++)
+        htab_release(map, pool_at(&h->pool, i));
+}
+
 void htab_destroy(struct map *map)
 {
     struct htab *h = map->priv;
 
     if (!h)
         return;
+    if (map->def.fields)
+        release_all(map);
     pool_destroy(&h->pool);
     map_mem_give(h->buckets, buckets_size(h));
     map_mem_give(h->versions, (h->stripe_mask + 1) * sizeof(*h->versions));
@@ -264,6 +285,7 @@ void htab_drop(struct map *map, struct elem *e)
     struct htab *h = htab_of(map);
     struct map *inner = map->def.type == MAP_TYPE_HASH_OF_MAPS ? htab_inner(h, e) : NULL;
 
+    htab_release(map, e);
     htab_give(h, e);
     map_put(inner);
 }
@@ -272,26 +294,24 @@ void htab_write(struct map *map, struct elem *e, const void *key, uint32_t hash,
 {
     struct htab *h = htab_of(map);
     unsigned char *to = elem_value(h, e);
-    int32_t lock = map->def.spin_lock_off;
 
     if (map->def.type == MAP_TYPE_HASH_OF_MAPS) {
         /* A reader may come to this word by the element's former place: the map that it finds must be whole. */
         __atomic_store_n((uint64_t *)to, *(const uint64_t *)value, __ATOMIC_RELEASE);
     } else if (h->n_values == 1 && cpu == 0) {
-        copy_in(to, value, map->def.value_size);
+        /* Special fields are as the element was left: empty. */
+        value_in(map, to, value);
     } else if (cpu == HTAB_ALL_CPUS) {
         for (uint32_t i = 0; i < h->n_values; i++)
-            copy_in(to + (uint64_t)i * h->value_room, (const unsigned char *)value + (uint64_t)i * h->value_room,
-                    h->value_room);
+            value_room_in(map, to + (uint64_t)i * h->value_room,
+                          (const unsigned char *)value + (uint64_t)i * h->value_room);
     } else {
         /* What other CPUs find is zero, not what a former element left (Linux since 5.10). */
         for (uint32_t i = 0; i < h->n_values; i++)
             if ((int)i != cpu)
                 zero_out(to + (uint64_t)i * h->value_room, h->value_room);
-        copy_in(to + (uint64_t)(uint32_t)cpu * h->value_room, value, map->def.value_size);
+        value_in(map, to + (uint64_t)(uint32_t)cpu * h->value_room, value);
     }
-    if (lock >= 0)
-        __atomic_store_n((uint32_t *)(to + lock), 0, __ATOMIC_RELAXED);
     __atomic_store_n(&e->hash, hash, __ATOMIC_RELAXED);
     write_key(e, key, h->key_size);
 }
@@ -300,10 +320,13 @@ void htab_write_percpu(struct map *map, struct elem *e, const void *value, int c
 {
     struct htab *h = htab_of(map);
 
-    if (cpu == HTAB_ALL_CPUS)
-        copy_in(elem_value(h, e), value, (uint64_t)h->value_room * h->n_values);
-    else
-        copy_in(elem_value(h, e) + (uint64_t)(uint32_t)cpu * h->value_room, value, map->def.value_size);
+    if (cpu != HTAB_ALL_CPUS) {
+        value_in(map, elem_value(h, e) + (uint64_t)(uint32_t)cpu * h->value_room, value);
+        return;
+    }
+    for (uint32_t i = 0; i < h->n_values; i++)
+        value_room_in(map, elem_value(h, e) + (uint64_t)i * h->value_room,
+                      (const unsigned char *)value + (uint64_t)i * h->value_room);
 }
 
 void htab_read(struct map *map, struct elem *e, void *value, uint64_t flags)
@@ -312,7 +335,9 @@ void htab_read(struct map *map, struct elem *e, void *value, uint64_t flags)
     unsigned char *from = elem_value(h, e);
 
     if (map_type_is_percpu(map->def.type))
-        copy_out(value, from, (uint64_t)h->value_room * h->n_values);
+        for (uint32_t i = 0; i < h->n_values; i++)
+            value_room_out(map, (unsigned char *)value + (uint64_t)i * h->value_room,
+                           from + (uint64_t)i * h->value_room);
     else if (map->def.type == MAP_TYPE_HASH_OF_MAPS)
         memcpy(value, &htab_inner(h, e)->id, sizeof(uint32_t));
     else if (flags & MAP_LOCK)
@@ -419,6 +444,7 @@ int htab_host_take(struct map *map, const void *key, void *value, uint64_t flags
     htab_unlock(h, hash);
     if (!e)
         return -ENOENT;
+    htab_release(map, e);
     htab_give(h, e);
     return 0;
 }
@@ -446,4 +472,12 @@ bool htab_find_region(struct map *map, uintptr_t addr, struct map_region *out)
     out->size = (uint64_t)h->n_values * h->value_room;
     out->stride = h->value_room;
     return addr - elem < out->size;
+}
+
+const void *htab_key_of(const struct map *map, const void *value, uint32_t *index)
+{
+    const struct htab *h = htab_of(map);
+
+    (void)index;
+    return ((const struct elem *)((const unsigned char *)value - h->value_off))->key;
 }

@@ -73,7 +73,9 @@ struct elem *htab_take(struct htab *h, const struct map *map, int *err);
 /** Gives back an element that is not linked. */
 void htab_give(struct htab *h, struct elem *e);
 
-/** The same, and lets go of the inner map that it holds. */
+/** Lets go of what the special fields of its values hold. */
+void htab_release(struct map *map, struct elem *e);
+/** As htab_give(), and lets go of what it holds. */
 void htab_drop(struct map *map, struct elem *e);
 
 /** The map that an element of a HASH_OF_MAPS holds. */
@@ -118,5 +120,6 @@ int htab_next_key(struct map *map, const void *key, void *next);
 int htab_host_lookup(struct map *map, const void *key, void *value, uint64_t flags);
 int htab_host_take(struct map *map, const void *key, void *value, uint64_t flags);
 bool htab_find_region(struct map *map, uintptr_t addr, struct map_region *out);
+const void *htab_key_of(const struct map *map, const void *value, uint32_t *index);
 
 #endif

@@ -39,28 +39,32 @@ static bool take_out(struct htab *h, struct elem *e)
     return at;
 }
 
-static struct elem *evict(struct htab *h)
+static struct elem *evict(struct map *map)
 {
+    struct htab *h = htab_of(map);
     uint32_t total = h->pool.max;
 
     for (uint64_t n = (uint64_t)total * ROUNDS; n; n--) {
         struct elem *e = pool_at(&h->pool, __atomic_fetch_add(&h->hand, 1, __ATOMIC_RELAXED) % total);
 
-        if (__atomic_load_n(htab_lru_word(e), __ATOMIC_RELAXED))
+        if (__atomic_load_n(htab_lru_word(e), __ATOMIC_RELAXED)) {
             clear_mark(e);
-        else if (take_out(h, e))
+        } else if (take_out(h, e)) {
+            htab_release(map, e);
             return e;
+        }
     }
     return NULL;
 }
 
 /* An element for an insertion: a free one, or the victim. */
-static struct elem *make_room(struct htab *h)
+static struct elem *make_room(struct map *map)
 {
+    struct htab *h = htab_of(map);
     struct elem *e = pool_take(&h->pool);
 
     if (!e)
-        e = evict(h);
+        e = evict(map);
     if (!e)
         e = pool_take(&h->pool);
     return e;
@@ -76,6 +80,7 @@ static void replace(struct map *map, struct elem *old, uint64_t *link, const voi
     htab_lru_mark(e);
     htab_replace(h, old, link, e);
     clear_mark(old);
+    htab_release(map, old);
     htab_replaced(h, old, hash);
 }
 
@@ -124,7 +129,7 @@ static int set(struct map *map, const void *key, const void *value, uint64_t fla
         htab_unlock(h, hash);
         if (err != -EAGAIN)
             break;
-        room = make_room(h);
+        room = make_room(map);
         if (!room)
             return -ENOMEM;
     }
@@ -164,6 +169,7 @@ const struct map_ops map_lru_hash_ops = {
     .batch_deletes = true,
     .batch_takes = true,
     .find_region = htab_find_region,
+    .key_of = htab_key_of,
 };
 
 const struct map_ops map_lru_percpu_ops = {

@@ -7,6 +7,7 @@
 #include "vm/epoch.h"
 #include "vm/maps/mem.h"
 #include "vm/maps/types.h"
+#include "vm/timer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -112,34 +113,26 @@ static int check_inner(const struct map_def *def, const struct log *log)
     return 0;
 }
 
-static bool may_lock(uint32_t type)
+static int check_fields(const struct map_def *def, const struct log *log)
 {
-    switch (type) {
-    case MAP_TYPE_HASH:
-    case MAP_TYPE_ARRAY:
-    case MAP_TYPE_CGROUP_STORAGE:
-    case MAP_TYPE_SK_STORAGE:
-    case MAP_TYPE_INODE_STORAGE:
-    case MAP_TYPE_TASK_STORAGE:
-    case MAP_TYPE_CGRP_STORAGE: return true;
-    default: return false;
+    const struct fields *f = def->fields;
+    const struct field lock = {.off = (uint32_t)def->spin_lock_off, .size = 4, .kind = FIELD_SPIN_LOCK};
+    const struct field *at = f ? f->at : &lock;
+    uint32_t n = f ? f->n : def->spin_lock_off >= 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        const char *name = field_name((enum field_kind)at[i].kind);
+
+        if (!(field_maps((enum field_kind)at[i].kind) >> def->type & 1))
+            return log_fail(log, -EOPNOTSUPP, "map '%s': a %s cannot hold a %s", def->name, map_type_name(def->type),
+                            name);
+        if ((uint64_t)at[i].off + at[i].size > def->value_size || at[i].off % 4)
+            return log_fail(log, -EINVAL, "map '%s': %s at byte %u of a value of %u bytes", def->name, name, at[i].off,
+                            def->value_size);
     }
-}
-
-static int check_lock(const struct map_def *def, const struct log *log)
-{
-    int64_t off = def->spin_lock_off;
-
-    if (off < 0)
-        return 0;
-    if (!may_lock(def->type))
-        return log_fail(log, -EOPNOTSUPP, "map '%s': a %s cannot hold a bpf_spin_lock", def->name,
-                        map_type_name(def->type));
-    if (off % 4 || off + 4 > def->value_size)
-        return log_fail(log, -EINVAL, "map '%s': bpf_spin_lock at byte %lld of a value of %u bytes", def->name,
-                        (long long)off, def->value_size);
-    if (def->flags & (MAP_F_RDONLY_PROG | MAP_F_WRONLY_PROG))
-        return log_fail(log, -EACCES, "map '%s': a bpf_spin_lock needs programs that may read and write", def->name);
+    if (n && def->flags & (MAP_F_RDONLY_PROG | MAP_F_WRONLY_PROG))
+        return log_fail(log, -EACCES, "map '%s': a %s needs programs that may read and write", def->name,
+                        field_name((enum field_kind)at[0].kind));
     return 0;
 }
 
@@ -183,11 +176,15 @@ int map_def_check(const struct map_def *def, const struct log *log)
     err = row->ops->check ? row->ops->check(def, log) : 0;
     if (!err)
         err = check_inner(def, log);
-    return err ? err : check_lock(def, log);
+    return err ? err : check_fields(def, log);
 }
 
 static void free_map(struct map *map)
 {
+    if (map->def.fields)
+        field_table_put(map->def.fields->table);
+    if (map->def.inner && map->def.inner->fields)
+        field_table_put(map->def.inner->fields->table);
     free((void *)map->def.inner);
     free(map);
 }
@@ -206,6 +203,8 @@ int map_create(const struct map_def *def, uint32_t n_cpus, const struct log *log
         return log_fail(log, -ENOMEM, "map '%s': out of memory", def->name);
     map->def = *def;
     map->def.inner = NULL;
+    if (def->fields)
+        field_table_get(def->fields->table);
     map->refs = 1;
     map->n_cpus = n_cpus;
     map->ops = rows[def->type].ops;
@@ -218,6 +217,8 @@ int map_create(const struct map_def *def, uint32_t n_cpus, const struct log *log
         }
         *inner = *def->inner;
         inner->inner = NULL;
+        if (inner->fields)
+            field_table_get(inner->fields->table);
         map->def.inner = inner;
     }
     err = map->ops->create(map, log);
@@ -245,6 +246,7 @@ static void destroy(void *p)
 {
     struct map *map = p;
 
+    timers_forget(map);
     map->ops->destroy(map);
     free_map(map);
 }
@@ -260,6 +262,8 @@ void map_clear_things(struct map *map)
 {
     if (map->ops->clear_things)
         map->ops->clear_things(map);
+    __atomic_store_n(&map->closed, true, __ATOMIC_RELEASE);
+    timers_forget(map);
 }
 
 static bool host_may_read(const struct map *map)
@@ -385,7 +389,7 @@ int map_no_bytes(struct map *map, const void *key, const void *value, uint64_t f
 
 int map_freeze(struct map *map)
 {
-    if (map->def.spin_lock_off >= 0)
+    if (map->def.spin_lock_off >= 0 || map->def.fields)
         return -ENOTSUPP;
     /* Who may not write may not freeze; a second time is the same (Linux 6.18; it was -EBUSY before). */
     if (!host_may_write(map) || __atomic_exchange_n(&map->frozen, true, __ATOMIC_ACQ_REL))
@@ -412,7 +416,7 @@ int map_set_thing(struct map *map, const void *key, void *thing, uint64_t flags)
 bool map_def_meta_equal(const struct map_def *a, const struct map_def *b)
 {
     if (a->type != b->type || a->key_size != b->key_size || a->value_size != b->value_size || a->flags != b->flags ||
-        a->spin_lock_off != b->spin_lock_off)
+        a->spin_lock_off != b->spin_lock_off || !fields_equal(a->fields, b->fields))
         return false;
     /* Programs may have the size of an inner array built in, unless its flag says that it varies. */
     return a->type != MAP_TYPE_ARRAY || a->flags & MAP_F_INNER_MAP || a->max_entries == b->max_entries;

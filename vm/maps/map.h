@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "vm/abi/map_types.h"
+#include "vm/fields.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -54,7 +55,8 @@ struct map_def {
     const struct map_def *inner;       /* for map-in-map: what every inner map must look like; NULL otherwise */
     uint32_t btf_key_id, btf_value_id; /* in the object's BTF; 0: none */
     uint32_t pinning;
-    int32_t spin_lock_off; /* of a struct bpf_spin_lock in the value; -1: none */
+    int32_t spin_lock_off;       /* of a struct bpf_spin_lock in the value; -1: none */
+    const struct fields *fields; /* special fields of the value, that lock among them; NULL: none are known */
 };
 
 /* Memory that belongs to a map and that a program may touch: elements of `stride` bytes from base, of which each
@@ -68,6 +70,12 @@ struct map_region {
 
 struct map;
 struct map_batch;
+struct timer;
+
+/* A lock of one word, zero when free; waiters sleep (vm/maps/mem.h). */
+struct map_lock {
+    uint32_t state; /* 0 free, 1 held, 2 held and waited for */
+};
 
 /* A program's lookup: pointer to the value of the virtual CPU, to be used under an epoch; NULL: no such key. */
 typedef void *(*map_lookup_fn)(struct map *map, const void *key, uint32_t cpu);
@@ -107,6 +115,9 @@ struct map_ops {
     void (*clear_things)(struct map *map);
     /* Finds the region that holds addr. @return false when the map has none there. */
     bool (*find_region)(struct map *map, uintptr_t addr, struct map_region *out);
+    /* The key of a value that stands in the map; *index is room for one that does not stand beside it. NULL: values of
+     * this type hold nothing that asks. */
+    const void *(*key_of)(const struct map *map, const void *value, uint32_t *index);
     /* Address of the one value of an array-like map (BPF_PSEUDO_MAP_VALUE); NULL: not such a map. */
     void *(*direct)(struct map *map);
 };
@@ -117,12 +128,16 @@ enum { MAP_OBJECT_ROOM = 1024 };
 struct map {
     struct map_def def;
     const struct map_ops *ops;
-    map_lookup_fn lookup;                /* as ops->lookup, made for this map's sizes */
-    uint32_t refs;                       /* atomic */
-    uint32_t users;                      /* atomic: handles of the host among the references; the API's */
-    uint32_t id;                         /* unique in the process's run as far as the creator gives them; 0: none */
-    uint32_t n_cpus;                     /* virtual CPUs */
-    bool frozen;                         /* the host may not write (atomic) */
+    map_lookup_fn lookup;       /* as ops->lookup, made for this map's sizes */
+    uint32_t refs;              /* atomic */
+    uint32_t users;             /* atomic: handles of the host among the references; the API's */
+    uint32_t id;                /* unique in the process's run as far as the creator gives them; 0: none */
+    uint32_t n_cpus;            /* virtual CPUs */
+    bool frozen;                /* the host may not write (atomic) */
+    bool closed;                /* no handle of the host is left (atomic): nothing is put off any longer */
+    struct map_lock later_lock; /* of what follows (vm/timer.h) */
+    struct timer *later;        /* what its values put off; NULL: nothing */
+    uint64_t later_order;
     const struct map_elem_ops *elem_ops; /* for maps whose values are things: programs, inner maps; else NULL */
     void *priv;
 };
@@ -161,8 +176,9 @@ struct map *map_get(struct map *map);
 /** Gives back a reference; the last one destroys the map, after an epoch. NULL is fine. */
 void map_put(struct map *map);
 
-/** Takes every thing out of a PROG_ARRAY, as Linux does when the last descriptor of one is closed: its programs hold
- * the maps that they use, the PROG_ARRAY too, and would keep one another for ever. Nothing for other types. */
+/** Takes every thing out of a PROG_ARRAY, and ends what values put off for later, as Linux does when the last
+ * descriptor of a map is closed: their programs hold the maps that they use, this one too, and would keep one another
+ * for ever. */
 void map_clear_things(struct map *map);
 
 /* The host's view: whole values (all CPUs of a per-CPU map, see map_host_value_size). Errors are bpf(2)'s: -ENOENT,

@@ -3,6 +3,7 @@
  * larger from mmap without reservation, so that a map of a million entries takes pages only as it fills.
  */
 #include "vm/maps/mem.h"
+#include "vm/object.h"
 
 #include <limits.h>
 #include <linux/futex.h>
@@ -140,39 +141,89 @@ void map_spin_lock_slow(void *lock)
     }
 }
 
-/* Where the word with the lock begins; the lock is one half of it. */
-static uint64_t lock_word(const struct map *map)
+/* Special fields, of which the lock is one, may be 4 bytes in a word of 8: the halves beside them are stored by
+ * themselves, so that what changes a field meanwhile survives. */
+static void part_in(unsigned char *to, const unsigned char *from, uint32_t off, uint32_t end)
 {
-    return (uint64_t)map->def.spin_lock_off & ~7ull;
+    uint32_t half = 0;
+
+    if (off < end && off & 4) {
+        memcpy(&half, from + off, end - off < 4 ? end - off : 4);
+        __atomic_store_n((uint32_t *)(to + off), half, __ATOMIC_RELAXED);
+        off += 4;
+    }
+    if (off < end)
+        copy_in(to + off, from + off, (end - off) & ~7u);
+    off += off < end ? (end - off) & ~7u : 0;
+    if (off < end) {
+        half = 0;
+        memcpy(&half, from + off, end - off < 4 ? end - off : 4);
+        __atomic_store_n((uint32_t *)(to + off), half, __ATOMIC_RELAXED);
+    }
+    if (off + 4 < end) {
+        half = 0;
+        memcpy(&half, from + off + 4, end - off - 4);
+        __atomic_store_n((uint32_t *)(to + off + 4), half, __ATOMIC_RELAXED);
+    }
+}
+
+/* The lock of a value whose types nobody told. */
+static struct field lone_lock(const struct map *map)
+{
+    return (struct field){.off = (uint32_t)map->def.spin_lock_off, .size = 4, .kind = FIELD_SPIN_LOCK};
+}
+
+static uint32_t special(const struct map *map, const struct field *lone, const struct field **at)
+{
+    *at = map->def.fields ? map->def.fields->at : lone;
+    return map->def.fields ? map->def.fields->n : map->def.spin_lock_off >= 0;
 }
 
 void value_in(const struct map *map, void *map_mem, const void *from)
 {
-    uint64_t word, off, size = map->def.value_size;
-    unsigned char *to = map_mem;
-    const unsigned char *src = from;
-    uint32_t half = 0;
+    const struct field lone = lone_lock(map), *at;
+    uint32_t n = special(map, &lone, &at), off = 0;
 
-    if (map->def.spin_lock_off < 0) {
-        copy_in(to, src, size);
+    if (!n) {
+        copy_in(map_mem, from, map->def.value_size);
         return;
     }
-    word = lock_word(map);
-    off = word + (map->def.spin_lock_off & 4 ? 0 : 4); /* the other half */
-    copy_in(to, src, word);
-    if (off < size) {
-        memcpy(&half, src + off, size - off < 4 ? size - off : 4);
-        __atomic_store_n((uint32_t *)(to + off), half, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < n; i++) {
+        part_in(map_mem, from, off, at[i].off);
+        off = at[i].off + at[i].size;
     }
-    if (word + 8 < size)
-        copy_in(to + word + 8, src + word + 8, size - word - 8);
+    part_in(map_mem, from, off, map->def.value_size);
 }
 
 void value_out(const struct map *map, void *out, const void *map_mem)
 {
+    const struct field lone = lone_lock(map), *at;
+    uint32_t n = special(map, &lone, &at);
+
     copy_out(out, map_mem, map->def.value_size);
-    if (map->def.spin_lock_off >= 0)
-        memset((unsigned char *)out + map->def.spin_lock_off, 0, 4);
+    for (uint32_t i = 0; i < n; i++)
+        memset((unsigned char *)out + at[i].off, 0, at[i].size);
+}
+
+void value_room_in(const struct map *map, void *map_mem, const void *from)
+{
+    if (map->def.fields)
+        value_in(map, map_mem, from);
+    else
+        copy_in(map_mem, from, round_up8(map->def.value_size));
+}
+
+void value_room_out(const struct map *map, void *out, const void *map_mem)
+{
+    copy_out(out, map_mem, round_up8(map->def.value_size));
+    for (uint32_t i = 0; map->def.fields && i < map->def.fields->n; i++)
+        memset((unsigned char *)out + map->def.fields->at[i].off, 0, map->def.fields->at[i].size);
+}
+
+void value_release(const struct map *map, void *map_mem)
+{
+    if (map->def.fields && map->def.fields->kinds & ~(uint32_t)FIELD_LOCKS)
+        fields_release(map->def.fields, map_mem);
 }
 
 void value_in_locked(const struct map *map, void *map_mem, const void *from)

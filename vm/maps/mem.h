@@ -67,21 +67,22 @@ static inline void zero_out(void *map_mem, uint64_t size)
         word_store((unsigned char *)map_mem + i, 0);
 }
 
-/* Copies a whole value into a map, leaving the lock that may stand in it alone (what is written there is what already
- * stands there, in a way that a racing locker survives: the two 4-byte halves of its word are stored apart). */
+/* Copies a whole value into a map, around the special fields that may stand in it. */
 void value_in(const struct map *map, void *map_mem, const void *from);
-/* The same to the outside, where the lock reads as zero. */
+/* The same to the outside, where those read as zero. */
 void value_out(const struct map *map, void *out, const void *map_mem);
+/* The same of one CPU's value, in its room of a multiple of 8 bytes: where there are no special fields, a host's bytes
+ * behind the value are kept, as Linux keeps them. */
+void value_room_in(const struct map *map, void *map_mem, const void *from);
+void value_room_out(const struct map *map, void *out, const void *map_mem);
+/* Lets go of what the value's special fields hold: it was written anew, or goes. */
+void value_release(const struct map *map, void *map_mem);
 /* value_in() and value_out() while holding the value's lock (BPF_F_LOCK). */
 void value_in_locked(const struct map *map, void *map_mem, const void *from);
 void value_out_locked(const struct map *map, void *out, void *map_mem);
 
-/* A lock of one word, zero when free; waiters sleep. Leaf locks only: nobody takes a second while holding one, except
- * where a map type's file says in which order. */
-struct map_lock {
-    uint32_t state; /* 0 free, 1 held, 2 held and waited for */
-};
-
+/* Leaf locks only: nobody takes a second while holding one, except where a map type's file says in which order; the
+ * locks of lists of timers come last. */
 void map_lock_slow(struct map_lock *lock);
 void map_unlock_slow(struct map_lock *lock);
 
