@@ -83,28 +83,14 @@ static double median(double *times, int n)
     return times[n / 2];
 }
 
-/* @return the ratio; 0: Linux does not take it */
-static double compare(const char *path, int rounds)
+static int for_linux(const char *path)
 {
-    static double plain[MAX_ROUNDS], ours[MAX_ROUNDS];
-    const char *name = strrchr(path, '/');
-    int err = by_libbpf(path);
-    name = name ? name + 1 : path;
-    if (err || by_skep(path, SKEP_BACKEND_KERNEL)) {
-        printf("%-28s not loaded: %s\n", name, strerror(err ? -err : errno));
-        return 0;
-    }
-    for (int i = 0; i < rounds; i++) {
-        double begin = cpu_us();
-        by_libbpf(path);
-        double between = cpu_us();
-        by_skep(path, SKEP_BACKEND_KERNEL);
-        plain[i] = between - begin;
-        ours[i] = cpu_us() - between;
-    }
-    double a = median(plain, rounds), b = median(ours, rounds);
-    printf("%-28s libbpf %8.0f us, skep %8.0f us, ratio %.3f%s\n", name, a, b, b / a, b / a > limit ? " OVER" : "");
-    return b / a;
+    return by_skep(path, SKEP_BACKEND_KERNEL);
+}
+
+static int for_here(const char *path)
+{
+    return by_skep(path, SKEP_BACKEND_USER);
 }
 
 static int types_by_libbpf(const char *path)
@@ -117,27 +103,54 @@ static int types_by_libbpf(const char *path)
     return err;
 }
 
+struct medians {
+    double theirs, ours;
+};
+
+/* Both in turns. */
+static struct medians measure(int (*theirs)(const char *), int (*ours)(const char *), const char *path, int rounds)
+{
+    static double a[MAX_ROUNDS], b[MAX_ROUNDS];
+    for (int i = 0; i < rounds; i++) {
+        double begin = cpu_us();
+        theirs(path);
+        double between = cpu_us();
+        ours(path);
+        a[i] = between - begin;
+        b[i] = cpu_us() - between;
+    }
+    return (struct medians){median(a, rounds), median(b, rounds)};
+}
+
+/* @return the ratio; 0: Linux does not take it */
+static double compare(const char *path, int rounds)
+{
+    const char *name = strrchr(path, '/');
+    int err = by_libbpf(path);
+    name = name ? name + 1 : path;
+    if (err || for_linux(path)) {
+        printf("%-28s not loaded: %s\n", name, strerror(err ? -err : errno));
+        return 0;
+    }
+    struct medians m = measure(by_libbpf, for_linux, path, rounds);
+    double ratio = m.ours / m.theirs;
+    printf("%-28s libbpf %8.0f us, skep %8.0f us, ratio %.3f%s\n", name, m.theirs, m.ours, ratio,
+           ratio > limit ? " OVER" : "");
+    return ratio;
+}
+
 /* @return false: it takes longer than it may */
 static bool compare_types(const char *path, int rounds)
 {
-    static double plain[MAX_ROUNDS], ours[MAX_ROUNDS];
     int err = types_by_libbpf(path);
-    if (err || by_skep(path, SKEP_BACKEND_USER))
+    if (err || for_here(path))
         return printf("types of the kernel: not read: %s\n", strerror(err ? -err : errno)), true;
-    for (int i = 0; i < rounds; i++) {
-        double begin = cpu_us();
-        types_by_libbpf(path);
-        double between = cpu_us();
-        by_skep(path, SKEP_BACKEND_USER);
-        plain[i] = between - begin;
-        ours[i] = cpu_us() - between;
-    }
-    double a = median(plain, rounds), b = median(ours, rounds);
+    struct medians m = measure(types_by_libbpf, for_here, path, rounds);
     printf(
         "opening and reading the kernel's types: libbpf %.0f us; that, linking, verifying and compiling: skep %.0f us, "
         "ratio %.3f, limit 1\n",
-        a, b, b / a);
-    return b <= a;
+        m.theirs, m.ours, m.ours / m.theirs);
+    return m.ours <= m.theirs;
 }
 
 int main(int argc, char **argv)
