@@ -1,6 +1,8 @@
 /* What programs on their own objects need, without the kernel's headers. */
-#include <bpf/bpf_helpers.h>
+/* The first is what the second needs, and macros stay as they are. */
+/* clang-format off */
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 #define __kptr_tag           __attribute__((btf_type_tag("kptr")))
 #define __kptr_plain         __attribute__((btf_type_tag("kptr_untrusted")))
@@ -54,11 +56,13 @@ extern int bpf_wq_start(struct bpf_wq *, unsigned int flags) __ksym;
 extern int bpf_wq_set_callback_impl(struct bpf_wq *, int (*cb)(void *map, int *key, void *value), unsigned int flags,
                                     void *aux) __ksym;
 
-#define new (type)((type *)bpf_obj_new_impl(__builtin_btf_type_id(*(type *)0, 0), 0))
+#define new(type)                  ((type *)bpf_obj_new_impl(__builtin_btf_type_id(*(type *)0, 0), 0))
 #define drop(p)                    bpf_obj_drop_impl(p, 0)
 #define share(p)                   bpf_refcount_acquire_impl(p, 0)
 #define push_front(head, node)     bpf_list_push_front_impl(head, node, 0, 0)
 #define push_back(head, node)      bpf_list_push_back_impl(head, node, 0, 0)
 #define tree_add(root, node, less) bpf_rbtree_add_impl(root, node, less, 0, 0)
+
+/* clang-format on */
 
 char LICENSE[] SEC("license") = "GPL";
