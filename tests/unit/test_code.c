@@ -97,8 +97,11 @@ static void facts_name_packet_fields(void **state)
                                   "  r4 = *(u32 *)(r2 + 0)\n"
                                   "  r5 = *(u32 *)(r1 + 12)\n"
                                   "  exit\n");
-    const struct fact insns[] = {
-        {1, FACT_MEM_CTX, 0, 0}, {1, FACT_MEM_CTX, 4, 0}, {1, FACT_MEM_PACKET, 0, 0}, {1, FACT_MEM_CTX, 12, 0}, {1, 0, 0, 0}};
+    const struct fact insns[] = {{.reached = 1, .mem = FACT_MEM_CTX, .ctx_off = 0},
+                                 {.reached = 1, .mem = FACT_MEM_CTX, .ctx_off = 4},
+                                 {.reached = 1, .mem = FACT_MEM_PACKET},
+                                 {.reached = 1, .mem = FACT_MEM_CTX, .ctx_off = 12},
+                                 {.reached = 1}};
     const struct facts facts = {.insns = insns, .n_insns = 5, .ctx_size = 16};
     struct prog_spec spec = {.name = "p", .insns = out.insns, .n_insns = out.n_insns, .type = prog_type_by_name("xdp")};
     struct code_opts opts = {.opts = CODE_OPT_FACTS};
