@@ -71,11 +71,11 @@ static void write_mac(struct json_writer *w, const struct attrs *a, unsigned typ
 static bool write_addr(struct json_writer *w, const char *name, int family, const void *addr, int len)
 {
     static const unsigned char any[16];
-    char text[INET6_ADDRSTRLEN + 8];
+    char text[INET6_ADDRSTRLEN + 16];
     if (!inet_ntop(family, addr ? addr : any, text, INET6_ADDRSTRLEN))
         return false;
     if (len >= 0)
-        snprintf(text + strlen(text), 8, "/%d", len);
+        snprintf(text + strlen(text), 16, "/%d", len);
     json_str_at(w, name, text);
     return true;
 }
@@ -122,7 +122,7 @@ static void write_addresses(struct dump *d, int ifindex)
 {
     bool any = false;
     for (unsigned i = 0; i < d->n_own; i++) {
-        char text[INET6_ADDRSTRLEN + 8];
+        char text[INET6_ADDRSTRLEN + 16];
         if (d->own[i].ifindex != ifindex || !inet_ntop(d->own[i].family, d->own[i].addr, text, INET6_ADDRSTRLEN))
             continue;
         if (!any) {
