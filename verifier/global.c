@@ -497,7 +497,7 @@ bool global_init(struct verifier *v)
             for (uint32_t i = p->funcs[f].start; i < p->funcs[f].end; i++) {
                 const struct insn *insn = insn_at(v, i);
                 const struct helper *h;
-                uint16_t effects = v->func_effects[f];
+                uint32_t effects = v->func_effects[f];
 
                 if (insn->poisoned)
                     continue;

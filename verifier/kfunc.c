@@ -30,15 +30,15 @@ uint16_t kfunc_uses(const struct verifier *v, uint32_t at)
     return uses;
 }
 
-uint16_t kfunc_effects(const struct kfunc *k)
+uint32_t kfunc_effects(const struct kfunc *k)
 {
-    unsigned effects = 0;
+    uint32_t effects = 0;
 
     if (k && k->flags & KFUNC_SLEEPS)
         effects |= EFFECT_SLEEPS;
     if (k && k->special == KFUNC_THROW)
         effects |= EFFECT_THROWS;
-    return (uint16_t)effects;
+    return effects;
 }
 
 enum reason kfunc_sections_end(struct verifier *v, const struct state *s, const char *what)

@@ -82,7 +82,7 @@ struct verifier {
     uint16_t *func_depth;            /* bytes of stack that each function was seen to use */
     bool *func_tail_calls;
     uint64_t *func_escaped;   /* facts.escaped */
-    uint16_t *func_effects;   /* enum helper_effect, of each function and all that it may call */
+    uint32_t *func_effects;   /* enum helper_effect, of each function and all that it may call */
     bool has_dynptrs;         /* some state has one */
     bool has_iters;           /* the same of iterators */
     bool *called, *func_done; /* global functions: by what was explored; and verified */
@@ -179,8 +179,8 @@ const struct kfunc *kfunc_at(const struct verifier *v, uint32_t at);
 /* The registers that this call of a kernel function reads, a bit each. */
 uint16_t kfunc_uses(const struct verifier *v, uint32_t at);
 /* What it does to those who call it, as enum helper_effect has it, and whether it throws. NULL: nothing. */
-enum { EFFECT_THROWS = 1 << 15 };
-uint16_t kfunc_effects(const struct kfunc *k);
+enum { EFFECT_THROWS = 1 << 16 };
+uint32_t kfunc_effects(const struct kfunc *k);
 /* *done: the path ends with this call (bpf_throw). */
 enum reason kfunc_call(struct verifier *v, struct state *s, const struct insn *insn, struct state **other, bool *done);
 /* May an exception be thrown here? A helper that called back stands in its way. */

@@ -341,7 +341,7 @@ const struct program_backend user_program = {.run = run_here, .fd = no_fd, .engi
 int skep_program__run(const struct skep_program *prog, struct skep_run_opts *user)
 {
     struct skep_run_opts o;
-    if (!prog || !opts_read(&o, sizeof(o), user) || o.repeat < 0)
+    if (!prog || !opts_read(&o, sizeof(o), user) || o.repeat < 0 || (o.trap && o.trap->sz < sizeof(size_t)))
         return -EINVAL;
     if (!prog->ops)
         return -ENOENT;

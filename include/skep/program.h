@@ -253,7 +253,7 @@ struct skep_run_opts {
     const struct skep_mem *mems;    /* further memory that the program may touch */
     uint32_t mem_cnt;
     void *user;             /* for the host's helpers: skep_env__user() */
-    struct skep_trap *trap; /* out, when -EFAULT is returned; NULL: not wanted */
+    struct skep_trap *trap; /* out, when -EFAULT is returned, its sz set before; NULL: not wanted */
     uint64_t time_end;      /* out: the clock of a world with fix_time after the last run */
     int32_t hook_result;    /* out: what a cgroup hook's caller gets: 0, -EPERM or what the program set (getsockopt and
                                setsockopt: 1 as well, when the kernel's own work is skipped); 0 for other types */

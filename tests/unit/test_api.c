@@ -245,6 +245,8 @@ static void a_helper_cannot_reach_what_the_program_may_not_touch(void **state)
     assert_int_equal(trap.addr, 4096);
     assert_int_equal(trap.size, 8);
     assert_int_equal(trap.insn, 2);
+    trap.sz = 0;
+    assert_int_equal(run_insns(vm, insns, N(insns), &opts), -EINVAL);
     skep_vm__free(vm);
 }
 

@@ -174,7 +174,7 @@ static void lookups_are_mocked(void **state)
         struct skep_object *o = open_object(true, NULL);
         const struct skep_program *p = load(o, "inlined", e < 2 ? engines[e] : NULL);
         const struct skep_mock mock = {"map_lookup_elem", finds_nothing};
-        struct skep_trap trap = {0};
+        struct skep_trap trap = {.sz = sizeof(trap)};
         SKEP_OPTS(skep_run_opts, opts, .mocks = &mock, .mock_cnt = 1, .trap = &trap);
         uint32_t key = 7;
         uint64_t value = 44;
