@@ -92,6 +92,7 @@ void build_jump(struct builder *b, uint32_t to)
 {
     build_op(b, IR_JMP);
     b->f->blocks[b->cur].succ[0] = to;
+    b->f->blocks[b->cur].succ[1] = IR_NO_BLOCK; /* the op that ends here may have been another one before */
 }
 
 struct ir_op *build_branch(struct builder *b, enum ir_cc cc, uint32_t yes, uint32_t no)
