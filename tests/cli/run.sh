@@ -538,7 +538,7 @@ if $cc -O2 -g -target bpf -I"/usr/include/$(uname -m)-linux-gnu" -c tests/cli/ki
     t "maps of many kinds" 0 -j run "$kinds" use data_in "$tmp/web.bin" "${fills[@]}" --dump-maps --cpus 2
     jqs '.retval == 4' '.redirect_ifindex == 3' \
         '.maps[] | select(.name == "routes") | .elements | length == 2 and any(.key == {len: 16, addr: [10, 1, 0, 0]} and .value == 2)' \
-        '.maps[] | select(.name == "lru") | .elements == [{key: 7, values: [{cpu: 0, value: 41}, {cpu: 1, value: 0}]}]' \
+        '.maps[] | select(.name == "lru") | .elements | length == 1 and .[0].key == 7 and (.[0].values | map(.value) | add == 41)' \
         '.maps[] | select(.name == "devices") | .elements == [{key: 1, value: 3}]' \
         '.maps[] | select(.name == "cpus") | .elements == [{key: 1, value: 192}]' \
         '[.maps[] | select(.vars) | .vars] | add | .route == 2 and .popped == 11 and .top == 13 and .known == 1 and .unknown == 0 and .fed == 101'
