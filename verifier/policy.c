@@ -74,6 +74,9 @@ static enum reason one_storage(struct verifier *v, const struct map_def *map, co
     return REASON_ok;
 }
 
+/* What programs that run anywhere in the kernel would be in the way of themselves with. */
+enum { NOT_ANYWHERE = FIELD_BIT(TIMER) | FIELD_BIT(WQ) | FIELD_ROOTS };
+
 /* Linux's check_map_prog_compatibility(): what holds of every map that a program names, used or not. */
 enum reason policy_may_name(struct verifier *v, const struct map_def *map, struct policy_maps *named)
 {
@@ -82,11 +85,16 @@ enum reason policy_may_name(struct verifier *v, const struct map_def *map, struc
     if (type && type->traits & PROG_NO_LOCKS && map->spin_lock_off >= 0)
         return refuse(v, REASON_lock_misused, "programs of type %s may not use map '%s', which has a bpf_spin_lock",
                       type->name, map->name);
+    if (type && type->traits & PROG_ANYWHERE && map->fields)
+        for (unsigned i = 0; i < map->fields->n; i++)
+            if (1u << map->fields->at[i].kind & NOT_ANYWHERE)
+                return refuse(v, REASON_helper_map_type, "programs of type %s may not use map '%s', which has a %s",
+                              type->name, map->name, field_name((enum field_kind)map->fields->at[i].kind));
     if (v->prog->sleepable && !policy_map_sleepable(map->type))
         return refuse(v, REASON_helper_map_type, "programs that may sleep may not use map '%s' of type %s", map->name,
                       map_type_name(map->type) ? map_type_name(map->type) : "unknown");
     /* Linux does not come to verify a program one of whose maps it cannot make. */
-    if (type && !map_def_sizes_fit(map))
+    if (type && map_type_name(map->type) && !map_def_sizes_fit(map))
         return refuse(v, REASON_helper_map_type, "map '%s' cannot be made: no %s has keys of %u and values of %u bytes",
                       map->name, map_type_name(map->type) ? map_type_name(map->type) : "such map", map->key_size,
                       map->value_size);

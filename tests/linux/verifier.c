@@ -58,6 +58,9 @@ static int kernel_map(enum bpf_map_type type, const char *name, __u32 key, __u32
     return fd;
 }
 
+static const struct fields timer_fields = {
+    .n = 1, .kinds = FIELD_BIT(TIMER), .at = {{.off = 0, .size = 16, .kind = FIELD_TIMER}}};
+
 int bpf_map_create(enum bpf_map_type type, const char *name, __u32 key, __u32 value, __u32 max,
                    const struct bpf_map_create_opts *opts)
 {
@@ -66,10 +69,13 @@ int bpf_map_create(enum bpf_map_type type, const char *name, __u32 key, __u32 va
     if (asking_kernel)
         return kernel_map(type, name, key, value, max, opts);
     fd = note_map(type, name, key, value, max, opts ? opts->map_flags : 0, opts ? (int)opts->inner_map_fd : 0);
-    /* The suite's struct val has its lock behind an int; timers and kptrs have types that are not known here yet. */
+    /* The suite's struct val has its lock behind an int, its struct timer is one; its kptrs lead to types of the kernel
+     * that are not known here. */
     if (fd >= 0 && opts && opts->btf_value_type_id == 3)
         world.maps[fd - FIRST_FD].spin_lock_off = 4;
-    if (fd >= 0 && opts && opts->btf_value_type_id > 3)
+    if (fd >= 0 && opts && opts->btf_value_type_id == 5)
+        world.maps[fd - FIRST_FD].fields = &timer_fields;
+    if (fd >= 0 && opts && opts->btf_value_type_id > 5)
         world.maps[fd - FIRST_FD].type = UINT32_MAX;
     return fd;
 }

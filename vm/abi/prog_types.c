@@ -21,6 +21,7 @@ static const char *const nf_verdicts[] = {"NF_DROP", "NF_ACCEPT", NULL};
 #define PKT_HELPERS  PROG_PKT_HELPERS
 #define LD_ABS       PROG_LD_ABS
 #define NO_LOCKS     PROG_NO_LOCKS
+#define ANYWHERE     PROG_ANYWHERE
 #define TYPED_ARGS   PROG_TYPED_ARGS
 #define UNPRIVILEGED PROG_UNPRIVILEGED
 

@@ -72,7 +72,8 @@ enum prog_trait {
     PROG_LD_ABS = 8,        /* BPF_LD_ABS and BPF_LD_IND */
     PROG_TYPED_ARGS = 16,   /* what the context holds has the types of a BTF prototype */
     PROG_UNPRIVILEGED = 32, /* may be loaded without capabilities */
-    PROG_NO_LOCKS = 64      /* may not use maps with a struct bpf_spin_lock */
+    PROG_NO_LOCKS = 64,     /* may not use maps with a struct bpf_spin_lock */
+    PROG_ANYWHERE = 128     /* runs wherever the kernel is: no timers, work queues, lists, trees in its maps */
 };
 
 struct prog_type {

@@ -442,7 +442,7 @@ static bool number(const char **p, const char *end, uint64_t max, uint64_t *out)
 
 int cbpf_parse(const char *text, size_t size, const struct log *log, struct buf *out)
 {
-    const char *p = text, *end = text + size;
+    const char *p = size ? text : "", *end = p + size;
     uint64_t n, code, jt, jf, k;
 
     if (!number(&p, end, CBPF_MAX_INSNS, &n) || !n)
