@@ -7,6 +7,7 @@
  */
 #include "base/buf.h"
 #include "loader/object.h"
+#include "vm/abi/map_types.h"
 
 #include <errno.h>
 #include <skep/skep.h>
@@ -111,7 +112,10 @@ static enum came try_object(const char *path, int fd)
     }
     skep_object__for_each_map(map, obj)
     {
-        if (!skep_map__max_entries(map) && !skep_map__is_internal(map))
+        const char *type = map_type_name(skep_map__type(map));
+
+        /* A storage has as many entries as there are owners, and says none. */
+        if (!skep_map__max_entries(map) && !skep_map__is_internal(map) && type && !strstr(type, "storage"))
             skep_map__set_max_entries(map, SIZE);
     }
     came = skep_object__load_opts(obj, &exec) ? LINKED : LOADED;

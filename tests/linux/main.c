@@ -112,9 +112,9 @@ static void relocate(struct skep_insn *insns, unsigned n, unsigned self, unsigne
             break;
         case CALL:
             insn->src_reg = 0;
-            helper = helper_find((uint32_t)insn->imm);
+            helper = insn->imm < SUITE_HELPERS ? helper_find((uint32_t)insn->imm) : NULL;
             if (!helper)
-                insn->imm = SUITE_TEST_FUNC; /* the one number past Linux's last */
+                insn->imm = SUITE_TEST_FUNC; /* the one number past its Linux's last */
             else if (!helper->body && !(helper->effects & EFFECT_ENGINE))
                 *insn = (struct skep_insn){.code = JA};
             break;

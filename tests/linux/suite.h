@@ -32,6 +32,7 @@ enum {
     SUITE_TAIL_NULL = 0x7fff,       /* off: an index whose entry is empty */
     SUITE_TAIL_INVALID = 0x7ffe,    /* off: an index past the end; other values of off: relative to the calling test */
     SUITE_RUNS = 1000,
+    SUITE_HELPERS = 210,    /* numbers of helpers end here in the Linux that the suite is of */
     SUITE_TEST_FUNC = 4096, /* our number for the suite's own helper */
 };
 
