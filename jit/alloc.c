@@ -184,7 +184,8 @@ static int run(struct alloc *a, const struct jit_opts *opts, struct jit_alloc *o
     bool again = true;
     int err = begin(a, opts);
 
-    if (!err && opts->no_alloc_opt) {
+    a->by_block = opts->no_alloc_opt;
+    if (!err && a->by_block) {
         err = alloc_read(a);
         if (!err)
             err = settle_blocks(a);

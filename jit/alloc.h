@@ -102,6 +102,7 @@ struct alloc {
     uint32_t *unit, *member; /* coalesce.c */
     struct alloc_row *taken; /* color.c */
     unsigned rows;
+    bool by_block;  /* registers a block at a time: nothing is lent, since nothing lives in one from turn to turn */
     uint32_t *loan; /* lend.c: of each block, the first that it loads for a loop that it leads into; 0: none */
     struct alloc_list loans;
     struct jit_place *place; /* JIT_NO_REG: got none */

@@ -141,7 +141,7 @@ int alloc_lend(struct alloc *a)
     a->loan = ARENA_ARRAY(a->arena, uint32_t, a->f->n_blocks);
     if (!a->loan)
         return -ENOMEM;
-    if (!a->rows)
+    if (!a->rows || a->by_block)
         return 0;
     for (uint32_t k = 0; k < a->n_order && !err; k++) {
         w.block = a->order[k];
