@@ -1,11 +1,12 @@
 # Maps by themselves: `make asan-maps` and `make tsan-maps` run the tests of maps and epochs under ASan and UBSan, and
 # under TSan, each built with its own flags from nothing but what maps need.
 comma      := ,
-MAPS_SRC   := vm/epoch.c vm/abi/map_types.c base/log.c base/buf.c $(wildcard vm/maps/*.c)
+MAPS_SRC   := vm/epoch.c vm/fields.c vm/object.c vm/heap.c vm/tree.c vm/timer.c vm/code.c vm/prog.c vm/abi/map_types.c $(wildcard base/*.c vm/btf/*.c vm/maps/*.c)
 # Which of the tests are run under TSan.
 TSAN_TESTS ?= $(MAPS_TESTS)
 MAPS_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_maps*.c tests/unit/test_epoch.c))
-MAPS_CF    := -std=gnu11 -O1 -g $(WARN) -Wno-missing-prototypes -fno-omit-frame-pointer -pthread -Iinclude -I. -D_GNU_SOURCE
+# What of timers and objects runs programs is not called by maps, and is left out.
+MAPS_CF    := -std=gnu11 -O1 -g -ffunction-sections -Wl,--gc-sections $(WARN) -Wno-missing-prototypes -fno-omit-frame-pointer -pthread -Iinclude -I. -D_GNU_SOURCE
 
 define maps_sanitized
 .SECONDARY:
