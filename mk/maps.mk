@@ -6,7 +6,7 @@ MAPS_SRC   := vm/epoch.c vm/fields.c vm/object.c vm/heap.c vm/tree.c vm/timer.c 
 TSAN_TESTS ?= $(MAPS_TESTS)
 MAPS_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_maps*.c tests/unit/test_epoch.c))
 # What of timers and objects runs programs is not called by maps, and is left out.
-MAPS_CF    := -std=gnu11 -O1 -g -ffunction-sections -Wl,--gc-sections $(WARN) -Wno-missing-prototypes -fno-omit-frame-pointer -pthread -Iinclude -I. -D_GNU_SOURCE
+MAPS_CF    := -std=gnu11 -O1 -g -ffunction-sections $(WARN) -Wno-missing-prototypes -fno-omit-frame-pointer -pthread -Iinclude -I. -D_GNU_SOURCE
 
 define maps_sanitized
 .SECONDARY:
@@ -14,7 +14,7 @@ $$(B)/maps-$(1)/%.o: %.c
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(MAPS_CF) $(2) -MMD -MP -c $$< -o $$@
 $$(B)/maps-$(1)/test_%: tests/unit/test_%.c $$(MAPS_SRC:%.c=$$(B)/maps-$(1)/%.o)
-	$$(Q)$$(CC) $$(MAPS_CF) $(2) -MMD -MP -MF $$@.d -o $$@ $$(filter %.c %.o,$$^) -lcmocka
+	$$(Q)$$(CC) $$(MAPS_CF) $(2) -MMD -MP -MF $$@.d -Wl,--gc-sections -o $$@ $$(filter %.c %.o,$$^) -lcmocka
 .PHONY: $(1)-maps
 $(1)-maps: $$($(3):%=$$(B)/maps-$(1)/%)
 	@for t in $$^; do echo "$$$$t"; $$$$t || exit 1; done
